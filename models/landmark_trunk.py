@@ -1,0 +1,98 @@
+"""The landmark network of MediaPipe Hands as an encoder, in plain torch.
+
+Layout (47 convolutions, inverted residual blocks) read from `hand_landmark_full.tflite` (Google, Apache-2.0); `training/import_trunk.py`
+copies its weights. It expects the crop of `app/crop.py` in [0, 1], without further normalisation.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SIZE = 224  # pixels of the crop's side
+FEATURES = 1152  # pooled channels
+LOW_CHANNELS = 24  # of the low-level map, at a quarter of the crop's side
+LOW_BLOCK = 2  # the block that ends in the low-level map
+BLOCKS = (  # channels in the middle, kernel, stride, channels out (0: the block ends after its depthwise convolution)
+    (24, 3, 1, 16), (64, 3, 2, 24), (144, 3, 1, 24), (144, 5, 2, 40), (240, 5, 1, 40), (240, 3, 2, 80), (480, 3, 1, 80), (480, 3, 1, 80),
+    (480, 5, 1, 112), (672, 5, 1, 112), (672, 5, 1, 112), (672, 5, 2, 192), (1152, 5, 1, 192), (1152, 5, 1, 192), (1152, 5, 1, 192),
+    (1152, 3, 1, 0))
+
+
+class SameConv(nn.Conv2d):
+    """A convolution padded as TensorFlow's 'SAME' does for even sizes: with stride 2 the odd pixel goes right and below."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        total = kernel - stride if kernel > 1 else 0
+        self.before, self.after = total // 2, total - total // 2
+        even = self.before == self.after
+        super().__init__(inputs, outputs, kernel, stride, padding=self.before if even else 0, groups=groups)
+        self.pads = None if even else (self.before, self.after, self.before, self.after)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x if self.pads is None else F.pad(x, self.pads))
+
+
+class Block(nn.Module):
+    """Inverted residual: widen by 1 x 1, depthwise, narrow by 1 x 1; ReLU6 after the first two; identity around it where shapes allow."""
+
+    def __init__(self, inputs: int, middle: int, kernel: int, stride: int, outputs: int) -> None:
+        super().__init__()
+        self.expand = SameConv(inputs, middle, 1) if middle != inputs else None
+        self.depthwise = SameConv(middle, middle, kernel, stride, groups=middle)
+        self.project = SameConv(middle, outputs, 1) if outputs else None
+        self.skip = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu6(self.expand(x)) if self.expand is not None else x
+        y = F.relu6(self.depthwise(y))
+        y = self.project(y) if self.project is not None else y
+        return x + y if self.skip else y
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """What the landmark network says about a crop."""
+
+    points: Tensor  # (B, 21, 3) x, y in crop pixels (pixel centres at integers) and depth in pixels, wrist = 0, forward positive
+    world: Tensor  # (B, 21, 3) metres, camera axes, the hand's middle at the origin
+    presence: Tensor  # (B, 1) probability that a hand is there
+    right: Tensor  # (B, 1) probability that it is a right hand
+
+
+class LandmarkTrunk(nn.Module):
+    """Crop (B, 3, 224, 224) in [0, 1] -> pooled features (B, 1152), low-level map (B, 24, 56, 56); `landmarks(features)` are its own heads."""
+
+    features = FEATURES
+    low_channels = LOW_CHANNELS
+    size = SIZE
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = SameConv(3, 24, 3, 2)
+        blocks, channels = [], 24
+        for middle, kernel, stride, outputs in BLOCKS:
+            blocks.append(Block(channels, middle, kernel, stride, outputs))
+            channels = outputs
+        self.blocks = nn.ModuleList(blocks)
+        self.points = nn.Linear(FEATURES, 63)
+        self.world = nn.Linear(FEATURES, 63)
+        self.presence = nn.Linear(FEATURES, 1)
+        self.right = nn.Linear(FEATURES, 1)
+
+    def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
+        x = F.relu6(self.stem(crop))
+        low = x
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index == LOW_BLOCK:
+                low = x
+        return x.mean((2, 3)), low
+
+    def landmarks(self, features: Tensor) -> Landmarks:
+        """The landmark network's own answers from pooled features (B, 1152)."""
+        points = self.points(features).reshape(-1, 21, 3)
+        return Landmarks(points, self.world(features).reshape(-1, 21, 3), torch.sigmoid(self.presence(features)),
+                         torch.sigmoid(self.right(features)))
