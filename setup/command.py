@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 
 from setup.detector_model import ensure_detector
+from setup.pyrender_package import ensure_pyrender
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,5 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make what is missing and say where it lies. Returns the exit code."""
+    ensure_pyrender()
     print(f'hand detector: {ensure_detector(args.wheel)}')
     return 0

@@ -1,0 +1,26 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each sets up what is missing first.
+
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
+RUN := .venv/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test clean
+
+help:  ## these lines
+	@sed -n 's/^\([a-z]*\):.*##/make \1\t/p' Makefile | expand -t 14
+
+setup:  ## virtual environment, packages, system libraries, the detector's model file
+	@if [ -z "$(PYTHON)" ]; then echo 'set-up: no Python 3.11 or newer was found: install one, or give it as PYTHON=/path/to/python' >&2; exit 2; fi
+	@$(PYTHON) setup/environment.py
+
+demo: setup  ## the main job on the bundled clip (ARGS="--help" lists its options)
+	@$(RUN) main.py demo $(ARGS)
+
+test: setup  ## all tests (ARGS="-k crop" picks some)
+	@$(RUN) -m pytest $(ARGS)
+
+clean:  ## remove what make and the tests made, .venv included
+	rm -rf .venv out .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
