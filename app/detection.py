@@ -1,0 +1,81 @@
+"""Find hands in a whole picture with MediaPipe's hand landmarker.
+
+Runs only when a hand must be found; while it is followed, the network's own points (`app/regression.py`) take over.
+"""
+from __future__ import annotations
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+
+from app.detector_file import detector_path
+from app.errors import InputError
+from app.types import Detection
+
+SMALLEST_SCORE = 0.5  # MediaPipe's own default for palm and hand presence
+
+
+@contextmanager
+def quiet_native_stderr():
+    """Drop what C++ code writes to the error stream: MediaPipe's start-up lines cannot be switched off in any other way."""
+    sys.stderr.flush()
+    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(sink)
+
+
+class Detector:
+    """Up to `hands` hands per picture. Close it when done (a context manager). Raises InputError if the model's file cannot be used."""
+
+    def __init__(self, hands: int = 2, score: float = SMALLEST_SCORE):
+        import mediapipe as mp
+        from mediapipe.tasks.python import BaseOptions, vision
+
+        self._mp = mp
+        path = detector_path()
+        options = vision.HandLandmarkerOptions(
+            # the file's bytes, not its path: MediaPipe cannot open every Unicode path
+            base_options=BaseOptions(model_asset_buffer=path.read_bytes()),
+            running_mode=vision.RunningMode.IMAGE,
+            num_hands=hands,
+            min_hand_detection_confidence=score,
+            min_hand_presence_confidence=score,
+        )
+        try:
+            with quiet_native_stderr():
+                self._landmarker = vision.HandLandmarker.create_from_options(options)
+                self.detect(np.zeros((128, 128, 3), np.uint8))  # the first picture prints lines too
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f'the hand detector at {path} cannot be loaded; run `python main.py setup` to make it anew') from error
+
+    def detect(self, image: np.ndarray) -> list[Detection]:
+        """Hands in image (H, W, 3) uint8 RGB, best first."""
+        height, width = image.shape[:2]
+        found = self._landmarker.detect(self._mp.Image(image_format=self._mp.ImageFormat.SRGB, data=np.ascontiguousarray(image)))
+        detections = []
+        for landmarks, handedness in zip(found.hand_landmarks, found.handedness):
+            points = np.array([(p.x, p.y, p.z) for p in landmarks]) * (width, height, width) - (0.5, 0.5, 0)
+            best = handedness[0]
+            detections.append(Detection(
+                points=points[:, :2], depths=points[:, 2] - points[0, 2], confidence=np.full(21, best.score), score=best.score,
+                side='right' if best.category_name == 'Right' else 'left', side_score=best.score))
+        return sorted(detections, key=lambda d: -d.score)
+
+    def close(self) -> None:
+        """Free MediaPipe's graph."""
+        self._landmarker.close()
+
+    def __enter__(self) -> Detector:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()

@@ -1,0 +1,38 @@
+"""How long each stage takes: measured in every run, reported in every report."""
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+
+import numpy as np
+
+
+class StageClock:
+    """Collects the milliseconds of each named stage, a figure per frame; a stage entered twice in a frame adds up."""
+
+    def __init__(self) -> None:
+        self._of_frame: dict[str, float] = defaultdict(float)
+        self._all: dict[str, list[float]] = defaultdict(list)
+
+    @contextmanager
+    def stage(self, name: str):
+        """Time what runs inside as stage `name` of the current frame."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._of_frame[name] += (time.perf_counter() - start) * 1e3
+
+    def end_frame(self) -> dict[str, float]:
+        """Close the current frame and return its milliseconds per stage."""
+        frame = dict(self._of_frame)
+        for name, ms in frame.items():
+            self._all[name].append(ms)
+        self._of_frame.clear()
+        return frame
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """{stage: {'p50': ms, 'p95': ms, 'frames': in how many it ran}} in the order in which stages first ran."""
+        return {name: {'p50': round(float(np.percentile(ms, 50)), 2), 'p95': round(float(np.percentile(ms, 95)), 2), 'frames': len(ms)}
+                for name, ms in self._all.items()}
