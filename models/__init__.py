@@ -1,0 +1,1 @@
+"""Hand model, network, camera and light in torch. Never imports `app`."""
