@@ -1,0 +1,206 @@
+"""Fit the hand model to detected points in the frame's own camera: a few damped Gauss-Newton steps with priors.
+
+Unknowns: the pose's coefficients, the wrist's turn and place, and the shape until the track has locked it. Data: the 21 detected points
+(weighted by confidence, outliers lose their say) and, where given, their relative depths. The priors keep what the data cannot tell: stay near
+the network's prediction, near natural poses, inside the joint limits, near the previous frame, near the mean shape.
+Right hands only: for a left one mirror points and camera before and the state after (`app/mirror.py`).
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.hand_fit import NEAREST, HandFit, Step, Unknowns
+from app.hand_model import JOINTS, POINTS, SHAPES, HandModel
+from app.kinematics import Kinematics
+from app.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from app.types import Intrinsics
+
+HAND = 0.18  # metres from wrist to middle tip of an adult's hand, to turn lengths into pixels
+FEWEST_POINTS = 6
+
+
+@dataclass(frozen=True)
+class RefinementSettings:
+    """Mostly standard deviations of what is known; larger means weaker."""
+
+    points_sigma: float = 0.015  # error of a fully confident detected point, as a share of the hand's length in the picture
+    outlier: float = 4.0  # beyond this many sigmas a point loses its say (Geman-McClure)
+    depth_sigma: float = 0.015  # metres, error of a relative depth
+    pose_sigma: float = 0.25  # radians, error of the network's coefficients
+    turn_sigma: float = 0.25  # radians, error of the network's wrist turn
+    distance_sigma: float = 0.25  # of the logarithm of the network's distance
+    natural: float = 2.0  # the natural poses' spread is widened by this: people do odd things
+    limit_sigma: float = 0.03  # radians beyond a joint limit that weigh as much as one sigma elsewhere
+    shape_sigma: float = 1.0  # of each shape component about 0, when no other prior is given
+    size_sigma: float = 0.35  # of the overall size: one camera cannot tell it from distance
+    previous_pose_sigma: float = 0.2  # radians the coefficients change from one frame to the next
+    previous_turn_sigma: float = 0.2  # radians the wrist turns
+    previous_distance_sigma: float = 0.03  # of the logarithm of the distance
+    iterations: int = 8  # at most
+    enough: float = 3e-3  # stop when a step improves the cost by less than this share of it
+
+
+@dataclass(frozen=True)
+class HandState:
+    """A right hand in the camera frame."""
+
+    pose: np.ndarray  # (16, 3) axis-angle, row 0 the wrist
+    shape: np.ndarray  # (10,) standard deviations
+    translation: np.ndarray  # (3,) metres, the wrist
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What a refinement gave. `problem` says why the initial state came back unchanged; '' if it did not."""
+
+    state: HandState
+    points: np.ndarray  # (21, 2) pixels, the projected joints of `state`
+    reprojection: float  # pixels, mean distance between `points` and the detected ones
+    iterations: int
+    converged: bool
+    residual: float  # final cost: half the sum of squares in sigmas, priors included
+    shape_information: tuple[np.ndarray, np.ndarray] | None  # what this frame alone says of the shape: precision (10, 10), and times its mean
+    problem: str = ''
+
+
+class Refiner:
+    """Refines hands of one model. Keeps nothing between calls; `previous` and the shape are the caller's."""
+
+    def __init__(self, model: HandModel, settings: RefinementSettings = RefinementSettings()):
+        self.model, self.settings = model, settings
+        self.kinematics = Kinematics(model)
+        self._inverse = np.linalg.pinv(self.kinematics.components)  # (45, K)
+        axes = model.limit_axes.astype(np.float64)
+        limit_axes = axes @ self.kinematics.components.T
+        used = np.abs(limit_axes).max(1) > 1e-6 if len(axes) else np.zeros(0, bool)  # the coefficients cannot turn the others
+        self._limit_axes = np.ascontiguousarray(limit_axes[used])
+        offset = axes[used] @ self.kinematics.mean
+        self._low, self._high = model.limits[used, 0] - offset, model.limits[used, 1] - offset
+        self._natural_mean = model.coefficient_mean.astype(np.float64)
+        self._natural_weight = 1 / (settings.natural * np.maximum(model.coefficient_sigma.astype(np.float64), 1e-3)) ** 2
+        self.shape_prior = np.zeros(SHAPES), shape_precision(self.kinematics, settings)
+
+    def refine(
+        self, initial: HandState, points: np.ndarray, depths: np.ndarray | None, confidence: np.ndarray, intrinsics: Intrinsics, *,
+        shape_fixed: bool = False, shape_prior: tuple[np.ndarray, np.ndarray] | None = None, previous: HandState | None = None,
+        trust: float = 1.0, iterations: int | None = None,
+    ) -> Refined:
+        """Fit to points (21, 2) px, depths (21,) px or None, confidence (21,) in 0..1, starting from the network's `initial`.
+
+        `shape_prior`: mean (10,) and precision (10, 10); `previous`: the same hand a frame ago, if it is to hold this one back; `trust` in
+        0..1 weighs the pull towards `initial` (0: it is only a start). Hopeless data give `initial` back, with `problem` saying why; the
+        result is always finite. Raises ValueError for wrong shapes or an initial state that is not finite.
+        """
+        points, depths, confidence = _checked_data(points, depths, confidence)
+        _check_state(initial)
+        fit = self._fit(initial, points, depths, confidence, intrinsics, shape_fixed, shape_prior, previous, trust)
+        if isinstance(fit, str):
+            return self._unchanged(initial, points, intrinsics, fit)
+        start = self._start(fit, initial)
+        if start is None:
+            return self._unchanged(initial, points, intrinsics, 'the hand would lie behind the camera')
+        step, count, converged, cost = fit.descend(start, iterations or self.settings.iterations, self.settings.enough)
+        if not np.isfinite(cost):
+            return self._unchanged(initial, points, intrinsics, 'the fit diverged')
+        found = step.unknowns
+        pose = np.empty((JOINTS, 3))
+        pose[0] = matrix_to_axis_angle(found.wrist)
+        pose[1:] = (self.kinematics.mean + found.coefficients @ self.kinematics.components).reshape(-1, 3)
+        projected = fit.points + step.error
+        return Refined(
+            HandState(pose, found.shape, found.translation), projected, _mean_distance(projected, points), count, converged, cost,
+            None if shape_fixed else fit.shape_information(step))
+
+    def _start(self, fit: HandFit, initial: HandState) -> Step | None:
+        unknowns = Unknowns(self._coefficients(initial), axis_angle_to_matrix(initial.pose[0]),
+                            np.asarray(initial.shape, float), np.asarray(initial.translation, float))
+        step = fit.at(unknowns)
+        hopeless = step is None or np.median(step.squares[fit.weights > 0]) > (0.5 / self.settings.points_sigma) ** 2
+        return (fit.anchored(unknowns) or step) if hopeless else step
+
+    def _coefficients(self, state: HandState) -> np.ndarray:
+        return (np.ravel(state.pose[1:]) - self.kinematics.mean) @ self._inverse
+
+    def _fit(self, initial, points, depths, confidence, intrinsics, shape_fixed, shape_prior, previous, trust) -> HandFit | str:
+        """State the problem, or say in words why there is none."""
+        s = self.settings
+        known = np.isfinite(points).all(1) & (confidence > 0)
+        if known.sum() < FEWEST_POINTS:
+            return f'only {known.sum()} of {POINTS} points are known'
+        points = np.where(known[:, None], points, 0)
+        spread = float(np.median(np.abs(points[known] - np.median(points[known], 0)).sum(1)))
+        if spread < 0.5:
+            return 'the points lie on one spot'
+        focal = np.array([intrinsics.fx, intrinsics.fy], float)
+        distance = max(float(initial.translation[2]), NEAREST)
+        # The hand's length in pixels by its distance, within what the points allow: the distance may be wrong
+        length = min(max(focal[0] * HAND / distance, 1.5 * spread), 6 * spread)
+        confidence = np.where(known, np.minimum(confidence, 1), 0)
+        weights = (confidence / (s.points_sigma * length)) ** 2
+        depth_weights = np.zeros(POINTS)
+        if depths is None:
+            depths = np.zeros(POINTS)
+        else:
+            seen = known & np.isfinite(depths)
+            seen[0] = False
+            depths = np.where(seen, depths, 0)
+            depth_weights[seen] = (confidence[seen] * HAND / (s.depth_sigma * length)) ** 2
+        near = max(trust, 1e-3)
+        pulls = [(self._natural_mean, self._natural_weight), (self._coefficients(initial), near / s.pose_sigma ** 2)]
+        turns = [(axis_angle_to_matrix(initial.pose[0]), near / s.turn_sigma ** 2)]
+        distances = [(np.log(distance), near / s.distance_sigma ** 2)]
+        if previous is not None:
+            _check_state(previous)
+            pulls.append((self._coefficients(previous), s.previous_pose_sigma ** -2))
+            turns.append((axis_angle_to_matrix(previous.pose[0]), s.previous_turn_sigma ** -2))
+            distances.append((np.log(max(float(previous.translation[2]), NEAREST)), s.previous_distance_sigma ** -2))
+        weight = sum(w for _, w in pulls)  # several parabolas are one
+        mean = sum(w * m for m, w in pulls) / weight
+        shape_mean, shape_weight = self.shape_prior if shape_prior is None else shape_prior
+        return HandFit(
+            self.kinematics, points, weights, depths, depth_weights, focal, np.array([intrinsics.cx, intrinsics.cy], float), s.outlier ** 2,
+            mean, weight, self._limit_axes, self._low, self._high, s.limit_sigma ** -2, turns, distances, shape_mean, shape_weight, shape_fixed)
+
+    def _unchanged(self, initial: HandState, points: np.ndarray, intrinsics: Intrinsics, why: str) -> Refined:
+        joints = self.model.joints(initial.pose, initial.shape) + initial.translation
+        joints[:, 2] = np.maximum(joints[:, 2], NEAREST)
+        projected = intrinsics.project(joints)
+        return Refined(initial, projected, _mean_distance(projected, points), 0, False, 0.0, None, why)
+
+
+def shape_precision(kinematics: Kinematics, settings: RefinementSettings) -> np.ndarray:
+    """(10, 10): N(0, shape_sigma), but the direction in which all bones grow alike is held by size_sigma."""
+    precision = np.eye(SHAPES) / settings.shape_sigma ** 2
+    size = size_direction(kinematics)
+    return precision + max(0.0, settings.size_sigma ** -2 - settings.shape_sigma ** -2) * np.outer(size, size)
+
+
+def size_direction(kinematics: Kinematics) -> np.ndarray:
+    """(10,) of length 1: the shape direction that makes the bones grow by equal shares; zeros if no shape changes their length."""
+    size = (kinematics.bone_lengths_basis() / kinematics.mean_bone_lengths()[:, None]).mean(0)
+    norm = np.linalg.norm(size)
+    return size / norm if norm > 1e-9 else np.zeros(SHAPES)
+
+
+def _mean_distance(projected: np.ndarray, points: np.ndarray) -> float:
+    distances = np.sqrt(((projected - points) ** 2).sum(1))
+    distances = distances[np.isfinite(distances)]
+    return float(distances.mean()) if len(distances) else 0.0
+
+
+def _checked_data(points, depths, confidence) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    points, confidence = np.asarray(points, float), np.nan_to_num(np.asarray(confidence, float))
+    depths = None if depths is None else np.asarray(depths, float)
+    if points.shape != (POINTS, 2) or confidence.shape != (POINTS,) or (depths is not None and depths.shape != (POINTS,)):
+        raise ValueError(f'points (21, 2), depths (21,) and confidence (21,) are needed, not {points.shape}, '
+                         f'{None if depths is None else depths.shape} and {confidence.shape}')
+    return points, depths, confidence
+
+
+def _check_state(state: HandState) -> None:
+    for name, shape in (('pose', (JOINTS, 3)), ('shape', (SHAPES,)), ('translation', (3,))):
+        values = np.asarray(getattr(state, name))
+        if values.shape != shape or not np.isfinite(values).all():
+            raise ValueError(f'the state\'s {name} must be {shape} finite numbers, not {values.shape}')

@@ -1,0 +1,142 @@
+"""Rotations as axis-angle vectors (..., 3), unit quaternions (..., 4) as (w, x, y, z), and matrices (..., 3, 3).
+
+Every function takes any batch shape, keeps float32 as float32 (all else becomes float64) and is exact near 0 and near pi:
+no formula divides by a small sine. Axis-angle results have length <= pi, quaternion results w >= 0 where they come from matrices or vectors.
+"""
+from __future__ import annotations
+
+import numpy as np
+
+
+def _floating(values: np.ndarray, last: int, name: str) -> np.ndarray:
+    values = np.asarray(values)
+    if values.dtype != np.float32:
+        values = values.astype(np.float64, copy=False)
+    if values.ndim == 0 or values.shape[-1] != last:
+        raise ValueError(f'{name} must have {last} numbers in its last axis, not shape {values.shape}')
+    return values
+
+
+def _sinc(x: np.ndarray) -> np.ndarray:
+    """sin(x) / x, 1 at 0."""
+    return np.sinc(x * (1 / np.pi))
+
+
+def hat(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3) -> the matrices (..., 3, 3) with hat(a) @ b = a x b."""
+    vectors = _floating(vectors, 3, 'vectors')
+    matrices = np.zeros(vectors.shape + (3,), vectors.dtype)
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    matrices[..., 0, 1], matrices[..., 0, 2], matrices[..., 1, 2] = -z, y, -x
+    matrices[..., 1, 0], matrices[..., 2, 0], matrices[..., 2, 1] = z, -y, x
+    return matrices
+
+
+def axis_angle_to_matrix(vectors: np.ndarray) -> np.ndarray:
+    """Axis-angle (..., 3) -> matrices (..., 3, 3). Rodrigues' formula with cardinal sines, so that 0 needs no special case."""
+    vectors = _floating(vectors, 3, 'an axis-angle vector')
+    angle = np.sqrt((vectors * vectors).sum(-1))[..., None, None]
+    matrices = hat(vectors)
+    return np.eye(3, dtype=vectors.dtype) + _sinc(angle) * matrices + 0.5 * _sinc(angle / 2) ** 2 * (matrices @ matrices)
+
+
+def axis_angle_to_quaternion(vectors: np.ndarray) -> np.ndarray:
+    """Axis-angle (..., 3) -> unit quaternions (..., 4), w >= 0 for angles up to pi."""
+    vectors = _floating(vectors, 3, 'an axis-angle vector')
+    half = 0.5 * np.sqrt((vectors * vectors).sum(-1, keepdims=True))
+    return np.concatenate([np.cos(half), 0.5 * _sinc(half) * vectors], -1)
+
+
+def quaternion_to_axis_angle(quaternions: np.ndarray) -> np.ndarray:
+    """Quaternions (..., 4), of any length but 0 and either sign -> axis-angle (..., 3) of length <= pi."""
+    quaternions = _floating(quaternions, 4, 'a quaternion')
+    w, v = quaternions[..., :1], quaternions[..., 1:]
+    sine = np.sqrt((v * v).sum(-1, keepdims=True))
+    sign = np.where(w < 0, -1, 1).astype(quaternions.dtype)
+    tiny = sine < 1e-7 * np.abs(w)  # there angle / sine = 2 / w to within rounding
+    factor = np.where(tiny, 2 / np.where(tiny, np.abs(w), 1), 2 * np.arctan2(sine, np.abs(w)) / np.where(tiny, 1, sine))
+    return v * sign * factor.astype(quaternions.dtype)
+
+
+def quaternion_to_matrix(quaternions: np.ndarray) -> np.ndarray:
+    """Quaternions (..., 4), of any length but 0 -> matrices (..., 3, 3)."""
+    w, x, y, z = np.moveaxis(normalised(quaternions), -1, 0)
+    rows = [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
+            2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
+            2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]
+    return np.stack(rows, -1).reshape(w.shape + (3, 3))
+
+
+def matrix_to_quaternion(matrices: np.ndarray) -> np.ndarray:
+    """Rotation matrices (..., 3, 3) -> unit quaternions (..., 4), w >= 0.
+
+    The matrix gives all of 4 q q^T; its row with the largest diagonal is q times the largest component, so nothing small is divided by.
+    """
+    matrices = _floating(matrices, 3, 'a rotation matrix')
+    if matrices.ndim < 2 or matrices.shape[-2] != 3:
+        raise ValueError(f'rotation matrices must be (..., 3, 3), not {matrices.shape}')
+    m = matrices
+    outer = np.empty(m.shape[:-2] + (4, 4), m.dtype)
+    trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
+    outer[..., 0, 0] = 1 + trace
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        outer[..., i + 1, i + 1] = 1 + 2 * m[..., i, i] - trace
+        outer[..., 0, i + 1] = outer[..., i + 1, 0] = m[..., k, j] - m[..., j, k]
+        outer[..., i + 1, j + 1] = outer[..., j + 1, i + 1] = m[..., i, j] + m[..., j, i]
+    best = np.argmax(np.diagonal(outer, axis1=-2, axis2=-1), -1)
+    quaternions = normalised(np.take_along_axis(outer, best[..., None, None], -2)[..., 0, :])
+    return np.where(quaternions[..., :1] < 0, -quaternions, quaternions)
+
+
+def matrix_to_axis_angle(matrices: np.ndarray) -> np.ndarray:
+    """Rotation matrices (..., 3, 3) -> axis-angle (..., 3) of length <= pi."""
+    return quaternion_to_axis_angle(matrix_to_quaternion(matrices))
+
+
+def normalised(quaternions: np.ndarray) -> np.ndarray:
+    """Quaternions (..., 4) -> the same of length 1."""
+    quaternions = _floating(quaternions, 4, 'a quaternion')
+    return quaternions / np.sqrt((quaternions * quaternions).sum(-1, keepdims=True))
+
+
+def conjugate(quaternions: np.ndarray) -> np.ndarray:
+    """The inverse of unit quaternions (..., 4)."""
+    return _floating(quaternions, 4, 'a quaternion') * np.array([1, -1, -1, -1], np.float32)
+
+
+def multiply(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Hamilton product of quaternions (..., 4): the rotation `second`, then `first`."""
+    first, second = _floating(first, 4, 'a quaternion'), _floating(second, 4, 'a quaternion')
+    w1, x1, y1, z1 = first[..., 0], first[..., 1], first[..., 2], first[..., 3]
+    w2, x2, y2, z2 = second[..., 0], second[..., 1], second[..., 2], second[..., 3]
+    return np.stack([w1 * w2 - x1 * x2 - y1 * y2 - z1 * z2, w1 * x2 + x1 * w2 + y1 * z2 - z1 * y2,
+                     w1 * y2 - x1 * z2 + y1 * w2 + z1 * x2, w1 * z2 + x1 * y2 - y1 * x2 + z1 * w2], -1)
+
+
+def aligned(quaternions: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Quaternions (..., 4) with the sign that lies nearer to `reference` (..., 4): q and -q are one rotation."""
+    quaternions, reference = _floating(quaternions, 4, 'a quaternion'), _floating(reference, 4, 'a quaternion')
+    return np.where((quaternions * reference).sum(-1, keepdims=True) < 0, -quaternions, quaternions)
+
+
+def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The axis-angle (..., 3), length <= pi, in the axes of `first`, that turns quaternions `first` (..., 4) into `second`."""
+    return quaternion_to_axis_angle(multiply(conjugate(first), second))
+
+
+def slerp(first: np.ndarray, second: np.ndarray, fraction: np.ndarray | float) -> np.ndarray:
+    """Unit quaternions on the shorter way from `first` (..., 4) at fraction 0 to `second` at 1; `fraction` broadcasts to (...)."""
+    step = difference(first, second)
+    return multiply(first, axis_angle_to_quaternion((np.asarray(fraction)[..., None] * step).astype(step.dtype)))
+
+
+def left_jacobian(vectors: np.ndarray) -> np.ndarray:
+    """Axis-angle a (..., 3) -> J (..., 3, 3) with exp(a + da) = exp(J da) exp(a) to first order in da."""
+    vectors = _floating(vectors, 3, 'an axis-angle vector')
+    square = (vectors * vectors).sum(-1)[..., None, None]
+    angle = np.sqrt(square)
+    small = angle < 0.02  # below, (angle - sin) / angle^3 cancels; the series is exact to 1e-10 there
+    cubic = np.where(small, 1 / 6 - square / 120, (angle - np.sin(angle)) / np.where(small, 1, angle * square))
+    matrices = hat(vectors)
+    jacobian = np.eye(3) + 0.5 * _sinc(angle / 2) ** 2 * matrices + cubic * (matrices @ matrices)
+    return jacobian.astype(vectors.dtype)
