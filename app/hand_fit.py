@@ -5,14 +5,14 @@
 """
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from app.hand_model import SHAPES
-from app.kinematics import Kinematics, Posed
-from app.rotations import axis_angle_to_matrix
+from app.kinematics import GENERATORS, Kinematics, Posed
 
 NEAREST = 0.03  # metres; no joint may come nearer to the camera
 DEPTH_HUBER = 2.0  # sigmas beyond which a relative depth pulls with constant force
@@ -36,6 +36,16 @@ class Step(NamedTuple):
     error: np.ndarray  # (21, 2) px, projected minus detected
     squares: np.ndarray  # (21,) squared errors in sigmas
     depth_error: np.ndarray  # (21,) in sigmas
+
+
+class Descent(NamedTuple):
+    """Where a descent ended."""
+
+    step: Step
+    iterations: int
+    converged: bool
+    cost: float
+    hessian: np.ndarray | None  # (P, P) of the last iteration
 
 
 @dataclass
@@ -62,20 +72,27 @@ class HandFit:
     shape_precision: np.ndarray  # (10, 10)
     shape_fixed: bool
 
-    def at(self, unknowns: Unknowns) -> Step | None:
-        """Evaluate; None if a joint would lie behind the camera or a number is not finite."""
-        posed = self.kinematics.posed(unknowns.coefficients, unknowns.wrist, self.kinematics.bones(unknowns.shape))
-        return self._placed(unknowns, posed)
+    def __post_init__(self):
+        self._depth_root = np.sqrt(self.depth_weights)
+        self._root = np.sqrt(self.weights)
+        self._shift = self.centre - self.points
+        unknown = int((self.weights == 0).sum())
+        self._median = unknown + (len(self.weights) - unknown) // 2  # in the sorted squares, where unknown points come first, as 0
+
+    def at(self, unknowns: Unknowns, turn: np.ndarray | float = 0.0) -> Step | None:
+        """Evaluate, the hand turned by `turn` (3,) before; None if a joint would lie behind the camera or a number is not finite."""
+        posed = self.kinematics.posed(unknowns.coefficients, unknowns.wrist, self.kinematics.bones(unknowns.shape), turn)
+        return self._placed(unknowns._replace(wrist=posed.turns[0]), posed)
 
     def _placed(self, unknowns: Unknowns, posed: Posed) -> Step | None:
         camera = posed.points + unknowns.translation
         depth = camera[:, 2:]
         if not depth.min() > NEAREST:
             return None
-        error = camera[:, :2] / depth * self.focal + (self.centre - self.points)
+        error = camera[:, :2] / depth * self.focal + self._shift
         squares = self.weights * np.einsum('ij,ij->i', error, error)
         relative = posed.points[:, 2] * (self.focal[0] / unknowns.translation[2]) - self.depths
-        return Step(unknowns, posed, camera, error, squares, relative * np.sqrt(self.depth_weights))
+        return Step(unknowns, posed, camera, error, squares, relative * self._depth_root)
 
     def anchored(self, unknowns: Unknowns) -> Step | None:
         """Evaluate with the hand moved, as it is turned, so that the middle and the spread of its points agree with the detected ones.
@@ -92,120 +109,124 @@ class HandFit:
         translation = np.append(middle * distance - flat_middle, distance - np.median(posed.points[known, 2]))
         return self._placed(unknowns._replace(translation=translation), posed)
 
+    def middle_square(self, step: Step) -> float:
+        """Median of the known points' squared errors, in sigmas."""
+        return float(np.sort(step.squares)[self._median])
+
     def loosened(self, step: Step) -> float:
         """The outlier bound for the next iteration: wide while the bulk of the points is far off, so that they are not taken for outliers."""
-        return max(self.outlier, 4.0 * float(np.median(step.squares[self.weights > 0])))
+        return max(self.outlier, 4.0 * self.middle_square(step))
 
     def cost(self, step: Step, outlier: float) -> float:
         """Half the sum of squares in sigmas, softened for outliers, with all priors."""
         coefficients, wrist, shape, translation = step.unknowns
-        total = (outlier * step.squares / (outlier + step.squares)).sum()
+        total = outlier * (step.squares / (outlier + step.squares)).sum()
         depth = np.abs(step.depth_error)
-        total += np.where(depth < DEPTH_HUBER, depth * depth, DEPTH_HUBER * (2 * depth - DEPTH_HUBER)).sum()
+        near = np.minimum(depth, DEPTH_HUBER)
+        total += near @ (2 * depth - near)  # Huber: the square when near, a line beyond
         away = coefficients - self.prior_mean
         total += (self.prior_weight * away) @ away
-        angles = self.limit_axes @ coefficients
-        over = angles - np.minimum(np.maximum(angles, self.low), self.high)
+        over = self._over_limits(coefficients)
         total += self.limit_weight * (over @ over)
         for turn, weight in self.turns:
-            total += weight * (3 - (wrist * turn).sum())  # 2 (1 - cos angle), the angle squared when it is small
+            total += weight * (3 - np.vdot(wrist, turn))  # 2 (1 - cos angle), the angle squared when it is small
         for distance, weight in self.distances:
-            total += weight * (np.log(translation[2]) - distance) ** 2
+            total += weight * (math.log(translation[2]) - distance) ** 2
         if not self.shape_fixed:
             away = shape - self.shape_mean
             total += away @ self.shape_precision @ away
         return 0.5 * float(total)
 
+    def _over_limits(self, coefficients: np.ndarray) -> np.ndarray:
+        angles = self.limit_axes @ coefficients
+        return angles - np.minimum(np.maximum(angles, self.low), self.high)
+
     def normal_equations(self, step: Step, outlier: float) -> tuple[np.ndarray, np.ndarray]:
         """Hessian (P, P) in Gauss-Newton's approximation and gradient (P,) of the cost."""
         coefficients, wrist, shape, translation = step.unknowns
         count = len(coefficients)
-        inner = self.kinematics.jacobian(step.posed, not self.shape_fixed)
-        size = inner.shape[2]
-        root = np.sqrt(self.weights) * (outlier / (outlier + step.squares))  # of the weights that make squares of the softened errors
-        depth = np.abs(step.depth_error)
-        soft = np.sqrt(np.where(depth < DEPTH_HUBER, 1, DEPTH_HUBER / np.maximum(depth, DEPTH_HUBER)))
-        depth_root = soft * np.sqrt(self.depth_weights)
-        project = np.zeros((len(inner), 3, 3))  # (u, v, relative depth) by the camera point, in sigmas
+        root = self._root * (outlier / (outlier + step.squares))  # of the weights that make squares of the softened errors
+        depth = np.maximum(np.abs(step.depth_error), DEPTH_HUBER)
+        soft = np.sqrt(DEPTH_HUBER / depth)
+        scale = self.focal[0] / translation[2]
+        project = np.zeros((len(root), 3, 3))  # (u, v, relative depth) by the camera point, in sigmas
         over_z = root / step.camera[:, 2]
         project[:, 0, 0], project[:, 1, 1] = over_z * self.focal[0], over_z * self.focal[1]
-        project[:, :2, 2] = -step.camera[:, :2] * self.focal * (over_z / step.camera[:, 2])[:, None]
-        scale = self.focal[0] / translation[2]
-        project[:, 2, 2] = depth_root * scale
-        jacobian = np.empty((len(inner), 3, size + 3))
-        jacobian[:, :, :size] = project @ inner
-        jacobian[:, :, size:] = project
-        jacobian[:, 2, size + 2] = -step.posed.points[:, 2] * depth_root * (scale / translation[2])
-        residual = np.concatenate([step.error * root[:, None], (step.depth_error * soft)[:, None]], 1)
-        jacobian = jacobian.reshape(-1, size + 3)
+        project[:, :2, 2] = step.camera[:, :2] * (-self.focal) * (over_z / step.camera[:, 2])[:, None]
+        project[:, 2, 2] = soft * self._depth_root * scale
+        jacobian = self.kinematics.jacobian(step.posed, project, not self.shape_fixed)
+        jacobian[:, 2, -1] = step.posed.points[:, 2] * project[:, 2, 2] * (-1 / translation[2])
+        residual = np.empty((len(root), 3))
+        residual[:, :2] = step.error * root[:, None]
+        residual[:, 2] = step.depth_error * soft
+        size = jacobian.shape[2]
+        jacobian = jacobian.reshape(-1, size)
         hessian, gradient = jacobian.T @ jacobian, residual.ravel() @ jacobian
 
-        diagonal = hessian.reshape(-1)[::size + 4]  # a view
+        diagonal = hessian.reshape(-1)[::size + 1]  # a view
         diagonal[:count] += self.prior_weight
         gradient[:count] += self.prior_weight * (coefficients - self.prior_mean)
-        angles = self.limit_axes @ coefficients
-        over = angles - np.minimum(np.maximum(angles, self.low), self.high)
+        over = self._over_limits(coefficients)
         if over.any():
             axes = self.limit_axes[over != 0]
             hessian[:count, :count] += self.limit_weight * (axes.T @ axes)
-            gradient[:count] += self.limit_weight * (over[over != 0] @ axes)
+            gradient[:count] += self.limit_weight * (over @ self.limit_axes)
         for turn, weight in self.turns:
             between = wrist @ turn.T
             diagonal[count:count + 3] += weight
-            gradient[count:count + 3] += 0.5 * weight * np.array(
-                [between[2, 1] - between[1, 2], between[0, 2] - between[2, 0], between[1, 0] - between[0, 1]])
+            gradient[count:count + 3] += 0.5 * weight * (GENERATORS @ between.ravel())
         for distance, weight in self.distances:
             diagonal[-1] += weight / translation[2] ** 2
-            gradient[-1] += weight * (np.log(translation[2]) - distance) / translation[2]
+            gradient[-1] += weight * (math.log(translation[2]) - distance) / translation[2]
         if not self.shape_fixed:
-            hessian[count + 3:size, count + 3:size] += self.shape_precision
-            gradient[count + 3:size] += self.shape_precision @ (shape - self.shape_mean)
+            inside = slice(count + 3, count + 3 + SHAPES)
+            hessian[inside, inside] += self.shape_precision
+            gradient[inside] += self.shape_precision @ (shape - self.shape_mean)
         return hessian, gradient
 
     def moved(self, step: Step, change: np.ndarray) -> Step | None:
         """The unknowns after a `change` (P,)."""
         coefficients, wrist, shape, translation = step.unknowns
         count = len(coefficients)
-        grown = shape if self.shape_fixed else shape + change[count + 3:-3]
-        return self.at(Unknowns(
-            coefficients + change[:count], axis_angle_to_matrix(change[count:count + 3]) @ wrist, grown, translation + change[-3:]))
+        shape = shape if self.shape_fixed else shape + change[count + 3:-3]
+        return self.at(Unknowns(coefficients + change[:count], wrist, shape, translation + change[-3:]), change[count:count + 3])
 
-    def descend(self, step: Step, iterations: int, enough: float) -> tuple[Step, int, bool, float]:
-        """Levenberg-Marquardt from `step`: the best step, iterations done, whether it converged, the cost."""
+    def descend(self, step: Step, iterations: int, enough: float) -> Descent:
+        """Levenberg-Marquardt from `step`."""
         damping, outlier = 1e-3, self.loosened(step)
         cost = self.cost(step, outlier)
-        count, converged = 0, False
+        count, converged, hessian = 0, False, None
         while count < iterations and not converged:
             count += 1
             hessian, gradient = self.normal_equations(step, outlier)
             for _ in range(5):
                 damped = hessian.copy()
                 damped.reshape(-1)[::len(damped) + 1] *= 1 + damping
-                trial = self.moved(step, -_limited(np.linalg.solve(damped, gradient), len(step.unknowns.coefficients)))
+                trial = self.moved(step, _limited(np.linalg.solve(damped, -gradient), len(step.unknowns.coefficients)))
                 trial_cost = np.inf if trial is None else self.cost(trial, outlier)
                 if trial_cost < cost:
                     break
                 damping = max(10 * damping, 1e-2)
             else:
-                return step, count, True, cost  # no direction leads down: this is the minimum, as far as floating point goes
+                converged = True  # no direction leads down: this is the minimum, as far as floating point goes
+                break
             tightened = self.loosened(trial)
             converged = cost - trial_cost < enough * (1 + trial_cost) and tightened >= 0.9 * outlier
-            step, outlier, damping = trial, tightened, damping / 10
-            cost = trial_cost if tightened == outlier else self.cost(step, outlier)
-        return step, count, converged, self.cost(step, self.outlier)
+            step, damping = trial, damping / 10
+            cost = trial_cost if tightened == outlier else self.cost(step, tightened)
+            outlier = tightened
+        return Descent(step, count, converged, cost, hessian)
 
-    def shape_information(self, step: Step) -> tuple[np.ndarray, np.ndarray]:
+    def shape_information(self, descent: Descent) -> tuple[np.ndarray, np.ndarray]:
         """What this frame alone says about the shape: precision (10, 10) and precision x mean (10,), pose and place marginalised."""
-        hessian, _ = self.normal_equations(step, self.outlier)
-        first = len(step.unknowns.coefficients) + 3
-        inside = np.zeros(len(hessian), bool)
-        inside[first:first + SHAPES] = True
-        mixed = hessian[inside][:, ~inside]
-        total = hessian[inside][:, inside] - mixed @ np.linalg.solve(hessian[~inside][:, ~inside], mixed.T)
-        alone = total - self.shape_precision
-        alone = 0.5 * (alone + alone.T)
+        hessian, unknowns = descent.hessian, descent.step.unknowns
+        first = len(unknowns.coefficients) + 3
+        others = np.r_[:first, first + SHAPES:len(hessian)]
+        mixed = hessian[first:first + SHAPES, others]
+        alone = hessian[first:first + SHAPES, first:first + SHAPES] - mixed @ np.linalg.solve(hessian[np.ix_(others, others)], mixed.T)
+        alone = 0.5 * (alone + alone.T) - self.shape_precision
         # At the minimum the frame's own pull balances that of the prior
-        return alone, alone @ step.unknowns.shape + self.shape_precision @ (step.unknowns.shape - self.shape_mean)
+        return alone, alone @ unknowns.shape + self.shape_precision @ (unknowns.shape - self.shape_mean)
 
 
 def _limited(change: np.ndarray, count: int) -> np.ndarray:

@@ -7,11 +7,12 @@ Right hands only: for a left one mirror points and camera before and the state a
 """
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from app.hand_fit import NEAREST, HandFit, Step, Unknowns
+from app.hand_fit import NEAREST, HandFit, Unknowns
 from app.hand_model import JOINTS, POINTS, SHAPES, HandModel
 from app.kinematics import Kinematics
 from app.rotations import axis_angle_to_matrix, matrix_to_axis_angle
@@ -19,6 +20,7 @@ from app.types import Intrinsics
 
 HAND = 0.18  # metres from wrist to middle tip of an adult's hand, to turn lengths into pixels
 FEWEST_POINTS = 6
+HOPELESS = 0.5  # hand lengths; where the middle point is farther off, the hand is placed anew before the first step
 
 
 @dataclass(frozen=True)
@@ -94,68 +96,68 @@ class Refiner:
         result is always finite. Raises ValueError for wrong shapes or an initial state that is not finite.
         """
         points, depths, confidence = _checked_data(points, depths, confidence)
-        _check_state(initial)
-        fit = self._fit(initial, points, depths, confidence, intrinsics, shape_fixed, shape_prior, previous, trust)
+        start = self._unknowns(initial)
+        before = None if previous is None else self._unknowns(previous)
+        fit = self._fit(start, before, points, depths, confidence, intrinsics, shape_fixed, shape_prior, trust)
         if isinstance(fit, str):
             return self._unchanged(initial, points, intrinsics, fit)
-        start = self._start(fit, initial)
-        if start is None:
+        step = fit.at(start)
+        if step is None or fit.middle_square(step) > (HOPELESS / self.settings.points_sigma) ** 2:
+            step = fit.anchored(start) or step
+        if step is None:
             return self._unchanged(initial, points, intrinsics, 'the hand would lie behind the camera')
-        step, count, converged, cost = fit.descend(start, iterations or self.settings.iterations, self.settings.enough)
-        if not np.isfinite(cost):
+        descent = fit.descend(step, iterations or self.settings.iterations, self.settings.enough)
+        if not np.isfinite(descent.cost):
             return self._unchanged(initial, points, intrinsics, 'the fit diverged')
-        found = step.unknowns
+        found = descent.step.unknowns
         pose = np.empty((JOINTS, 3))
         pose[0] = matrix_to_axis_angle(found.wrist)
         pose[1:] = (self.kinematics.mean + found.coefficients @ self.kinematics.components).reshape(-1, 3)
-        projected = fit.points + step.error
+        projected = fit.points + descent.step.error
         return Refined(
-            HandState(pose, found.shape, found.translation), projected, _mean_distance(projected, points), count, converged, cost,
-            None if shape_fixed else fit.shape_information(step))
+            HandState(pose, found.shape, found.translation), projected, _mean_distance(projected, points), descent.iterations,
+            descent.converged, descent.cost, None if shape_fixed else fit.shape_information(descent))
 
-    def _start(self, fit: HandFit, initial: HandState) -> Step | None:
-        unknowns = Unknowns(self._coefficients(initial), axis_angle_to_matrix(initial.pose[0]),
-                            np.asarray(initial.shape, float), np.asarray(initial.translation, float))
-        step = fit.at(unknowns)
-        hopeless = step is None or np.median(step.squares[fit.weights > 0]) > (0.5 / self.settings.points_sigma) ** 2
-        return (fit.anchored(unknowns) or step) if hopeless else step
+    def _unknowns(self, state: HandState) -> Unknowns:
+        _check_state(state)
+        coefficients = (np.asarray(state.pose[1:], float).ravel() - self.kinematics.mean) @ self._inverse
+        return Unknowns(coefficients, axis_angle_to_matrix(np.asarray(state.pose[0], float)), np.asarray(state.shape, float),
+                        np.asarray(state.translation, float))
 
-    def _coefficients(self, state: HandState) -> np.ndarray:
-        return (np.ravel(state.pose[1:]) - self.kinematics.mean) @ self._inverse
-
-    def _fit(self, initial, points, depths, confidence, intrinsics, shape_fixed, shape_prior, previous, trust) -> HandFit | str:
+    def _fit(self, start, before, points, depths, confidence, intrinsics, shape_fixed, shape_prior, trust) -> HandFit | str:
         """State the problem, or say in words why there is none."""
         s = self.settings
-        known = np.isfinite(points).all(1) & (confidence > 0)
-        if known.sum() < FEWEST_POINTS:
-            return f'only {known.sum()} of {POINTS} points are known'
-        points = np.where(known[:, None], points, 0)
-        spread = float(np.median(np.abs(points[known] - np.median(points[known], 0)).sum(1)))
+        known = np.isfinite(points.sum(1)) & (confidence > 0)
+        count = int(known.sum())
+        if count < FEWEST_POINTS:
+            return f'only {count} of {POINTS} points are known'
+        if count < POINTS:
+            points = np.where(known[:, None], points, 0)
+            confidence = np.where(known, confidence, 0)
+        inside = points[known]
+        spread = float(np.sort(np.abs(inside - np.sort(inside, 0)[count // 2]).sum(1))[count // 2])  # medians, as outliers may be far
         if spread < 0.5:
             return 'the points lie on one spot'
         focal = np.array([intrinsics.fx, intrinsics.fy], float)
-        distance = max(float(initial.translation[2]), NEAREST)
+        distance = max(float(start.translation[2]), NEAREST)
         # The hand's length in pixels by its distance, within what the points allow: the distance may be wrong
         length = min(max(focal[0] * HAND / distance, 1.5 * spread), 6 * spread)
-        confidence = np.where(known, np.minimum(confidence, 1), 0)
+        confidence = np.minimum(confidence, 1)
         weights = (confidence / (s.points_sigma * length)) ** 2
-        depth_weights = np.zeros(POINTS)
         if depths is None:
-            depths = np.zeros(POINTS)
+            depths, depth_weights = np.zeros(POINTS), np.zeros(POINTS)
         else:
-            seen = known & np.isfinite(depths)
-            seen[0] = False
-            depths = np.where(seen, depths, 0)
-            depth_weights[seen] = (confidence[seen] * HAND / (s.depth_sigma * length)) ** 2
+            depth_weights = np.where(np.isfinite(depths), weights * (s.points_sigma * HAND / s.depth_sigma) ** 2, 0)
+            depth_weights[0] = 0
+            depths = np.where(depth_weights > 0, depths, 0)
         near = max(trust, 1e-3)
-        pulls = [(self._natural_mean, self._natural_weight), (self._coefficients(initial), near / s.pose_sigma ** 2)]
-        turns = [(axis_angle_to_matrix(initial.pose[0]), near / s.turn_sigma ** 2)]
-        distances = [(np.log(distance), near / s.distance_sigma ** 2)]
-        if previous is not None:
-            _check_state(previous)
-            pulls.append((self._coefficients(previous), s.previous_pose_sigma ** -2))
-            turns.append((axis_angle_to_matrix(previous.pose[0]), s.previous_turn_sigma ** -2))
-            distances.append((np.log(max(float(previous.translation[2]), NEAREST)), s.previous_distance_sigma ** -2))
+        pulls = [(self._natural_mean, self._natural_weight), (start.coefficients, near / s.pose_sigma ** 2)]
+        turns = [(start.wrist, near / s.turn_sigma ** 2)]
+        distances = [(math.log(distance), near / s.distance_sigma ** 2)]
+        if before is not None:
+            pulls.append((before.coefficients, s.previous_pose_sigma ** -2))
+            turns.append((before.wrist, s.previous_turn_sigma ** -2))
+            distances.append((math.log(max(float(before.translation[2]), NEAREST)), s.previous_distance_sigma ** -2))
         weight = sum(w for _, w in pulls)  # several parabolas are one
         mean = sum(w * m for m, w in pulls) / weight
         shape_mean, shape_weight = self.shape_prior if shape_prior is None else shape_prior
