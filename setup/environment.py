@@ -69,7 +69,7 @@ def build(environment: Path, requirements: Path) -> None:
         step([sys.executable, '-m', 'venv', '--clear', str(environment)], f'{environment} could not be made')
     print('Installing the packages of requirements.txt into .venv (once; a few minutes)', flush=True)
     python = str(environment / 'bin' / 'python')
-    pip = [python, '-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', *([] if sys.stdout.isatty() else ['--quiet'])]
+    pip = [python, '-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', *([] if sys.stdout.isatty() else ['-qq'])]
     if not has_nvidia_gpu() and not has_second_index(python):
         print('There is no NVIDIA GPU here, yet the usual torch for Linux brings gigabytes of CUDA libraries. '
               'README.md, "Install", says how to get the CPU build instead.', flush=True)
