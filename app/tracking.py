@@ -55,9 +55,13 @@ class Tracker:
 
     def reset(self) -> None:
         """Forget everything, also the numbering."""
+        self.forget()
+        self._next_number = 0
+
+    def forget(self) -> None:
+        """Forget all hands; numbers go on, so that hands of unrelated pictures are never taken for one."""
         self.tracks: list[Track] = []
         self.lost: list[Track] = []
-        self._next_number = 0
         self._last_search = -np.inf
 
     def wants_search(self, time: float) -> bool:

@@ -1,0 +1,165 @@
+"""What happens to one frame: find, follow, cut, regress, refine, smooth, colour. The same for pictures, videos and the live window.
+
+The mode decides only what may be remembered: nothing between pictures ('image'), everything in order otherwise.
+"""
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app.crop import crop_from_points, cut, to_frame
+from app.crop_camera import crop_to_frame_rotation, unmirrored, wrist_in_frame
+from app.detection import Detector
+from app.hand_model import DEFAULT_PATH, HandModel
+from app.mirror import mirror_intrinsics, mirror_points_2d, mirror_points_3d, mirror_pose
+from app.refinement import HandState, Refiner
+from app.regression import Prediction, Provider, Regressor
+from app.rotations import axis_angle_to_matrix, axis_angle_to_quaternion, matrix_to_axis_angle
+from app.shape_memory import ShapeMemory
+from app.smoothing import HandSmoother, SmoothingSettings
+from app.texture import TextureMemory
+from app.timing import StageClock
+from app.tracking import Track, Tracker, TrackingSettings
+from app.types import Crop, Frame, Hand, Intrinsics, Mode
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """How frames are turned into hands."""
+
+    mode: Mode = 'video'  # 'image' remembers nothing between frames
+    hands: int = 2  # at most this many at once
+    weights: Path | None = None  # an exported network; None for the one that ships
+    provider: Provider = 'auto'  # what the network should run on
+    threads: int = 2  # of the network
+    refine: bool = True  # fit the hand to the detected points after the network
+    smoothing: float = 0.5  # 0 none, 1 strongest; pictures are never smoothed
+    lock: bool = True  # one shape and one texture for a hand, once enough of it was seen
+
+
+class _Memory:
+    """What is known of one track beyond where it is."""
+
+    def __init__(self, model: HandModel, refiner: Refiner, settings: PipelineSettings):
+        self.shape = ShapeMemory(refiner)
+        self.texture = TextureMemory(model)
+        self.smoother = HandSmoother(SmoothingSettings(strength=settings.smoothing))
+        self.side: str | None = None
+        self.last: HandState | None = None
+
+
+class Pipeline:
+    """Owns the network, the detector and all memory of one source. A context manager; `reset` before another source."""
+
+    def __init__(self, settings: PipelineSettings = PipelineSettings(), model_path: Path | None = None):
+        path = Path(model_path or DEFAULT_PATH)
+        self.settings = settings
+        self.model = HandModel.load(path)
+        self.regressor = Regressor(settings.weights, settings.provider, settings.threads, hashlib.sha256(path.read_bytes()).hexdigest())
+        self.refiner = Refiner(self.model)
+        self.tracker = Tracker(TrackingSettings(hands=settings.hands))
+        self.detector = Detector(settings.hands)
+        self.clock = StageClock()
+        self._memories: dict[int, _Memory] = {}
+
+    def reset(self) -> None:
+        """Forget the source: tracks, shapes, textures, filters. Timings stay."""
+        self.tracker.reset()
+        self._memories.clear()
+
+    def process(self, frame: Frame, intrinsics: Intrinsics) -> list[Hand]:
+        """The hands in a frame, in the camera `intrinsics`. Frames of a video come in order. `clock` holds what each stage took; the
+        caller, who may time stages of its own, ends the frame."""
+        if self.settings.mode == 'image':
+            self.tracker.forget()
+            self._memories.clear()
+        tracker, image = self.tracker, frame.image
+        seen = self._look(image, frame.time, tracker.tracks, from_search=False)
+        if tracker.wants_search(frame.time):
+            with self.clock.stage('detect'):
+                new = tracker.searched(self.detector.detect(image), frame.time)
+            seen |= self._look(image, frame.time, new, from_search=True)
+        for track in tracker.drop_duplicates():
+            seen.pop(track.number, None)
+        hands = [self._hand(frame, intrinsics, track, *seen[track.number]) for track in tracker.tracks if track.number in seen]
+        known = {t.number for t in (*tracker.tracks, *tracker.lost)}
+        self._memories = {n: m for n, m in self._memories.items() if n in known}
+        return hands
+
+    def close(self) -> None:
+        """Free the detector."""
+        self.detector.close()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def _look(self, image: np.ndarray, time: float, tracks: list[Track], from_search: bool) -> dict[int, tuple[Crop, Prediction]]:
+        """Cut each track out, run the network on all cuts at once, and tell the tracker; what was seen, by track number."""
+        tracks = list(tracks)
+        if not tracks:
+            return {}
+        with self.clock.stage('crop'):
+            crops = [crop_from_points(self.tracker.expected_points(t, time), t.side, self.regressor.size) for t in tracks]
+            pictures = np.stack([cut(image, c) for c in crops])
+        with self.clock.stage('network'):
+            predictions = self.regressor(pictures)
+        seen = {}
+        for track, crop, prediction in zip(tracks, crops, predictions):
+            points = to_frame(prediction.points.astype(float), crop)
+            if self.tracker.observe(track, points, prediction.presence, prediction.right, time):
+                seen[track.number] = crop, prediction
+        return seen
+
+    def _hand(self, frame: Frame, intrinsics: Intrinsics, track: Track, crop: Crop, prediction: Prediction) -> Hand:
+        """One hand: everything up to the colours happens in a picture mirrored, if need be, so that the hand is a right one."""
+        settings, width = self.settings, frame.image.shape[1]
+        memory = self._memories.setdefault(track.number, _Memory(self.model, self.refiner, settings))
+        side = 'left' if crop.mirrored else 'right'
+        if memory.side != side:  # a flipped side is another hand to every filter
+            memory.side, memory.last = side, None
+            memory.smoother.reset()
+        left = side == 'left'
+        camera = mirror_intrinsics(intrinsics, width) if left else intrinsics
+        upright = unmirrored(crop, width) if left else crop
+        points = to_frame(prediction.points.astype(float), upright)
+        with self.clock.stage('refine'):
+            state = self._refined(memory, prediction, points, upright, camera, track.presence)
+        with self.clock.stage('smooth'):
+            pose, translation = axis_angle_to_quaternion(state.pose), state.translation
+            if settings.mode != 'image':
+                pose, translation = memory.smoother.smooth(pose, translation, frame.time)
+            vertices, joints = self.model.posed(pose, state.shape)
+            vertices, joints = vertices + translation, joints + translation
+            if left:
+                vertices, joints = mirror_points_3d(vertices), mirror_points_3d(joints)
+                pose, translation, points = mirror_pose(pose), mirror_points_3d(translation), mirror_points_2d(points, width)
+        with self.clock.stage('texture'):
+            colours, light = memory.texture.update(
+                frame.image, vertices, intrinsics, side, track.presence, network_texture=prediction.texture, network_light=prediction.light)
+        return Hand(track.number, side, track.presence, pose, state.shape, translation, vertices, joints, intrinsics.project(joints),
+                    colours, light, points)
+
+    def _refined(self, memory: _Memory, prediction: Prediction, points: np.ndarray, crop: Crop, camera: Intrinsics,
+                 presence: float) -> HandState:
+        """The network's hand in the frame's camera, fitted to the points if the settings say so; the track's one shape is kept."""
+        pose = prediction.pose.astype(float)
+        pose[0] = matrix_to_axis_angle(crop_to_frame_rotation(crop, camera) @ axis_angle_to_matrix(pose[0]))
+        wrist = wrist_in_frame(prediction.translation.astype(float), prediction.scale, self.regressor.focal, crop, camera)
+        remembers = self.settings.lock and self.settings.mode != 'image'
+        shape = memory.shape.shape if remembers else prediction.shape.astype(float)
+        state = HandState(pose, shape, wrist)
+        if not self.settings.refine:
+            return state
+        refined = self.refiner.refine(
+            state, points, prediction.depths / crop.scale, np.full(21, presence), camera, shape_fixed=memory.shape.locked,
+            shape_prior=memory.shape.prior if remembers else None, previous=memory.last)
+        if remembers:
+            memory.shape.update(refined, presence)
+        memory.last = None if refined.problem or self.settings.mode == 'image' else refined.state
+        return refined.state

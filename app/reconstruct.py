@@ -1,0 +1,184 @@
+"""`python main.py reconstruct`: videos, pictures and folders of pictures in; overlay, hands, meshes, scene and report out."""
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from app.errors import InputError
+from app.mirror import mirror_image
+from app.outputs.folder import prepare_folder, remove_others, result_folders
+from app.outputs.hands_file import HandsWriter
+from app.outputs.meshes import MeshWriter
+from app.outputs.picture import write_picture
+from app.outputs.report import Report, versions, write_report, write_settings
+from app.outputs.scene import SceneWriter
+from app.outputs.video import VideoWriter
+from app.overlay import Overlay
+from app.pipeline import Pipeline, PipelineSettings
+from app.reconstruct_settings import ReconstructSettings, add_arguments, from_arguments
+from app.sources import Source, open_source
+from app.types import Frame
+
+__all__ = ['Outcome', 'add_arguments', 'reconstruct', 'run']
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where the results of one input lie, and its report."""
+
+    folder: Path
+    report: Report
+
+
+def run(args: argparse.Namespace) -> int:
+    """The command. Several inputs are independent: one that cannot be used is named, the others are done, and the exit code is 2."""
+    settings = from_arguments(args)
+    failed = 0
+    for given, folder in zip(args.inputs, result_folders(args.out, args.inputs)):
+        try:
+            outcome = reconstruct(given, folder, settings, progress=not args.quiet)
+        except InputError as error:
+            if len(args.inputs) == 1:
+                raise
+            failed += 1
+            print(f'{given}: {error}', file=sys.stderr)
+            continue
+        print(summary(outcome))
+    if failed:
+        raise InputError(f'{failed} of {len(args.inputs)} inputs could not be used; the sentences above say why')
+    return 0
+
+
+def reconstruct(given: str | Path, folder: Path, settings: ReconstructSettings = ReconstructSettings(), progress: bool = False) -> Outcome:
+    """Do one input. Files get their final names only when they are whole. Raises InputError for whatever a person can mend."""
+    source = open_source(given, start=settings.start, stop=settings.stop, step=settings.step, fps=settings.fps, sequence=settings.sequence)
+    with source:
+        prepare_folder(folder, given)
+        pipeline_settings = PipelineSettings(
+            mode='video' if source.is_sequence else 'image', hands=settings.hands, weights=settings.weights, provider=settings.provider,
+            threads=settings.threads, refine=settings.refine, smoothing=settings.smoothing, lock=settings.lock)
+        with Pipeline(pipeline_settings) as pipeline:
+            return _Run(source, folder, settings, pipeline).all_frames(progress)
+
+
+class _Run:
+    """One source going through the pipeline into its folder."""
+
+    def __init__(self, source: Source, folder: Path, settings: ReconstructSettings, pipeline: Pipeline):
+        self.source, self.folder, self.settings, self.pipeline = source, folder, settings, pipeline
+        self.overlay = Overlay(pipeline.model) if 'overlay' in settings.write else None
+        self.video: VideoWriter | None = None
+        self.frames = self.with_hand = 0
+        self.pixels: list[float] = []
+        self.percents: list[float] = []
+        self.written: set[str] = {'report.json', 'settings.json'}
+
+    def all_frames(self, progress: bool) -> Outcome:
+        """Every frame in order, then the report."""
+        clock = self.pipeline.clock
+        started = time.perf_counter()
+        with ExitStack() as stack:
+            self._open_writers(stack)
+            frames = self._progress(stack, progress)
+            iterator = iter(self.source)
+            while True:
+                with clock.stage('decode'):
+                    frame = next(iterator, None)
+                if frame is None:
+                    break
+                self._one_frame(frame, stack)
+                if frames is not None:
+                    frames.update()
+        seconds = time.perf_counter() - started
+        self.written |= {name for name, wrote in (('hands.npz', self.hands), ('meshes', self.meshes and self.meshes.files),
+                                                  ('hands.glb', self.scene and self.with_hand)) if wrote}
+        remove_others(self.folder, self.written)
+        report = self._report(seconds)
+        write_settings(self.folder / 'settings.json', self.settings.as_json())
+        write_report(self.folder / 'report.json', report)
+        return Outcome(self.folder, report)
+
+    def _open_writers(self, stack: ExitStack) -> None:
+        write, model = self.settings.write, self.pipeline.model
+        self.hands = stack.enter_context(HandsWriter(self.folder / 'hands.npz', model.faces)) if 'hands' in write else None
+        self.meshes = stack.enter_context(MeshWriter(self.folder / 'meshes', model.faces)) if 'meshes' in write else None
+        self.scene = stack.enter_context(SceneWriter(self.folder / 'hands.glb', model)) if 'glb' in write else None
+
+    def _progress(self, stack: ExitStack, wanted: bool):
+        if not wanted:
+            return None
+        from tqdm import tqdm
+
+        return stack.enter_context(tqdm(total=self.source.frame_count, unit=' frames', desc=self.source.name[:30], dynamic_ncols=True))
+
+    def _one_frame(self, frame: Frame, stack: ExitStack) -> None:
+        settings, clock = self.settings, self.pipeline.clock
+        if settings.mirror:
+            frame = replace(frame, image=mirror_image(frame.image))
+        height, width = frame.image.shape[:2]
+        intrinsics = settings.camera(width, height)
+        hands = self.pipeline.process(frame, intrinsics)
+        self.frames += 1
+        self.with_hand += bool(hands)
+        self.pixels += [hand.reprojection for hand in hands]
+        self.percents += [100 * hand.reprojection / hand.box_side for hand in hands]
+        if self.overlay is not None:
+            with clock.stage('overlay'):
+                picture = self.overlay.draw(frame.image, hands, intrinsics, settings.style, settings.opacity)
+            with clock.stage('encode'):
+                self._save_overlay(frame, picture, stack)
+        with clock.stage('write'):
+            if self.hands is not None:
+                self.hands.write(frame, hands, intrinsics)
+            if self.meshes is not None:
+                self.meshes.write(frame, hands)
+            if self.scene is not None:
+                self.scene.write(frame, hands)
+        clock.end_frame()
+
+    def _save_overlay(self, frame: Frame, picture: np.ndarray, stack: ExitStack) -> None:
+        """A sequence becomes a video, one picture `overlay.jpg`, a folder of unrelated pictures a folder of overlays."""
+        if self.source.is_sequence:
+            if self.video is None:
+                self.video = stack.enter_context(VideoWriter(self.folder / 'overlay.mp4', picture.shape[1], picture.shape[0], self.source.fps))
+            self.video.write(picture, frame.time)
+            self.written.add('overlay.mp4')
+        elif self.source.frame_count == 1:
+            write_picture(self.folder / 'overlay.jpg', picture)
+            self.written.add('overlay.jpg')
+        else:
+            (self.folder / 'overlays').mkdir(exist_ok=True)
+            write_picture(self.folder / 'overlays' / f'{Path(frame.name).stem}.jpg', picture)
+            self.written.add('overlays')
+
+    def _report(self, seconds: float) -> Report:
+        warnings = list(self.source.warnings)
+        if not self.with_hand:
+            warnings.append('no hand was found in any frame; there is nothing to reconstruct')
+        regressor = self.pipeline.regressor
+        return Report(
+            frames=self.frames, frames_with_hand=self.with_hand, fps=round(self.frames / seconds, 2) if self.frames else None,
+            stage_ms=self.pipeline.clock.summary(), reprojection_px=_mean(self.pixels), reprojection_percent=_mean(self.percents),
+            provider=regressor.provider, model=f'{regressor.name}, hand model {self.pipeline.model.name}',
+            versions={**versions(), 'network': regressor.version}, warnings=tuple(warnings))
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(float(np.mean(values)), 3) if values else None
+
+
+def summary(outcome: Outcome) -> str:
+    """What is printed when an input is done."""
+    report = outcome.report
+    lines = [f'{report.frames_with_hand} of {report.frames} frames have a hand; {report.fps} frames per second on {report.provider}.']
+    if report.reprojection_percent is not None:
+        lines.append(f'The mesh lies {report.reprojection_px} px ({report.reprojection_percent} % of the hand) from the detected points.')
+    lines += [f'Note: {warning}' for warning in report.warnings]
+    lines.append(f'The results lie in {outcome.folder}')
+    return '\n'.join(lines)
