@@ -1,0 +1,79 @@
+"""The process's one OpenGL context, off screen; pyrender's platform classes make it."""
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import contextmanager
+
+from app.boot import import_pyrender
+from app.errors import InputError
+
+_WHAT_TO_DO = {
+    'linux': 'install the libraries with `apt-get install -y --no-install-recommends libegl1 libgl1` (or your system\'s Mesa packages)',
+}
+
+
+class _Context:
+    """Made on first use and kept until the process ends: deleting one of pyrender's contexts ends the display that all share."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._platform = None
+        self._depth = 0
+
+    @contextmanager
+    def current(self):
+        """Holds the context in this thread while inside; other threads wait. May be nested.
+
+        Raises InputError when this machine has no OpenGL that draws off screen.
+        """
+        with self._lock:
+            if self._platform is None:
+                self._platform = _make_platform()
+            if self._depth == 0:
+                self._platform.make_current()
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                if self._depth == 0:
+                    _release(self._platform)
+
+
+def _make_platform():
+    try:
+        import_pyrender()
+        if sys.platform == 'linux':
+            from pyrender.platforms.egl import EGLPlatform as Platform
+        else:  # no EGL there: a hidden window
+            from pyrender.platforms.pyglet_platform import PygletPlatform as Platform
+        platform = Platform(1, 1)
+        platform.init_context()
+        from OpenGL.GL import GL_VERSION, glGetString
+
+        if not glGetString(GL_VERSION):
+            raise RuntimeError('the context has no version')
+    except Exception as error:  # which one depends on the library that is missing
+        remedy = _WHAT_TO_DO.get(sys.platform, 'install a graphics driver with OpenGL 3.3 or newer')
+        raise InputError(f'Hands cannot be drawn: OpenGL does not start without a screen here ({_brief(error)}); {remedy}, '
+                         'or draw the skeleton only.') from error
+    return platform
+
+
+def _release(platform) -> None:
+    """A context can be current in one thread only, so it is let go after each picture. (pyrender's own does nothing on EGL.)"""
+    if sys.platform == 'linux':
+        from OpenGL.EGL import EGL_NO_CONTEXT, EGL_NO_SURFACE, eglMakeCurrent
+
+        eglMakeCurrent(platform._egl_display, EGL_NO_SURFACE, EGL_NO_SURFACE, EGL_NO_CONTEXT)
+    else:
+        platform.make_uncurrent()
+
+
+def _brief(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:120]
+
+
+context = _Context()
