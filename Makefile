@@ -1,7 +1,8 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Each sets up what is missing first.
 
-PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
-	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
+# 3.11 to 3.13 have wheels of every package; a newer one is taken where there is nothing else.
+PYTHON ?= $(shell for below in 14 99; do for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, $$below))" 2>/dev/null && { echo $$name; exit; }; done; done)
 RUN := .venv/bin/python
 ARGS ?=
 

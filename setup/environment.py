@@ -53,7 +53,7 @@ def is_ready(environment: Path, requirements: Path) -> bool:
 
 def stamp_text(requirements: Path) -> str:
     """What the environment was made from: this Python and the bytes of requirements.txt."""
-    return f'{platform.python_version()} {sys.prefix} {hashlib.sha256(requirements.read_bytes()).hexdigest()}\n'
+    return f'{platform.python_version()} {sys.base_prefix} {hashlib.sha256(requirements.read_bytes()).hexdigest()}\n'
 
 
 def build(environment: Path, requirements: Path) -> None:
