@@ -1,0 +1,80 @@
+"""Hands drawn on the picture they were found in."""
+from __future__ import annotations
+
+import typing
+from typing import Literal
+
+import numpy as np
+
+from app.hand_model import HandModel
+from app.rendering import Mesh, Renderer, composite
+from app.rendering.light import shaded
+from app.rendering.skeleton import skeleton_layer
+from app.rendering.studio import TINTS, porcelain
+from app.rendering.topology import Topology, topology_of
+from app.types import Hand, Intrinsics, Side
+
+Style = Literal['textured', 'shaded', 'wireframe', 'skeleton', 'off']
+STYLES: tuple[str, ...] = typing.get_args(Style)
+
+_SURE, _UNSURE = 0.6, 0.2  # confidence at which a hand is drawn in full, and at which it is almost gone
+_FAINTEST = 0.25
+_FADE_RINGS = 3  # rows of vertices over which the textured mesh melts into the arm
+_LINE = 0.0016, 0.9, 2.2  # a wireframe's line width: of the picture's longer side, at least, at most pixels
+
+
+class Overlay:
+    """Draws hands of one model over pictures of any size. Cheap to make; OpenGL starts with the first mesh."""
+
+    def __init__(self, model: HandModel):
+        count = len(model.template)
+        self._topology: dict[Side, Topology] = {
+            'right': topology_of(model.faces, count), 'left': topology_of(np.ascontiguousarray(model.faces[:, ::-1]), count)}
+        rings = self._topology['right'].rings_from_rim(_FADE_RINGS)
+        self._melt = (rings / _FADE_RINGS).astype(np.float32)  # (N,) opacity towards the cut of the wrist
+        self._renderer: Renderer | None = None
+
+    def draw(self, image: np.ndarray, hands: list[Hand], intrinsics: Intrinsics, style: Style = 'textured', opacity: float = 1.0) -> np.ndarray:
+        """The image (H, W, 3) uint8 with the hands on it, a new array; the image stays as it is.
+
+        Hands of low confidence are drawn fainter. Raises InputError when the style needs OpenGL and there is none, ValueError on an
+        unknown style, an opacity outside 0..1, or numbers that are not finite.
+        """
+        if style not in STYLES:
+            raise ValueError(f'a style is one of {", ".join(STYLES)}, not {style!r}')
+        if not 0 <= opacity <= 1:
+            raise ValueError(f'opacity lies in 0..1, not {opacity}')
+        out = image.copy()
+        if style == 'off' or opacity == 0 or not hands:
+            return out
+        size = image.shape[1], image.shape[0]
+        if style == 'skeleton':
+            for hand in sorted(hands, key=lambda h: -h.translation[2]):
+                composite(out, skeleton_layer(hand.joints_2d, hand.joints_3d[:, 2], size), opacity * _certainty(hand))
+            return out
+        if self._renderer is None or (self._renderer.width, self._renderer.height) != size:
+            self._renderer = Renderer(*size)
+        meshes = [self._mesh(hand, style, size) for hand in hands]
+        composite(out, self._renderer.layer(meshes, intrinsics), opacity)
+        return out
+
+    def _mesh(self, hand: Hand, style: Style, size: tuple[int, int]) -> Mesh:
+        topology = self._topology[hand.side]
+        normals = topology.normals(hand.vertices)
+        certainty = _certainty(hand)
+        if style == 'textured':
+            return Mesh(hand.vertices, topology.faces, shaded(hand.colours, normals, hand.light), self._melt * certainty)
+        if style == 'shaded':
+            return Mesh(hand.vertices, topology.faces, porcelain(hand.vertices, normals, hand.side), certainty)
+        share, least, most = _LINE
+        width = float(np.clip(share * max(size), least, most))
+        rays = hand.vertices / np.linalg.norm(hand.vertices, axis=1)[:, None]
+        facing = np.clip(-np.einsum('na,na->n', normals, rays), 0, 1)  # edges crowd towards the silhouette: let them thin out
+        tint = np.array(TINTS[hand.side], np.float32) ** 0.25
+        return Mesh(hand.vertices, topology.faces, np.broadcast_to(tint, hand.vertices.shape),
+                    (0.35 + 0.6 * facing).astype(np.float32) * certainty, line_width=width)
+
+
+def _certainty(hand: Hand) -> float:
+    """Opacity of a hand from its confidence."""
+    return float(np.clip(_FAINTEST + (1 - _FAINTEST) * (hand.confidence - _UNSURE) / (_SURE - _UNSURE), _FAINTEST, 1))

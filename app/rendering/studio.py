@@ -1,0 +1,31 @@
+"""The 'shaded' look: porcelain with a tint for each side, under three soft lights. Per vertex, in linear light."""
+from __future__ import annotations
+
+import numpy as np
+
+from app.rendering.light import linear_to_srgb
+from app.types import Side
+
+TINTS = {'right': (0.80, 0.66, 0.56), 'left': (0.56, 0.70, 0.78)}  # linear reflectance: warm and cool porcelain
+_KEY, _FILL, _RIM = (np.array(d, np.float32) / np.linalg.norm(d) for d in ((-0.45, -0.75, -0.6), (0.85, -0.1, -0.55), (0.25, -0.55, 0.8)))
+_KEY_LIGHT, _FILL_LIGHT = np.array((0.80, 0.77, 0.72), np.float32), np.array((0.17, 0.20, 0.24), np.float32)
+_SKY, _GROUND = np.array((0.26, 0.28, 0.31), np.float32), np.array((0.13, 0.115, 0.11), np.float32)
+_GLOSS, _GLOSS_POWER = 0.10, 24
+_WRAP = 0.35  # light goes a little round the terminator, as in something slightly translucent
+
+
+def porcelain(vertices: np.ndarray, normals: np.ndarray, side: Side) -> np.ndarray:
+    """Vertices (N, 3) in the camera frame and their normals -> sRGB colours (N, 3) uint8."""
+    view = -vertices / np.maximum(np.linalg.norm(vertices, axis=1), 1e-9)[:, None]
+    facing = np.clip(np.einsum('na,na->n', normals, view), 0, 1)
+
+    def lit(direction: np.ndarray) -> np.ndarray:
+        return (np.maximum(normals @ direction + _WRAP, 0) / (1 + _WRAP))[:, None]
+
+    up = (0.5 - 0.5 * normals[:, 1])[:, None]
+    diffuse = lit(_KEY) * _KEY_LIGHT + lit(_FILL) * _FILL_LIGHT + up * _SKY + (1 - up) * _GROUND
+    half = view + _KEY
+    half /= np.linalg.norm(half, axis=1)[:, None]
+    gloss = _GLOSS * np.maximum(np.einsum('na,na->n', normals, half), 0) ** _GLOSS_POWER
+    rim = 0.30 * (1 - facing) ** 3 * np.maximum(normals @ _RIM + 0.45, 0)
+    return linear_to_srgb(diffuse * np.array(TINTS[side], np.float32) + (gloss + rim)[:, None])
