@@ -12,6 +12,7 @@ import numpy as np
 from app.errors import InputError
 from app.sources.mp4_boxes import mp4_boxes
 from app.sources.source import Selection, Source
+from app.sources.wholeness import ends_early
 from app.types import Frame
 
 NOT_VIDEOS = ('tty', 'bin', 'image2', 'concat', 'concatf', 'hls', 'dash')  # FFmpeg plays text files, and lists that name other files
@@ -31,7 +32,7 @@ class VideoSource(Source):
     def __init__(self, path: Path, selection: Selection = Selection()):
         self.path = path
         self.selection = selection
-        self._boxes = mp4_boxes(path)
+        self._cut = ends_early(path)
         self._size: tuple[int, int] | None = None  # of every frame before it is turned
         try:
             with self._open() as container:
@@ -47,15 +48,10 @@ class VideoSource(Source):
             raise InputError(self._not_a_video()) from error
         fps = float(rate) if rate and 0 < rate <= 1000 else DEFAULT_FPS
         self._expected = self._total or (round(float(duration) * fps) if duration else None)
-        if self._total and not self.damaged:
+        if self._total and not self._cut:
             selection.check(self._total, path.name)
         height, width = self._upright(first).shape[:2]
         super().__init__(path.name, width, height, fps, selection.count(self._total) if self._total else None, 'video')
-
-    @property
-    def damaged(self) -> bool:
-        """Whether the end of the file is known to be missing."""
-        return self._boxes is not None and not self._boxes.whole
 
     def __iter__(self) -> Iterator[Frame]:
         self.warnings.clear()
@@ -81,8 +77,7 @@ class VideoSource(Source):
         """Say what was missing, once the end is reached."""
         if not count:
             raise InputError(self._nothing_readable())
-        cut = self.damaged or 'end' in problems
-        if cut:
+        if self._cut or 'end' in problems:
             of = f' of {self._expected}' if self._expected and self._expected > count else ''
             self.warnings.append(f'the video is cut: {count}{of} frames could be read')
         elif problems:
@@ -130,17 +125,20 @@ class VideoSource(Source):
         if self._size is None:
             self._size = width, height
         width, height = self._size
-        image = picture.to_ndarray(format='rgb24', width=width, height=height)
+        image = picture.to_ndarray(format='rgb24')
+        if image.shape[:2] != (height, width):
+            image = cv2.resize(image, (width, height))
         return image if turn is None else cv2.rotate(image, turn)
 
     def _not_a_video(self) -> str:
-        if self._boxes and not self._boxes.has_index:
+        boxes = mp4_boxes(self.path)
+        if boxes and not boxes.has_index:
             return f'{self.path.name} is a cut video: its index, which is written last, is missing, so nothing in it can be read; copy or record it again.'
         if self.path.suffix.lower() in ('.heic', '.heif'):
             return f'{self.path.name} is a HEIC picture, which cannot be read; save it as JPEG or PNG.'
         return f'{self.path.name} is not a video or picture that can be read.'
 
     def _nothing_readable(self) -> str:
-        if self.damaged:
+        if self._cut:
             return f'{self.path.name} is cut before the end of its first frame; copy or record it again.'
         return f'{self.path.name} has no frames.'
