@@ -1,7 +1,7 @@
 """How a random hand looks: skin, light, sleeve, and what it holds."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from training.scene import CLOTH, FOREARM, PROP, Part, Studio
 from training.shading import Light, Sky, look_up, srgb_to_linear, vertex_normals
 
 DETAILS = 6  # variations of the skin's texture made once
-WARM, COLD = np.array([1.25, 0.95, 0.62]), np.array([0.85, 0.97, 1.15])
+WARM, COLD = np.array([1.22, 0.96, 0.68]), np.array([0.9, 0.98, 1.1])
+BALANCED = 0.6  # of a light's tint that a camera's white balance takes away
+CLOTHS = 60  # patterns kept
 PATTERN = 256, 320  # a sleeve's pattern: around x along (mm)
 
 
@@ -53,7 +55,7 @@ class Appearance:
 
     def __init__(self, studio: Studio):
         self.studio = studio
-        self.details = []
+        self.details, self.cloths = [], {}
         random = np.random.default_rng(20)
         if studio.texture is not None:
             size = studio.texture.shape[0]
@@ -79,6 +81,10 @@ class Appearance:
         backdrop = srgb_to_linear(background).mean()
         exposure = np.exp(random.normal(np.log(0.24 / max(mean, 1e-3)), 0.35))
         gain = np.clip(np.exp(random.normal(0, 0.25)) * (0.2 / max(backdrop, 0.03)) ** 0.25, 0.3, 3) / exposure
+        whole = 0.5 * (sky.above + sky.below) + 0.5 * sum(light.colour for light in lights)
+        balance = (whole.mean() / whole) ** (BALANCED * random.uniform(0.6, 1.3))
+        sky = Sky(sky.above * balance, sky.below * balance)
+        lights = [replace(light, colour=light.colour * balance) for light in lights]
         return Look(albedo, skin, detail, parts, patterns, lights, sky, float(random.uniform(0.3, 1.6)), float(random.uniform(0.3, 0.6)), float(exposure), float(gain))
 
     def _arm(self, random: np.random.Generator, hand, albedo: np.ndarray) -> tuple[list[Part], dict[int, np.ndarray]]:
@@ -97,7 +103,10 @@ class Appearance:
             sleeve = tube(stub, top, 0.34, 2.4 + random.normal(0, 0.6), random.uniform(0.004, 0.011), bend, folds, lip=True)
             cloth = np.tile(colour(random, 0.7), (len(sleeve.vertices), 1))
             parts.append(Part(CLOTH, studio.place(sleeve, hand.rotation, hand.wrist), sleeve.faces, cloth, _coordinates(sleeve)))
-            patterns[CLOTH] = cloth_pattern(random)
+            number = int(random.integers(CLOTHS))
+            if number not in self.cloths:
+                self.cloths[number] = cloth_pattern(np.random.default_rng((41, number)))
+            patterns[CLOTH] = self.cloths[number]
         elif random.random() < 0.15:
             band = tube(stub, random.uniform(0.012, max(0.014, -stub.end - 0.02)), random.uniform(0.006, 0.025), 0, random.uniform(0.0012, 0.003), bend * 0, np.zeros((4, AROUND)))
             parts.append(Part(PROP, studio.place(band, hand.rotation, hand.wrist), band.faces, np.tile(colour(random, 0.5), (len(band.vertices), 1)), _coordinates(band)))

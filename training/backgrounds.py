@@ -10,6 +10,7 @@ import numpy as np
 
 PROCEDURAL_SHARE = 0.4  # when there are real pictures
 MARGIN = 26  # pixels (of 256) kept from the hand's points: fingers are thick, and a sleeve follows
+ROOMS, ROOM = 400, 256  # rooms kept, for pictures up to this side: making one costs as much as drawing a hand
 SMALLEST = 40  # pixels; narrower strips are stretched too much to look like anything
 
 
@@ -24,7 +25,7 @@ class Backgrounds:
 
     def __init__(self, folder: Path | None = None, *, measuring: bool = False):
         """`folder`: with `pictures.jsonl`; None for code-made backgrounds only. `measuring`: take rows of the validation split instead."""
-        self.folder, self.strips = folder, []
+        self.folder, self.strips, self._rooms = folder, [], {}
         if folder is None:
             return
         for line in (folder / 'pictures.jsonl').read_text().splitlines():
@@ -38,7 +39,17 @@ class Backgrounds:
         """A background (height, width, 3), float32 sRGB 0..1."""
         if self.strips and random.random() >= PROCEDURAL_SHARE:
             return self.photo(random, width, height)
-        return room(random, width, height)
+        if max(width, height) > ROOM:
+            return room(random, width, height)
+        number = int(random.integers(ROOMS))
+        if number not in self._rooms:
+            self._rooms[number] = (room(np.random.default_rng((31, number)), ROOM, ROOM) * 255 + 0.5).astype(np.uint8)
+        x, y = random.integers(ROOM - width + 1), random.integers(ROOM - height + 1)
+        piece = self._rooms[number][y:y + height, x:x + width]
+        if random.random() < 0.5:
+            piece = piece[:, ::-1]
+        gain = np.exp(random.normal(0, 0.15) + random.normal(0, 0.08, 3)).astype(np.float32)
+        return np.minimum(piece * (gain / 255), 1).astype(np.float32)
 
     def photo(self, random: np.random.Generator, width: int, height: int) -> np.ndarray:
         """A piece of a real picture without its hand, (height, width, 3) float32 sRGB 0..1."""

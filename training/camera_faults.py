@@ -31,7 +31,7 @@ def photographed(picture: Picture, exposure: float, backgrounds: Backgrounds, ra
         small = int(random.uniform(64, 170))
         image = cv2.resize(cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA), (width, height), interpolation=cv2.INTER_LINEAR)
     strength = random.choice((0.002, random.uniform(0.004, 0.015), random.uniform(0.015, 0.04)), p=(0.4, 0.45, 0.15))
-    grain = random.standard_normal((height, width, 3), np.float32)
+    grain = _grain(random, height, width)
     if strength > 0.004 and random.random() < 0.5:  # noise that the camera has smoothed
         grain = cv2.GaussianBlur(grain, (0, 0), 0.8) * 2
     image = np.clip(image + strength * grain, 0, 1)
@@ -42,6 +42,18 @@ def photographed(picture: Picture, exposure: float, backgrounds: Backgrounds, ra
     if random.random() < 0.04:
         result = np.repeat(result.mean(2, keepdims=True).astype(np.uint8), 3, 2)
     return result, hidden
+
+
+_GRAIN = np.random.default_rng(7).standard_normal((640, 640, 3), np.float32)  # drawing noise anew costs more than drawing the hand
+
+
+def _grain(random: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """White noise (height, width, 3) of spread 1: a random piece of a fixed sheet, turned over at random."""
+    if height > 512 or width > 512:
+        return random.standard_normal((height, width, 3), np.float32)
+    y, x = random.integers(_GRAIN.shape[0] - height), random.integers(_GRAIN.shape[1] - width)
+    piece = _GRAIN[y:y + height, x:x + width]
+    return piece[::int(random.choice((-1, 1))), ::int(random.choice((-1, 1)))]
 
 
 def cut_at_frame(image: np.ndarray, matrix: np.ndarray, frame: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -55,11 +67,16 @@ def cut_at_frame(image: np.ndarray, matrix: np.ndarray, frame: tuple[int, int]) 
     at = (corners - shift) @ np.linalg.inv(linear).T
     if (at >= 0).all() and (at <= np.array(frame) - 1).all():
         return image, np.ones((size, size), bool)
-    y, x = np.mgrid[:size, :size]
-    there = (np.stack([x, y], -1) - shift) @ np.linalg.inv(linear).T
-    kept = np.clip(there, 0, np.array(frame) - 1)
-    back = (kept @ linear.T + shift).astype(np.float32)
-    return cv2.remap(image, back[..., 0], back[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), (there == kept).all(-1)
+    inverse = np.linalg.inv(linear).astype(np.float32)
+    x = np.arange(size, dtype=np.float32)
+    (a, b), (c, d) = inverse
+    u0, v0 = (-inverse @ shift).astype(np.float32)
+    u, v = (a * x + u0)[None] + (b * x)[:, None], (c * x + v0)[None] + (d * x)[:, None]  # frame pixels of every crop pixel
+    kept_u, kept_v = np.clip(u, 0, frame[0] - 1), np.clip(v, 0, frame[1] - 1)
+    inside = (u == kept_u) & (v == kept_v)
+    (a, b), (c, d) = linear.astype(np.float32)
+    x, y = a * kept_u + b * kept_v + np.float32(shift[0]), c * kept_u + d * kept_v + np.float32(shift[1])
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), inside
 
 
 def _motion(random: np.random.Generator) -> np.ndarray:

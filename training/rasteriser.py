@@ -42,47 +42,53 @@ def rasterise(points: np.ndarray, faces: np.ndarray, width: int, height: int, *,
     A triangle covers the pixels whose centres (at integers) it contains. Faces that come nearer than 1 mm are dropped.
     `perspective=False` for a parallel projection: weights are then linear in the picture.
     """
-    corners = points[faces].astype(np.float32)
-    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    low = np.clip(np.ceil(corners[..., :2].min(1)), 0, (width, height)).astype(np.int64)
-    high = np.clip(np.floor(corners[..., :2].max(1)), -1, (width - 1, height - 1)).astype(np.int64)
-    extent = high - low + 1
-    # y points down, so counter-clockwise from outside has a negative area here
-    drawn = np.flatnonzero((area < -1e-6) & (extent > 0).all(1) & ((corners[..., 2] > 1e-3).all(1) | (not perspective)))
     empty = Fragments(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
-    if not len(drawn):
+    x, y, z = np.ascontiguousarray(points.T, np.float32)
+    ax, bx, cx = x[faces.T]
+    ay, by, cy = y[faces.T]
+    # y points down, so counter-clockwise from outside has a negative area here
+    front = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) < -1e-6
+    if perspective:
+        front &= np.minimum.reduce(z[faces.T]) > 1e-3
+    drawn = np.flatnonzero(front)
+    ax, bx, cx, ay, by, cy = (k[drawn] for k in (ax, bx, cx, ay, by, cy))
+    left, right = np.ceil(np.minimum(np.minimum(ax, bx), cx)), np.floor(np.maximum(np.maximum(ax, bx), cx))
+    top, bottom = np.ceil(np.minimum(np.minimum(ay, by), cy)), np.floor(np.maximum(np.maximum(ay, by), cy))
+    left, top = np.clip(left, 0, width).astype(np.int32), np.clip(top, 0, height).astype(np.int32)
+    columns = np.clip(right, -1, width - 1).astype(np.int32) - left + 1
+    rows = np.clip(bottom, -1, height - 1).astype(np.int32) - top + 1
+    some = np.flatnonzero((columns > 0) & (rows > 0))
+    if not len(some):
         return empty
-    columns, rows = extent[drawn].T
-    counts = columns * rows
-    which = np.repeat(np.arange(len(drawn)), counts)
-    offset = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
-    row = offset // columns[which]
-    x = (offset - row * columns[which] + low[drawn, 0][which]).astype(np.int32)
-    y = (row + low[drawn, 1][which]).astype(np.int32)
+    drawn, left, top, columns, rows, ax, bx, cx, ay, by, cy = (k[some] for k in (drawn, left, top, columns, rows, ax, bx, cx, ay, by, cy))
 
-    # barycentric weights are affine in the picture: weight_k = gx x + gy y + g0, relative to the corner a for precision
-    a, b, c, area = a[drawn], b[drawn], c[drawn], area[drawn]
-    to_b, to_c = (b - a)[:, :2] / area[:, None], (c - a)[:, :2] / area[:, None]
-    plane = np.stack([to_c[:, 1], -to_c[:, 0], -to_b[:, 1], to_b[:, 0], a[:, 0], a[:, 1]], 1)[which]
-    dx, dy = x - plane[:, 4], y - plane[:, 5]
-    second, third = plane[:, 0] * dx + plane[:, 1] * dy, plane[:, 2] * dx + plane[:, 3] * dy
+    counts = columns * rows
+    ends = np.cumsum(counts)
+    which = np.repeat(np.arange(len(drawn), dtype=np.int32), counts)
+    offset = np.arange(ends[-1], dtype=np.int32) - (ends - counts).astype(np.int32)[which]
+    row = offset // columns[which]
+    x, y = offset - row * columns[which] + left[which], row + top[which]
+
+    # barycentric weights are affine in the picture: of b and c, relative to the corner a for precision
+    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    dx, dy = x - ax[which], y - ay[which]
+    second = ((cy - ay) / area)[which] * dx - ((cx - ax) / area)[which] * dy
+    third = ((bx - ax) / area)[which] * dy - ((by - ay) / area)[which] * dx
     inside = np.flatnonzero((second >= 0) & (third >= 0) & (second + third <= 1))
     if not len(inside):
         return empty
     which, second, third = which[inside], second[inside], third[inside]
     pixel = y[inside].astype(np.int64) * width + x[inside]
-    depth = np.stack([a[:, 2], b[:, 2], c[:, 2]], 1)
-    key_depth = 1 / depth if perspective else depth  # linear in the picture
-    k = key_depth[which]
-    value = k[:, 0] + second * (k[:, 1] - k[:, 0]) + third * (k[:, 2] - k[:, 0])
+    key_depth = z[faces[drawn]]
+    key_depth = 1 / key_depth if perspective else key_depth  # linear in the picture
+    value = key_depth[which, 0] + second * (key_depth[:, 1] - key_depth[:, 0])[which] + third * (key_depth[:, 2] - key_depth[:, 0])[which]
     span = float(np.ptp(key_depth)) + 1e-9
     near_first = (key_depth.max() - value if perspective else value - key_depth.min()) / span
     order = (np.clip(near_first, 0, 1).astype(np.float64) * DEPTH_STEPS).astype(np.int64) << 31 | np.arange(len(which))
-    front = np.full(width * height, np.iinfo(np.int64).max)
-    np.minimum.at(front, pixel, order)
-    pixels = np.flatnonzero(front != np.iinfo(np.int64).max)
-    winner = front[pixels] & (2**31 - 1)
+    nearest = np.full(width * height, np.iinfo(np.int64).max)
+    np.minimum.at(nearest, pixel, order)
+    pixels = np.flatnonzero(nearest != np.iinfo(np.int64).max)
+    winner = nearest[pixels] & (2**31 - 1)
     second, third, which, value = second[winner], third[winner], which[winner], value[winner]
     weights = np.stack([1 - second - third, second, third], 1)
     if perspective:

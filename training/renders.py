@@ -84,18 +84,22 @@ class RenderSampler:
         """A random hand, its joints inside the frame (width, height) if they fit."""
         shape = sample_shape(random)
         coefficients, gesture = self.poses.sample(random, shape)
+        depth = np.exp(random.uniform(*np.log(distances)))
         rotation, view = sample_view(random)
+        while depth - 0.35 * rotation[2, 1] < 0.12:  # the forearm would run into the camera
+            rotation, view = sample_view(random)
         pose = self.model.pose_of(coefficients, matrix_to_axis_angle(rotation))
         vertices, joints = self.model.posed(pose, shape)
-        depth = np.exp(random.uniform(*np.log(distances)))
-        middle = np.array([*((joints.min(0) + joints.max(0)) / 2)[:2], 0])
-        span = np.ptp(joints, 0)[:2].max() * camera.fx / depth
-        room = np.maximum(np.array(frame) - 1.1 * span, 0) / 2
+        low, high = joints.min(0), joints.max(0)
+        span = 1.15 * camera.fx * (high - low)[:2]
+        depth = max(depth, (span / frame).max() - low[2])  # further away if it does not fit
+        room = np.maximum(np.array(frame) - span / (depth + low[2]), 0) / 2
         pixel = (np.array(frame) - 1) / 2 + random.uniform(-1, 1, 2) * room
-        wrist = camera.unproject(pixel, np.float64(depth)) - middle
+        middle = (low + high) / 2
+        wrist = camera.unproject(pixel, np.float64(depth + middle[2])) - middle
         return Pose(pose, rotation, shape, wrist, vertices + wrist, joints + wrist, gesture, view)
 
-    def draw(self, hand: Pose, look: Look, background: np.ndarray, camera: np.ndarray, factor: float = 1.5) -> Picture:
+    def draw(self, hand: Pose, look: Look, background: np.ndarray, camera: np.ndarray, factor: float = 1.4) -> Picture:
         """Draw a hand over a background (H, W, 3) sRGB 0..1 with the camera (3, 3): camera frame -> picture pixels."""
         return self.studio.draw(
             hand.vertices, hand.joints, look.albedo, look.parts, look.lights, look.sky, srgb_to_linear(background) * look.background_gain, camera,

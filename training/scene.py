@@ -9,7 +9,7 @@ import numpy as np
 from app.hand_model import DEFAULT_PATH, HandModel
 from training.forearm import Stub, Tube, measure_stub
 from training.rasteriser import rasterise
-from training.shading import Light, Sky, blend, linear_to_srgb, look_up, openness, shade, shadow_lookup, srgb_to_linear, vertex_normals
+from training.shading import Light, Sky, blend, dot, linear_to_srgb, look_up, openness, shade, shadow_lookup, srgb_to_linear, vertex_normals
 
 HAND, FOREARM, CLOTH, PROP = range(4)
 
@@ -64,9 +64,10 @@ class Studio:
         end = vertices[vertices[:, 1] < vertices[:, 1].min() + 0.02]
         colour = albedo[vertices[:, 1] < vertices[:, 1].min() + 0.02]
         away = end[:, [0, 2]] - (end[:, [0, 2]].min(0) + end[:, [0, 2]].max(0)) / 2
-        turn = np.angle(np.exp(1j * (angles[:, None] - np.arctan2(away[:, 1], away[:, 0]))))
+        around, which = np.unique(angles, return_inverse=True)
+        turn = np.angle(np.exp(1j * (around[:, None] - np.arctan2(away[:, 1], away[:, 0]))))
         near = np.exp(-0.5 * (turn / 0.35) ** 2) + 1e-6
-        return near @ colour / near.sum(1, keepdims=True)
+        return (near @ colour / near.sum(1, keepdims=True))[which]
 
     def place(self, tube: Tube, rotation: np.ndarray, wrist: np.ndarray) -> np.ndarray:
         """A tube's vertices (V, 3) in the camera frame, the hand's wrist turned by `rotation` (3, 3) and at `wrist` (3,)."""
@@ -102,9 +103,9 @@ class Studio:
         normals = np.concatenate([hand_normals[self.of_uv], *[vertex_normals(p.vertices, p.faces) for p in parts]])
         seen = np.concatenate([self._openness(vertices, hand_normals, joints, parts)[self.of_uv], *[np.full(len(p.vertices), 0.9, np.float32) for p in parts]])
         at_vertices = np.concatenate([points, normals, np.concatenate([p.colours for p in shown]), np.concatenate([p.texture for p in shown]), seen[:, None]], 1)
-        at = fragments.interpolate(at_vertices.astype(np.float32), faces)
-        position, normal, colour, texture, open_sky = at[:, :3], at[:, 3:6], at[:, 6:9], at[:, 9:11], at[:, 11]
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
+        at = np.ascontiguousarray(fragments.interpolate(at_vertices.astype(np.float32), faces).T)
+        position, normal, colour, texture, open_sky = at[:3], at[3:6], at[6:9], at[9:11], at[11]
+        normal /= np.sqrt(np.maximum(dot(normal, normal), 1e-12))
         kind = kind_of_face[fragments.faces]
         is_hand = kind == HAND
         self._paint(colour, texture, kind, detail, patterns or {})
@@ -113,7 +114,7 @@ class Studio:
         offsets = np.cumsum([len(vertices)] + [len(p.vertices) for p in parts])
         solid = np.concatenate([model.faces, *[p.faces + s for p, s in zip(parts, offsets)]])
         shadows = [shadow_lookup(mesh, solid, light, position) if light.shadow else None for light in lights]
-        lit = shade(position, normal, srgb_to_linear(np.clip(colour, 0, 1)), (kind <= FOREARM).astype(np.float32), open_sky, lights, sky, shadows, gloss, roughness)
+        lit = shade(position, normal, srgb_to_linear(colour), kind <= FOREARM, open_sky, lights, sky, shadows, gloss, roughness)
         linear, covered = blend(background, lit, fragments, size, factor)
         mask = np.zeros(size[0] * size[1], np.float32)
         mask[fragments.pixels[is_hand]] = 1
@@ -121,15 +122,17 @@ class Studio:
         return Picture(linear, mask, covered)
 
     def _paint(self, colour: np.ndarray, at: np.ndarray, kind: np.ndarray, detail: np.ndarray | None, patterns: dict[int, np.ndarray]) -> None:
-        """Texture and patterns into the pixels' colours (P, 3), in place."""
+        """Texture and patterns into the pixels' colours (3, P), in place; `at` (2, P) in pixels of the texture."""
         if self.texture is not None:
             rows = np.flatnonzero(kind == HAND)
             texture = self.texture if detail is None else detail
-            colour[rows] += look_up(texture, at[rows, 0], at[rows, 1]).astype(np.float32) * np.float32(1 / 255)
+            found = look_up(texture, at[0, rows], at[1, rows])
+            for k in range(3):
+                colour[k, rows] += found[:, k] * np.float32(1 / 255)
         for which, pattern in patterns.items():
             rows = np.flatnonzero(kind == which)
             if len(rows):
-                colour[rows] *= look_up(pattern, at[rows, 0], at[rows, 1], cv2.BORDER_REFLECT)
+                colour[:, rows] *= look_up(pattern, at[0, rows], at[1, rows], cv2.BORDER_REFLECT).T
 
     def _openness(self, vertices: np.ndarray, normals: np.ndarray, joints: np.ndarray, parts: list[Part]) -> np.ndarray:
         """(N,) sky seen by the hand's vertices past its own fingers and palm."""

@@ -13,21 +13,29 @@ from training.rasteriser import Fragments, rasterise
 
 SHADOW_SIZE = 144
 SKIN_WRAP = np.array([0.32, 0.14, 0.09], np.float32)  # how far light creeps round the edge of shadow: red light goes deepest
-SKIN_GLOSS = 0.028  # reflectance of skin at normal incidence
-
-
-def srgb_to_linear(colour: np.ndarray) -> np.ndarray:
-    """sRGB 0..1 -> linear light 0..1 (IEC 61966-2-1)."""
-    return np.where(colour <= 0.04045, colour / 12.92, ((np.maximum(colour, 0.04045) + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def linear_to_srgb(colour: np.ndarray) -> np.ndarray:
-    """Linear light 0..1 -> sRGB 0..1, through a table: exact to 1e-3, five times faster than the power."""
-    return _TABLE[np.clip(colour * (len(_TABLE) - 1) + 0.5, 0, len(_TABLE) - 1).astype(np.int32)]
+SKIN_GLOSS = np.float32(0.028)  # reflectance of skin at normal incidence
+SHADOW_BLEED = np.array([0.55, 0.85, 1.0], np.float32)  # exponents: red bleeds into the shadow's edge
 
 
 _LEVELS = np.linspace(0, 1, 8192)
-_TABLE = np.where(_LEVELS <= 0.0031308, _LEVELS * 12.92, 1.055 * np.maximum(_LEVELS, 0.0031308) ** (1 / 2.4) - 0.055).astype(np.float32)
+_TO_SRGB = np.where(_LEVELS <= 0.0031308, _LEVELS * 12.92, 1.055 * np.maximum(_LEVELS, 0.0031308) ** (1 / 2.4) - 0.055).astype(np.float32)
+_TO_LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((np.maximum(_LEVELS, 0.04045) + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def srgb_to_linear(colour: np.ndarray) -> np.ndarray:
+    """sRGB 0..1 -> linear light 0..1 (IEC 61966-2-1), float32, through a table: much faster than the power, exact to 2e-4; clipped."""
+    return _from_table(_TO_LINEAR, colour)
+
+
+def linear_to_srgb(colour: np.ndarray) -> np.ndarray:
+    """Linear light 0..1 -> sRGB 0..1, float32, through a table (the first steps are 1e-3 wide); clipped."""
+    return _from_table(_TO_SRGB, colour)
+
+
+def _from_table(table: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    index = np.asarray(colour, np.float32) * np.float32(len(table) - 1)
+    index += np.float32(0.5)
+    return table[np.clip(index, 0, len(table) - 1, out=index).astype(np.int32)]
 
 
 def look_up(image: np.ndarray, x: np.ndarray, y: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
@@ -59,10 +67,11 @@ class Sky:
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Outward unit normals (V, 3), area-weighted."""
-    a, b, c = (vertices[faces[:, i]] for i in range(3))
-    face = np.cross(b - a, c - a)
-    normals = np.stack([np.bincount(faces.ravel(), np.repeat(face[:, k], 3), len(vertices)) for k in range(3)], 1)
-    return (normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    a, b, c = (vertices[faces[:, i]].T for i in range(3))
+    u, v = b - a, c - a
+    corners = faces.ravel()
+    normals = np.stack([np.bincount(corners, np.repeat(u[i] * v[j] - u[j] * v[i], 3), len(vertices)) for i, j in ((1, 2), (2, 0), (0, 1))])
+    return np.ascontiguousarray((normals / np.sqrt(np.maximum(dot(normals, normals), 1e-24))).T, np.float32)
 
 
 def openness(vertices: np.ndarray, normals: np.ndarray, spheres: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -70,15 +79,19 @@ def openness(vertices: np.ndarray, normals: np.ndarray, spheres: np.ndarray, own
 
     A sphere of radius r at distance d hides about (n . d) r^2 / d^2 of a cosine-weighted sky (Quilez, sphere ambient occlusion).
     """
-    away = spheres[None, :, :3] - vertices[:, None]
-    distance = np.maximum(np.linalg.norm(away, axis=2), spheres[:, 3] * 1.02)
-    facing = np.clip((away * normals[:, None]).sum(2) / distance, 0, 1)
-    hidden = np.where(own, 0, facing * (spheres[:, 3] / distance) ** 2)
-    return np.prod(1 - np.minimum(hidden, 0.85), axis=1).astype(np.float32)
+    middle = vertices.mean(0)
+    v, c = (vertices - middle).astype(np.float32), (spheres[:, :3] - middle).astype(np.float32)
+    square = spheres[:, 3].astype(np.float32) ** 2
+    distance = (v * v).sum(1)[:, None] + (c * c).sum(1) - 2 * (v @ c.T)
+    np.maximum(distance, 1.04 * square, out=distance)
+    facing = np.maximum(normals @ c.T - (normals * v).sum(1)[:, None], 0)
+    hidden = facing * square / (distance * np.sqrt(distance))
+    hidden[own] = 0
+    return np.exp(np.log1p(-np.minimum(hidden, 0.85)).sum(1))
 
 
 def shadow_lookup(vertices: np.ndarray, faces: np.ndarray, light: Light, at: np.ndarray) -> np.ndarray:
-    """How much of the lamp each of the points at (P, 3) sees, 0..1, behind the mesh: an exponential shadow map, blurred.
+    """How much of the lamp each of the points at (3, P) sees, 0..1, behind the mesh: an exponential shadow map, blurred.
 
     (Annen et al., Exponential Shadow Maps, 2008.)
     """
@@ -97,46 +110,65 @@ def shadow_lookup(vertices: np.ndarray, faces: np.ndarray, light: Light, at: np.
     sharp = 400.0 * far  # a fold of e^-1 per 2.5 mm
     sharp = min(sharp, 80.0)
     blurred = cv2.GaussianBlur(np.exp(sharp * (depth.reshape(SHADOW_SIZE, SHADOW_SIZE) - 1)), (0, 0), max(0.8, light.softness * SHADOW_SIZE))
-    here = at @ axes.T.astype(np.float32)
-    u, v = ((here[:, k] - low[k]) * scale + 4 for k in (0, 1))
+    here = axes.astype(np.float32) @ at
+    u, v = ((here[k] - np.float32(low[k])) * np.float32(scale) + 4 for k in (0, 1))
     found = look_up(blurred, u, v)
-    own = (here[:, 2] - low[2] + 0.01 - 0.003) / far  # 3 mm bias: no shadow of a surface on itself
-    return np.clip(found * np.exp(np.minimum(sharp * (1 - own), 80)), 0, 1)
+    own = (here[2] - np.float32(low[2] - 0.01 + 0.003)) / np.float32(far)  # 3 mm bias: no shadow of a surface on itself
+    return np.clip(found * np.exp(np.minimum(np.float32(sharp) * (1 - own), 80)), 0, 1)
 
 
 def shade(
     position: np.ndarray, normal: np.ndarray, albedo: np.ndarray, skin: np.ndarray, open_sky: np.ndarray, lights: list[Light], sky: Sky,
     shadows: list[np.ndarray | None], gloss: float = 1.0, roughness: float = 0.45,
 ) -> np.ndarray:
-    """Colours (P, 3) in linear light of surface points: position, normal, linear albedo (P, 3), skin share and sky openness (P,) or (P, 1)."""
-    skin, open_sky = skin.reshape(-1, 1), open_sky.reshape(-1, 1)
-    up = 0.5 - 0.5 * normal[:, 1:2]
-    # in hollows light has bounced off skin: dimmed less in red
-    dim = open_sky ** (1 - skin * np.array([0.35, 0.1, 0], np.float32))
-    diffuse = (sky.below + up * (sky.above - sky.below)) * dim
-    view = -position / np.linalg.norm(position, axis=1, keepdims=True)
-    facing = np.clip((normal * view).sum(1, keepdims=True), 0, 1)
-    mirror = (sky.below + up * (sky.above - sky.below)) * (SKIN_GLOSS + (1 - SKIN_GLOSS) * (1 - facing) ** 5) * open_sky * 0.5
-    shine = 2 / roughness**2 - 2
+    """Colours (3, P) in linear light of surface points: position, unit normal, linear albedo (3, P), whether skin and sky openness (P,); float32.
+
+    Rows instead of columns of three, because numpy adds long rows much faster.
+    """
+    skin = skin.astype(np.float32)
+    gloss, shine = np.float32(gloss), np.float32(2 / roughness**2 - 2)
+    up = 0.5 - 0.5 * normal[1]
+    view = position * (-1 / np.sqrt(dot(position, position)))
+    facing = np.maximum(dot(normal, view), 0)
+    grazing = (1 - facing) ** 5
+    mirror = (SKIN_GLOSS + np.float32(0.3 * (1 - roughness)) * grazing) * open_sky * np.float32(0.5) * gloss
+    colours = np.empty_like(albedo)
+    reflected = np.empty_like(albedo)
+    hollow = [open_sky ** np.float32(1 - bounce) for bounce in (0.35, 0.1)]  # in hollows light has bounced off skin: dimmed less in red
+    for k in range(3):
+        ambient = np.float32(sky.below[k]) + up * np.float32(sky.above[k] - sky.below[k])
+        dimmed = open_sky if k == 2 else np.where(skin > 0, hollow[k], open_sky)
+        colours[k], reflected[k] = ambient * dimmed, ambient * mirror
     for light, visible in zip(lights, shadows):
-        visible = 1.0 if visible is None else visible.reshape(-1, 1)
-        cosine = normal @ light.direction.astype(np.float32)[:, None]
-        wrap = SKIN_WRAP * skin
-        wrapped = np.clip((cosine + wrap) / (1 + wrap), 0, 1)
-        soft = np.maximum(visible, 0) ** (1 - skin * np.array([0.45, 0.12, 0.0], np.float32))  # red bleeds into the shadow's edge
-        diffuse = diffuse + wrapped * wrapped ** (0.4 * skin) * soft * light.colour
-        half = view + light.direction
-        half /= np.linalg.norm(half, axis=1, keepdims=True)
-        highlight = np.clip((half * normal).sum(1, keepdims=True), 0, 1) ** shine * (shine + 2) / 8 * np.clip(cosine, 0, 1)
-        mirror = mirror + SKIN_GLOSS * highlight * visible * light.colour
-    return albedo * diffuse + gloss * mirror * (0.25 + 0.75 * skin)
+        direction = light.direction.astype(np.float32)[:, None]
+        cosine = dot(normal, direction)
+        half = view + direction
+        highlight = np.maximum(dot(half, normal), 0) / np.sqrt(dot(half, half))
+        highlight = np.exp2(shine * np.log2(np.maximum(highlight, 1e-4))) * np.maximum(cosine, 0) * (gloss * SKIN_GLOSS * (shine + 2) / 8)
+        if visible is not None:
+            highlight *= visible
+        for k in range(3):
+            wrap = SKIN_WRAP[k] * skin
+            lit = np.maximum(cosine + wrap, 0) / (1 + wrap)
+            lit *= np.where(skin > 0, np.sqrt(np.sqrt(lit)), 1)  # a softer foot
+            if visible is not None:
+                lit *= np.where(skin > 0, visible ** SHADOW_BLEED[k], visible) if SHADOW_BLEED[k] < 1 else visible
+            colours[k] += lit * np.float32(light.colour[k])
+            reflected[k] += highlight * np.float32(light.colour[k])
+    reflected *= 0.25 + 0.75 * skin
+    return albedo * colours + reflected
+
+
+def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of vectors in columns (3, P) and (3, P) or (3, 1) -> (P,)."""
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def blend(background: np.ndarray, colours: np.ndarray, fragments: Fragments, size: tuple[int, int], factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Fragments' colours (P, 3) drawn `factor` times larger than `background` (H, W, 3) float, reduced and put over it -> picture, coverage."""
+    """Fragments' colours (3, P) drawn `factor` times larger than `background` (H, W, 3) float, reduced and put over it -> picture, coverage."""
     height, width = background.shape[:2]
     large = np.zeros((size[1] * size[0], 4), np.float32)
-    large[fragments.pixels, :3], large[fragments.pixels, 3] = colours, 1
+    large[fragments.pixels] = np.concatenate([colours, np.ones((1, colours.shape[1]), np.float32)]).T
     large = large.reshape(size[1], size[0], 4)
     small = large if factor == 1 else cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
     alpha = small[..., 3:]
