@@ -1,7 +1,10 @@
 """Who imports whom: the contracts stand in pyproject.toml."""
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,3 +39,19 @@ def test_the_whole_program_loads_without_torch_and_qt():
              'print(sorted({"torch", "PyQt5", "models", "training", "export", "pytest"} & set(sys.modules)))'
     result = subprocess.run([sys.executable, '-c', script], cwd=ROOT, capture_output=True, text=True)
     assert result.stdout.strip().endswith('[]'), f'loading {len(names)} modules of app also loaded {result.stdout}{result.stderr[-2000:]}'
+
+
+def test_every_package_that_the_code_imports_is_in_the_requirements():
+    listed = {re.match(r'[\w-]+', line)[0].lower() for line in (ROOT / 'requirements.txt').read_text(encoding='utf-8').splitlines() if line[:1].isalpha()}
+    owners = importlib.metadata.packages_distributions()
+    tracked = subprocess.run(['git', 'ls-files', '*.py'], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    own = {Path(name).parts[0].removesuffix('.py') for name in tracked} | {'tests'}
+    unlisted = {}
+    for name in tracked:
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding='utf-8'))) if (ROOT / name).is_file() else ():
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else \
+                      [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+            for top in {module.split('.')[0] for module in modules} - own - set(sys.stdlib_module_names):
+                if not listed & {top.lower(), *(owner.lower() for owner in owners.get(top, []))}:
+                    unlisted.setdefault(top, name)
+    assert not unlisted, f'imported but not in requirements.txt (package: a file that imports it): {unlisted}'

@@ -1,0 +1,55 @@
+"""The README names only what exists."""
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import main
+from app.outputs.hands_file import ROWS
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / 'README.md').read_text(encoding='utf-8')
+QUOTED = re.findall(r'`([^`\n]+)`', TEXT)
+CODE = QUOTED + [line.split(' # ')[0].strip() for line in TEXT.splitlines() if line.startswith('    ')]
+
+
+def commands(pattern: str) -> list[str]:
+    """The distinct groups of a pattern in everything that is set as code."""
+    return sorted({match for code in CODE for match in re.findall(pattern, code)})
+
+
+@pytest.mark.parametrize('target', commands(r'\bmake ([a-z]+)'))
+def test_every_make_target_exists(target):
+    assert re.search(rf'^{target}:', (ROOT / 'Makefile').read_text(), re.MULTILINE), f'make {target} is in the README only'
+
+
+@pytest.mark.parametrize('name', commands(r'\bmain\.py (\w+)'))
+def test_every_command_exists(name):
+    assert name in main.COMMANDS
+
+
+def test_every_option_exists(run_main):
+    printed = ''.join(run_main(name, '--help').stdout for name in commands(r'\bmain\.py (\w+)'))
+    missing = [option for option in commands(r'(?<![\w-])(--[a-z-]+)') if option not in printed and option.replace('--no-', '--') not in printed]
+    assert not missing, f'{missing} are in the README only'
+
+
+@pytest.mark.parametrize('module', commands(r'python -m ([\w.]+)'))
+def test_every_module_that_is_run_exists(module):
+    assert importlib.util.find_spec(module), f'python -m {module} is in the README only'
+
+
+@pytest.mark.parametrize('path', sorted({quoted for quoted in QUOTED if re.fullmatch(r'[\w./-]+(/|\.(py|txt|toml|npz|md))|LICENSE|NOTICE|Makefile', quoted)}
+                                        - {'hands.npz', 'overlays/'}))
+def test_every_file_and_folder_exists(path):
+    tracked = subprocess.run(['git', 'ls-files', '--', path], cwd=ROOT, capture_output=True, text=True).stdout
+    assert tracked and (ROOT / path).exists(), f'{path} is in the README only'
+
+
+def test_the_table_of_hands_npz_has_its_keys_in_order():
+    table = TEXT[TEXT.index('`hands.npz` has one row'):TEXT.index('## Measured')]
+    assert re.findall(r'^\| `(\w+)`', table, re.MULTILINE) == [*ROWS, 'faces', 'intrinsics']
