@@ -87,4 +87,5 @@ def fail(sentence: str) -> int:
 
 
 if __name__ == '__main__':
+    sys.stdout.reconfigure(errors='backslashreplace')  # a file name may hold what the terminal's encoding, or any, cannot say
     sys.exit(main(sys.argv[1:]))

@@ -110,3 +110,12 @@ def test_a_reader_that_goes_away_makes_no_noise():
     results = [subprocess.run(['bash', '-c', command], cwd=ROOT, capture_output=True, text=True) for _ in range(3)]
     assert all(result.stderr == '' for result in results), results[0].stderr
     assert {result.stdout.strip() for result in results} <= {'0', '141'}, 'exit code: 0 if the reader went too late, else 141'
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='file names are bytes on Linux only')
+@pytest.mark.parametrize('encoding', ['utf-8', 'ascii'])
+def test_names_that_the_terminal_cannot_show_are_no_error(encoding, tmp_path):
+    name = os.fsdecode(b'h\xe4nd \xe6\x89\x8b.mp4')  # Latin-1 and UTF-8 in one name
+    result = subprocess.run([sys.executable, 'main.py', 'setup', '--wheel', str(tmp_path / name)], cwd=ROOT, capture_output=True,
+                            env={**os.environ, 'PYTHONIOENCODING': encoding, 'S2HAND_CACHE': str(tmp_path / name / 'cache')})
+    assert result.returncode == 2 and b'Traceback' not in result.stderr and b'nd' in result.stderr, result.stderr
