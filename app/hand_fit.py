@@ -66,8 +66,10 @@ class HandFit:
     low: np.ndarray  # (L,)
     high: np.ndarray  # (L,)
     limit_weight: float
-    turns: list[tuple[np.ndarray, float]]  # wrist rotations (3, 3) to stay near, with weights
-    distances: list[tuple[float, float]]  # logarithms of the wrist's depth to stay near, with weights
+    turn_mean: np.ndarray  # (3, 3) sum of the wrist rotations to stay near, each times its weight
+    turn_weight: float  # the sum of these weights
+    distance_mean: float  # logarithm of the wrist's depth in metres
+    distance_weight: float
     shape_mean: np.ndarray  # (10,)
     shape_precision: np.ndarray  # (10, 10)
     shape_fixed: bool
@@ -128,10 +130,9 @@ class HandFit:
         total += (self.prior_weight * away) @ away
         over = self._over_limits(coefficients)
         total += self.limit_weight * (over @ over)
-        for turn, weight in self.turns:
-            total += weight * (3 - np.vdot(wrist, turn))  # 2 (1 - cos angle), the angle squared when it is small
-        for distance, weight in self.distances:
-            total += weight * (math.log(translation[2]) - distance) ** 2
+        # 2 (1 - cos angle) for each turn, which is the angle squared when it is small
+        total += 3 * self.turn_weight - np.vdot(wrist, self.turn_mean)
+        total += self.distance_weight * (math.log(translation[2]) - self.distance_mean) ** 2
         if not self.shape_fixed:
             away = shape - self.shape_mean
             total += away @ self.shape_precision @ away
@@ -171,13 +172,10 @@ class HandFit:
             axes = self.limit_axes[over != 0]
             hessian[:count, :count] += self.limit_weight * (axes.T @ axes)
             gradient[:count] += self.limit_weight * (over @ self.limit_axes)
-        for turn, weight in self.turns:
-            between = wrist @ turn.T
-            diagonal[count:count + 3] += weight
-            gradient[count:count + 3] += 0.5 * weight * (GENERATORS @ between.ravel())
-        for distance, weight in self.distances:
-            diagonal[-1] += weight / translation[2] ** 2
-            gradient[-1] += weight * (math.log(translation[2]) - distance) / translation[2]
+        diagonal[count:count + 3] += self.turn_weight
+        gradient[count:count + 3] += 0.5 * (GENERATORS @ (wrist @ self.turn_mean.T).ravel())
+        diagonal[-1] += self.distance_weight / translation[2] ** 2
+        gradient[-1] += self.distance_weight * (math.log(translation[2]) - self.distance_mean) / translation[2]
         if not self.shape_fixed:
             inside = slice(count + 3, count + 3 + SHAPES)
             hessian[inside, inside] += self.shape_precision

@@ -96,7 +96,7 @@ class Kinematics:
         np.negative(mixed[:, :, :3], out=mixed[:, :, :3])
         mixed[:, :, 3:] = project
         jacobian = np.empty((POINTS, 3, count + 6 + (SHAPES if with_shape else 0)))
-        jacobian[:, :, :count] = mixed @ summed
+        np.matmul(mixed, summed, out=jacobian[:, :, :count])
         jacobian[:, :, count:count + 3] = mixed[:, :, :3]
         if with_shape:
             grown = (posed.turns[self._bone_joint] @ self._rest_basis).reshape(POINTS - 1, -1)

@@ -151,19 +151,21 @@ class Refiner:
             depth_weights[0] = 0
             depths = np.where(depth_weights > 0, depths, 0)
         near = max(trust, 1e-3)
-        pulls = [(self._natural_mean, self._natural_weight), (start.coefficients, near / s.pose_sigma ** 2)]
-        turns = [(start.wrist, near / s.turn_sigma ** 2)]
-        distances = [(math.log(distance), near / s.distance_sigma ** 2)]
-        if before is not None:
-            pulls.append((before.coefficients, s.previous_pose_sigma ** -2))
-            turns.append((before.wrist, s.previous_turn_sigma ** -2))
-            distances.append((math.log(max(float(before.translation[2]), NEAREST)), s.previous_distance_sigma ** -2))
-        weight = sum(w for _, w in pulls)  # several parabolas are one
-        mean = sum(w * m for m, w in pulls) / weight
+        pulls = [(near, start)] if before is None else [(near, start), (1.0, before)]
+        sigmas = [(s.pose_sigma, s.turn_sigma, s.distance_sigma),
+                  (s.previous_pose_sigma, s.previous_turn_sigma, s.previous_distance_sigma)]
+        weight, moment = self._natural_weight, self._natural_weight * self._natural_mean
+        turn, turn_weight, distance_weight, distance_moment = 0.0, 0.0, 0.0, 0.0
+        for (pull, state), (pose_sigma, turn_sigma, distance_sigma) in zip(pulls, sigmas):  # several parabolas are one
+            weight, moment = weight + pull / pose_sigma ** 2, moment + pull / pose_sigma ** 2 * state.coefficients
+            turn, turn_weight = turn + pull / turn_sigma ** 2 * state.wrist, turn_weight + pull / turn_sigma ** 2
+            distance_weight += pull / distance_sigma ** 2
+            distance_moment += pull / distance_sigma ** 2 * math.log(max(float(state.translation[2]), NEAREST))
         shape_mean, shape_weight = self.shape_prior if shape_prior is None else shape_prior
         return HandFit(
             self.kinematics, points, weights, depths, depth_weights, focal, np.array([intrinsics.cx, intrinsics.cy], float), s.outlier ** 2,
-            mean, weight, self._limit_axes, self._low, self._high, s.limit_sigma ** -2, turns, distances, shape_mean, shape_weight, shape_fixed)
+            moment / weight, weight, self._limit_axes, self._low, self._high, s.limit_sigma ** -2, turn, turn_weight,
+            distance_moment / distance_weight, distance_weight, shape_mean, shape_weight, shape_fixed)
 
     def _unchanged(self, initial: HandState, points: np.ndarray, intrinsics: Intrinsics, why: str) -> Refined:
         joints = self.model.joints(initial.pose, initial.shape) + initial.translation

@@ -8,6 +8,22 @@ from __future__ import annotations
 import numpy as np
 
 
+_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+_TINY = {_SINGLE: np.float32(1e-30), _DOUBLE: 1e-250}  # added to squares that are divided by
+_EYE = {kind: np.eye(3, dtype=kind) for kind in (_SINGLE, _DOUBLE)}
+_HAT = {kind: np.zeros((3, 9), kind) for kind in (_SINGLE, _DOUBLE)}  # hat(v) = v @ _HAT, rows of the matrix one after the other
+for _kind in _HAT.values():
+    _kind[[0, 1, 2], [7, 2, 3]], _kind[[0, 1, 2], [5, 6, 1]] = 1, -1
+# The matrix m of a quaternion q holds all of 4 q q^T: 4 q q^T = 1 on the diagonal + m.ravel() @ _OUTER, as 4 x 4
+_OUTER = np.zeros((9, 16))
+_OUTER[[0, 4, 8]] = np.array([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])[:, :, None].repeat(4, 2).reshape(3, 16) * np.eye(4).ravel()
+for _i, _j, _k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+    for _row, _column in ((0, _i + 1), (_i + 1, 0)):
+        _OUTER[[3 * _k + _j, 3 * _j + _k], 4 * _row + _column] = 1, -1
+    for _row, _column in ((_i + 1, _j + 1), (_j + 1, _i + 1)):
+        _OUTER[[3 * _i + _j, 3 * _j + _i], 4 * _row + _column] = 1
+
+
 def _floating(values: np.ndarray, last: int, name: str) -> np.ndarray:
     values = np.asarray(values)
     if values.dtype != np.float32:
@@ -25,19 +41,20 @@ def _sinc(x: np.ndarray) -> np.ndarray:
 def hat(vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) -> the matrices (..., 3, 3) with hat(a) @ b = a x b."""
     vectors = _floating(vectors, 3, 'vectors')
-    matrices = np.zeros(vectors.shape + (3,), vectors.dtype)
-    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
-    matrices[..., 0, 1], matrices[..., 0, 2], matrices[..., 1, 2] = -z, y, -x
-    matrices[..., 1, 0], matrices[..., 2, 0], matrices[..., 2, 1] = z, -y, x
-    return matrices
+    return (vectors @ _HAT[vectors.dtype]).reshape(vectors.shape + (3,))
 
 
 def axis_angle_to_matrix(vectors: np.ndarray) -> np.ndarray:
-    """Axis-angle (..., 3) -> matrices (..., 3, 3). Rodrigues' formula with cardinal sines, so that 0 needs no special case."""
+    """Axis-angle (..., 3) -> matrices (..., 3, 3). Rodrigues' formula.
+
+    No special case at 0: what cancels there, (1 - cos) / angle^2, multiplies a a^T, which is as small.
+    """
     vectors = _floating(vectors, 3, 'an axis-angle vector')
-    angle = np.sqrt((vectors * vectors).sum(-1))[..., None, None]
-    matrices = hat(vectors)
-    return np.eye(3, dtype=vectors.dtype) + _sinc(angle) * matrices + 0.5 * _sinc(angle / 2) ** 2 * (matrices @ matrices)
+    square = (vectors * vectors).sum(-1)[..., None, None] + _TINY[vectors.dtype]
+    angle = np.sqrt(square)
+    cosine = np.cos(angle)
+    outer = vectors[..., :, None] * vectors[..., None, :]
+    return cosine * _EYE[vectors.dtype] + np.sin(angle) / angle * hat(vectors) + (1 - cosine) / square * outer
 
 
 def axis_angle_to_quaternion(vectors: np.ndarray) -> np.ndarray:
@@ -75,16 +92,11 @@ def matrix_to_quaternion(matrices: np.ndarray) -> np.ndarray:
     matrices = _floating(matrices, 3, 'a rotation matrix')
     if matrices.ndim < 2 or matrices.shape[-2] != 3:
         raise ValueError(f'rotation matrices must be (..., 3, 3), not {matrices.shape}')
-    m = matrices
-    outer = np.empty(m.shape[:-2] + (4, 4), m.dtype)
-    trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
-    outer[..., 0, 0] = 1 + trace
-    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-        outer[..., i + 1, i + 1] = 1 + 2 * m[..., i, i] - trace
-        outer[..., 0, i + 1] = outer[..., i + 1, 0] = m[..., k, j] - m[..., j, k]
-        outer[..., i + 1, j + 1] = outer[..., j + 1, i + 1] = m[..., i, j] + m[..., j, i]
-    best = np.argmax(np.diagonal(outer, axis1=-2, axis2=-1), -1)
-    quaternions = normalised(np.take_along_axis(outer, best[..., None, None], -2)[..., 0, :])
+    outer = matrices.reshape(matrices.shape[:-2] + (9,)) @ _OUTER.astype(matrices.dtype, copy=False)
+    outer[..., ::5] += 1
+    outer = outer.reshape(-1, 4, 4)
+    best = np.argmax(outer.reshape(-1, 16)[:, ::5], -1)
+    quaternions = normalised(outer[np.arange(len(outer)), best].reshape(matrices.shape[:-2] + (4,)))
     return np.where(quaternions[..., :1] < 0, -quaternions, quaternions)
 
 
@@ -138,5 +150,5 @@ def left_jacobian(vectors: np.ndarray) -> np.ndarray:
     small = angle < 0.02  # below, (angle - sin) / angle^3 cancels; the series is exact to 1e-10 there
     cubic = np.where(small, 1 / 6 - square / 120, (angle - np.sin(angle)) / np.where(small, 1, angle * square))
     matrices = hat(vectors)
-    jacobian = np.eye(3) + 0.5 * _sinc(angle / 2) ** 2 * matrices + cubic * (matrices @ matrices)
+    jacobian = _EYE[vectors.dtype] + 0.5 * _sinc(angle / 2) ** 2 * matrices + cubic * (matrices @ matrices)
     return jacobian.astype(vectors.dtype)
