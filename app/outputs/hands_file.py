@@ -70,7 +70,7 @@ class HandsWriter:
 
     def write(self, frame: Frame, hands: Iterable[Hand], intrinsics: Intrinsics) -> None:
         """Add the hands of a frame seen by the camera `intrinsics`. Raises ValueError for arrays of another shape than the table says."""
-        matrix = intrinsics.matrix
+        matrix = intrinsics.matrix.astype(np.float64)
         if not self._cameras or not np.array_equal(matrix, self._cameras[-1]):
             if self._changes and self._changes[-1] == self.rows:  # the last camera saw no hand
                 self._cameras[-1] = matrix

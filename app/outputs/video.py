@@ -46,8 +46,7 @@ class VideoWriter:
         self._error: BaseException | None = None
         self._frames: queue.Queue[tuple[np.ndarray, int] | None] = queue.Queue(WAITING)
         self._open = True
-        with one_sentence(path):
-            self._container = av.open(f'file:{self._part}', 'w', format='mp4', options={'movflags': '+faststart'})
+        self._container = av.open(f'file:{self._part}', 'w', format='mp4', options={'movflags': '+faststart'})
         rate = Fraction(fps or 30.0).limit_denominator(1001)
         self._stream = self._container.add_stream('libx264', rate=rate, options=PRESET)
         self._stream.width, self._stream.height = (max(side + side % 2, SMALLEST) for side in (width, height))
@@ -56,6 +55,13 @@ class VideoWriter:
         codec = self._stream.codec_context
         codec.time_base = Fraction(1, TICKS)
         codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range = BT601, BT601, BT601, LIMITED
+        try:
+            with one_sentence(path):
+                self._container.start_encoding()  # this opens the file, not the line that says so
+        except BaseException:
+            self._container = None
+            self._remove()
+            raise
         self._thread = threading.Thread(target=self._work, name=f'write {path.name}', daemon=True)
         self._thread.start()
 
@@ -126,7 +132,7 @@ class VideoWriter:
         below, right = self._stream.height - self.height, self._stream.width - self.width
         if below or right:
             image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        frame = av.VideoFrame.from_numpy_buffer(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), format='yuv420p')
+        frame = _yuv420(image)
         frame.pts, frame.time_base, frame.duration = ticks, Fraction(1, TICKS), self._duration
         frame.colorspace, frame.color_range = BT601, LIMITED
         self._container.mux(self._stream.encode(frame))
@@ -149,3 +155,16 @@ class VideoWriter:
     def _remove(self) -> None:
         with suppress(OSError):
             self._part.unlink(missing_ok=True)
+
+
+def _yuv420(image: np.ndarray) -> av.VideoFrame:
+    """RGB (H, W, 3), both even -> a frame in BT.601. PyAV's own from_numpy_buffer loses rows where H is no multiple of four."""
+    height, width = image.shape[:2]
+    planes = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420).ravel()  # Y, then U and V of half the size, without gaps
+    frame, start = av.VideoFrame(width, height, 'yuv420p'), 0
+    for plane in frame.planes:
+        size = plane.height * plane.width
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        rows[:plane.height, :plane.width] = planes[start:start + size].reshape(plane.height, plane.width)
+        start += size
+    return frame

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -30,3 +32,34 @@ def unprivileged(tmp_path: Path) -> Callable[[], AbstractContextManager]:
             os.seteuid(0)
 
     return drop
+
+
+@pytest.fixture
+def limited_files() -> Callable[[int], AbstractContextManager]:
+    """`with limited_files(bytes):` no file can grow beyond that inside, as on a disk that fills up."""
+    resource = pytest.importorskip('resource', reason='only Unix can limit the size of files')
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own with 1 MB."""
+    folder = tmp_path / 'disk'
+    folder.mkdir()
+    mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(folder)], capture_output=True, text=True) if shutil.which('mount') else None
+    if mounted is None or mounted.returncode:
+        pytest.skip('a small disk can only be mounted by root on Linux')
+    try:
+        yield folder
+    finally:
+        subprocess.run(['umount', str(folder)], check=True)
