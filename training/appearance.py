@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.backgrounds import colour, noise
-from training.forearm import AROUND, tube
+from training.forearm import AROUND, Stub, Tube, tube
 from training.props import held_object
 from training.scene import CLOTH, FOREARM, PROP, Part, Studio
-from training.shading import Light, Sky, look_up, srgb_to_linear, vertex_normals
+from training.shading import Light, Sky, srgb_to_linear, vertex_normals
 
 DETAILS = 6  # variations of the skin's texture made once
 WARM, COLD = np.array([1.22, 0.96, 0.68]), np.array([0.9, 0.98, 1.1])
@@ -92,28 +92,33 @@ class Appearance:
         studio, stub = self.studio, self.studio.stub(hand.shape)
         bend = random.normal(0, (0.16, 0.28))
         arm = tube(stub, 0.010, 0.32, 2.2 + random.normal(0, 0.4), 0.0003, bend)
-        parts = [Part(FOREARM, studio.place(arm, hand.rotation, hand.wrist), arm.faces, studio.stub_colours(hand.shape, albedo, arm.angle), _coordinates(arm))]
+        parts = [Part(FOREARM, studio.place(arm, hand.rotation, hand.wrist), arm.faces, studio.stub_colours(hand.shape, albedo, arm.angle), cloth_coordinates(arm))]
         patterns = {}
         if random.random() < 0.55:
-            rings = 26
-            folds = random.uniform(0.0005, 0.003) * noise(random, AROUND + 1, rings, random.uniform(4, 9))[:, :AROUND, 0]
-            folds = np.maximum(folds, -0.002) * np.linspace(0.3, 1.5, rings)[:, None]
-            folds[:, -4:] += (folds[:, :1] - folds[:, -1:]) * np.linspace(0.2, 0.8, 4)  # closes around
             top = -stub.end - random.uniform(0.02, max(0.025, -stub.end - 0.004))
-            sleeve = tube(stub, top, 0.34, 2.4 + random.normal(0, 0.6), random.uniform(0.004, 0.011), bend, folds, lip=True)
+            sleeve = folded_sleeve(random, stub, top, 0.34, 2.4 + random.normal(0, 0.6), random.uniform(0.004, 0.011), bend, random.uniform(0.0005, 0.003))
             cloth = np.tile(colour(random, 0.7), (len(sleeve.vertices), 1))
-            parts.append(Part(CLOTH, studio.place(sleeve, hand.rotation, hand.wrist), sleeve.faces, cloth, _coordinates(sleeve)))
+            parts.append(Part(CLOTH, studio.place(sleeve, hand.rotation, hand.wrist), sleeve.faces, cloth, cloth_coordinates(sleeve)))
             number = int(random.integers(CLOTHS))
             if number not in self.cloths:
                 self.cloths[number] = cloth_pattern(np.random.default_rng((41, number)))
             patterns[CLOTH] = self.cloths[number]
         elif random.random() < 0.15:
             band = tube(stub, random.uniform(0.012, max(0.014, -stub.end - 0.02)), random.uniform(0.006, 0.025), 0, random.uniform(0.0012, 0.003), bend * 0, np.zeros((4, AROUND)))
-            parts.append(Part(PROP, studio.place(band, hand.rotation, hand.wrist), band.faces, np.tile(colour(random, 0.5), (len(band.vertices), 1)), _coordinates(band)))
+            parts.append(Part(PROP, studio.place(band, hand.rotation, hand.wrist), band.faces, np.tile(colour(random, 0.5), (len(band.vertices), 1)), cloth_coordinates(band)))
         return parts, patterns
 
 
-def _coordinates(shape) -> np.ndarray:
+def folded_sleeve(random: np.random.Generator, stub: Stub, start: float, length: float, grow: float, thickness: float, bend: np.ndarray, depth: float) -> Tube:
+    """A sleeve (`training.forearm.tube`) with folds of `depth` metres."""
+    rings = 26
+    folds = depth * noise(random, AROUND + 1, rings, random.uniform(4, 9))[:, :AROUND, 0]
+    folds = np.maximum(folds, -0.002) * np.linspace(0.3, 1.5, rings)[:, None]
+    folds[:, -4:] += (folds[:, :1] - folds[:, -1:]) * np.linspace(0.2, 0.8, 4)  # closes around
+    return tube(stub, start, length, grow, thickness, bend, folds, lip=True)
+
+
+def cloth_coordinates(shape: Tube) -> np.ndarray:
     """Where a tube's vertices (V, 2) lie in its pattern: there and back around, so that it closes, and millimetres along."""
     around = np.abs(np.angle(np.exp(1j * shape.angle))) / np.pi * (PATTERN[0] - 1)
     return np.stack([around, shape.along * 1000], 1)
@@ -161,6 +166,3 @@ def sample_light(random: np.random.Generator, background: np.ndarray) -> tuple[l
         lights.append(Light(direction / np.linalg.norm(direction), tint() * random.uniform(0.5, 2.2) * 0.55**k, k == 0 and random.random() < 0.8,
                             float(random.uniform(0.006, 0.04))))
     return lights, sky
-
-
-__all__ = ['Appearance', 'Look', 'cloth_pattern', 'look_up', 'sample_light']

@@ -9,7 +9,7 @@ import numpy as np
 from app.hand_model import DEFAULT_PATH, HandModel
 from training.forearm import Stub, Tube, measure_stub
 from training.rasteriser import rasterise
-from training.shading import Light, Sky, blend, dot, linear_to_srgb, look_up, openness, shade, shadow_lookup, srgb_to_linear, vertex_normals
+from training.shading import SHADOW_SIZE, Light, Sky, blend, dot, look_up, openness, shade, shadow_lookup, srgb_to_linear, vertex_normals
 
 HAND, FOREARM, CLOTH, PROP = range(4)
 
@@ -76,7 +76,7 @@ class Studio:
     def draw(
         self, vertices: np.ndarray, joints: np.ndarray, albedo: np.ndarray, parts: list[Part], lights: list[Light], sky: Sky, background: np.ndarray,
         camera: np.ndarray, *, factor: float = 1.5, detail: np.ndarray | None = None, patterns: dict[int, np.ndarray] | None = None,
-        gloss: float = 1.0, roughness: float = 0.45,
+        gloss: float = 1.0, roughness: float = 0.45, shadow_size: int = SHADOW_SIZE,
     ) -> Picture:
         """Draw the hand and the parts over `background` (H, W, 3), linear light.
 
@@ -113,7 +113,7 @@ class Studio:
         mesh = np.concatenate([vertices, *[p.vertices for p in parts]])
         offsets = np.cumsum([len(vertices)] + [len(p.vertices) for p in parts])
         solid = np.concatenate([model.faces, *[p.faces + s for p, s in zip(parts, offsets)]])
-        shadows = [shadow_lookup(mesh, solid, light, position) if light.shadow else None for light in lights]
+        shadows = [shadow_lookup(mesh, solid, light, position, shadow_size) if light.shadow else None for light in lights]
         lit = shade(position, normal, srgb_to_linear(colour), kind <= FOREARM, open_sky, lights, sky, shadows, gloss, roughness)
         linear, covered = blend(background, lit, fragments, size, factor)
         mask = np.zeros(size[0] * size[1], np.float32)
@@ -161,6 +161,3 @@ class Studio:
     def model_order() -> np.ndarray:
         """(16,) where the model's 16 joints are among the 21 points."""
         return np.array([0, 1, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15, 17, 18, 19])
-
-
-__all__ = ['CLOTH', 'FOREARM', 'HAND', 'PROP', 'Part', 'Picture', 'Studio', 'linear_to_srgb']

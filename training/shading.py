@@ -90,7 +90,7 @@ def openness(vertices: np.ndarray, normals: np.ndarray, spheres: np.ndarray, own
     return np.exp(np.log1p(-np.minimum(hidden, 0.85)).sum(1))
 
 
-def shadow_lookup(vertices: np.ndarray, faces: np.ndarray, light: Light, at: np.ndarray) -> np.ndarray:
+def shadow_lookup(vertices: np.ndarray, faces: np.ndarray, light: Light, at: np.ndarray, size: int = SHADOW_SIZE) -> np.ndarray:
     """How much of the lamp each of the points at (3, P) sees, 0..1, behind the mesh: an exponential shadow map, blurred.
 
     (Annen et al., Exponential Shadow Maps, 2008.)
@@ -101,15 +101,15 @@ def shadow_lookup(vertices: np.ndarray, faces: np.ndarray, light: Light, at: np.
     axes = np.stack([side, np.cross(forward, side), forward])
     seen = vertices @ axes.T
     low, high = seen.min(0), seen.max(0)
-    scale = (SHADOW_SIZE - 8) / max((high - low)[:2].max(), 1e-6)
+    scale = (size - 8) / max((high - low)[:2].max(), 1e-6)
     grid = np.concatenate([(seen[:, :2] - low[:2]) * scale + 4, seen[:, 2:] - low[2] + 0.01], 1)
-    fragments = rasterise(grid, faces, SHADOW_SIZE, SHADOW_SIZE, perspective=False)
-    depth = np.full(SHADOW_SIZE**2, 1.0, np.float32)
+    fragments = rasterise(grid, faces, size, size, perspective=False)
+    depth = np.full(size**2, 1.0, np.float32)
     far = float(high[2] - low[2]) + 0.02
     depth[fragments.pixels] = fragments.interpolate(grid[:, 2:].astype(np.float32), faces)[:, 0] / far
     sharp = 400.0 * far  # a fold of e^-1 per 2.5 mm
     sharp = min(sharp, 80.0)
-    blurred = cv2.GaussianBlur(np.exp(sharp * (depth.reshape(SHADOW_SIZE, SHADOW_SIZE) - 1)), (0, 0), max(0.8, light.softness * SHADOW_SIZE))
+    blurred = cv2.GaussianBlur(np.exp(sharp * (depth.reshape(size, size) - 1)), (0, 0), max(0.8, light.softness * size))
     here = axes.astype(np.float32) @ at
     u, v = ((here[k] - np.float32(low[k])) * np.float32(scale) + 4 for k in (0, 1))
     found = look_up(blurred, u, v)
