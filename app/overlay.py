@@ -8,9 +8,10 @@ import numpy as np
 
 from app.hand_model import HandModel
 from app.rendering import Mesh, Renderer, composite
+from app.rendering.arm import arm_share
 from app.rendering.light import shaded
 from app.rendering.skeleton import skeleton_layer
-from app.rendering.studio import TINTS, porcelain
+from app.rendering.studio import porcelain
 from app.rendering.topology import Topology, topology_of
 from app.types import Hand, Intrinsics, Side
 
@@ -19,8 +20,10 @@ STYLES: tuple[str, ...] = typing.get_args(Style)
 
 _SURE, _UNSURE = 0.6, 0.2  # confidence at which a hand is drawn in full, and at which it is almost gone
 _FAINTEST = 0.25
-_FADE_RINGS = 3  # rows of vertices over which the textured mesh melts into the arm
-_LINE = 0.0016, 0.9, 2.2  # a wireframe's line width: of the picture's longer side, at least, at most pixels
+_INK: dict[Side, tuple] = {'right': (1.0, 0.93, 0.85), 'left': (0.85, 0.95, 1.0)}  # sRGB of a wireframe's lines
+_GROUND: dict[Side, tuple] = {'right': (0.16, 0.09, 0.06), 'left': (0.05, 0.10, 0.16)}  # and under them, so that they read on white too
+_GROUND_OPACITY = 0.42
+_LINE = 0.13, 0.5, 0.003  # a wireframe's line width: of an edge's length, at least pixels, at most of the picture's longer side
 
 
 class Overlay:
@@ -30,8 +33,7 @@ class Overlay:
         count = len(model.template)
         self._topology: dict[Side, Topology] = {
             'right': topology_of(model.faces, count), 'left': topology_of(np.ascontiguousarray(model.faces[:, ::-1]), count)}
-        rings = self._topology['right'].rings_from_rim(_FADE_RINGS)
-        self._melt = (rings / _FADE_RINGS).astype(np.float32)  # (N,) opacity towards the cut of the wrist
+        self._hand = 1 - arm_share(model)  # (N,) opacity
         self._renderer: Renderer | None = None
 
     def draw(self, image: np.ndarray, hands: list[Hand], intrinsics: Intrinsics, style: Style = 'textured', opacity: float = 1.0) -> np.ndarray:
@@ -54,25 +56,26 @@ class Overlay:
             return out
         if self._renderer is None or (self._renderer.width, self._renderer.height) != size:
             self._renderer = Renderer(*size)
-        meshes = [self._mesh(hand, style, size) for hand in hands]
+        meshes = [self._mesh(hand, style, size, intrinsics) for hand in hands]
         composite(out, self._renderer.layer(meshes, intrinsics), opacity)
         return out
 
-    def _mesh(self, hand: Hand, style: Style, size: tuple[int, int]) -> Mesh:
+    def _mesh(self, hand: Hand, style: Style, size: tuple[int, int], intrinsics: Intrinsics) -> Mesh:
         topology = self._topology[hand.side]
         normals = topology.normals(hand.vertices)
         certainty = _certainty(hand)
         if style == 'textured':
-            return Mesh(hand.vertices, topology.faces, shaded(hand.colours, normals, hand.light), self._melt * certainty)
+            return Mesh(hand.vertices, topology.faces, shaded(hand.colours, normals, hand.light), self._hand * certainty)
         if style == 'shaded':
-            return Mesh(hand.vertices, topology.faces, porcelain(hand.vertices, normals, hand.side), certainty)
+            return Mesh(hand.vertices, topology.faces, porcelain(hand.vertices, normals, hand.side), self._hand * certainty)
         share, least, most = _LINE
-        width = float(np.clip(share * max(size), least, most))
+        a, b = intrinsics.project(hand.vertices[topology.edges[::7]]).transpose(1, 0, 2)
+        width = float(np.clip(share * np.median(np.linalg.norm(a - b, axis=1)), least, most * max(size)))
         rays = hand.vertices / np.linalg.norm(hand.vertices, axis=1)[:, None]
         facing = np.clip(-np.einsum('na,na->n', normals, rays), 0, 1)  # edges crowd towards the silhouette: let them thin out
-        tint = np.array(TINTS[hand.side], np.float32) ** 0.25
-        return Mesh(hand.vertices, topology.faces, np.broadcast_to(tint, hand.vertices.shape),
-                    (0.35 + 0.6 * facing).astype(np.float32) * certainty, line_width=width)
+        ground = (*_GROUND[hand.side], _GROUND_OPACITY)
+        return Mesh(hand.vertices, topology.faces, np.broadcast_to(np.float32(_INK[hand.side]), hand.vertices.shape),
+                    (0.4 + 0.6 * facing).astype(np.float32) * self._hand * certainty, line_width=width, ground=ground)
 
 
 def _certainty(hand: Hand) -> float:

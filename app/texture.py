@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from app.hand_model import HandModel
+from app.rendering.arm import arm_share
 from app.rendering.harmonics import harmonics
 from app.rendering.light import TO_LINEAR, linear_to_srgb, shading, srgb_to_linear
 from app.rendering.topology import Topology, topology_of
@@ -25,12 +26,14 @@ _SAMPLED = 144  # pixels of the hand's longer side when colours are read: a vert
 _DARKEST, _BRIGHTEST = 0.0015, 0.93  # linear light of a camera's black and of its clipped white
 _FULL_INSIDE = 0.035  # of the hand's size: that far from the silhouette a colour is surely skin
 _LEAST_FACING = 0.15
-_OUTLIER = np.array([0.30, 0.12], np.float32)  # log units at which a colour stops being believed: brightness, hue
+_OUTLIER = 0.30, 0.12  # log units from what is known at which a colour stops being believed: brightness, hue
+_NOT_SKIN = 0.60, 0.22  # the same from the tone: nails, creases and tattoos pass, what holds the hand or lies behind it does not
+_SLEEVE = 0.5  # times that for what lies beyond the wrist, where sleeves and watches are
 _OWN = 0.12  # weight of evidence at which a vertex's own mean counts for half
 _LOCKED = 20.0  # weight of evidence (about as many good views) at which a vertex keeps its colour for good
 _TONE_LOCKED = 60.0  # the same for the tone, in views
 _FIELDS = 48
-_STIFFNESS = 0.6  # of the drift against roughness
+_STIFFNESS = 6.0, 40.0  # of the drift against roughness: brightness, hue
 _TONE_SIGMA = 0.45  # of the gain per channel, log units: more than the tones explain is rather light than skin
 _LIGHT_RATE = 0.3  # how fast the light follows in a sequence
 _FIRST_LIGHT = np.array([[0.85] * 3, [0.0] * 3, [-0.22] * 3, [-0.16] * 3], np.float32)  # from above and a little from the camera
@@ -55,6 +58,7 @@ class _Skin:
     stiffness: np.ndarray  # (M + 3,) of the tone's coefficients
     fields: np.ndarray  # (N, K)
     roughness: np.ndarray  # (K,)
+    tolerance: np.ndarray  # (N,) how far from the tone a colour may lie, relative
 
 
 @lru_cache(maxsize=2)
@@ -64,7 +68,9 @@ def _skin(model: HandModel) -> _Skin:
     sigma = model.skin_sigma[:, None, None]
     up, down = (_log(srgb_to_linear(np.clip(model.albedo + sign * sigma * model.skin_basis, 0.02, 0.98))) for sign in (0.5, -0.5))
     stiffness = np.concatenate([np.ones(len(model.skin_sigma)), np.full(3, _TONE_SIGMA**-2)]).astype(np.float32)
-    return _Skin({'right': right, 'left': left}, _log(srgb_to_linear(model.albedo)), up - down, stiffness, *harmonics(right, _FIELDS))
+    tolerance = 1 - (1 - _SLEEVE) * (arm_share(model) > 0.02)
+    return _Skin({'right': right, 'left': left}, _log(srgb_to_linear(model.albedo)), up - down, stiffness, *harmonics(right, _FIELDS),
+                 tolerance.astype(np.float32))
 
 
 class TextureMemory:
@@ -132,14 +138,19 @@ class TextureMemory:
             if first:
                 self._light = light
             view = seen_log - _log(shading(normals, light))  # the log albedo that this frame shows
-            belief = weight * self._plausible(view - self._known[rows], weight)
+            residual = view - self._known[rows]
+            belief = weight * _robust(residual - _weighted_median(residual, weight) if first else residual)
+            if not first:
+                belief *= _robust((view - self._prior[rows]) / skin.tolerance[rows, None], _NOT_SKIN)
             if first or not self.lock or self._tone_views < _TONE_LOCKED:
                 self._fit_tone(view, rows, belief, confidence, restart=first)
             if first:
                 self._known = self._prior
+        if first:
+            belief = weight * _robust((view - self._prior[rows]) / skin.tolerance[rows, None], _NOT_SKIN)
         self._light = self._light + (1.0 if first else _LIGHT_RATE) * (light - self._light)
-        self._remember(view, rows, belief)
-        self._blend()
+        if self._remember(view, rows, belief):
+            self._blend()
         return self._result(self._light)
 
     def _result(self, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -157,25 +168,23 @@ class TextureMemory:
     def _fit_light(self, colours: np.ndarray, seen_log: np.ndarray, normals: np.ndarray, rows: np.ndarray, weight: np.ndarray,
                    first: bool) -> np.ndarray:
         """Least squares of colours = albedo * (light . [1, normal]) against the albedo known so far, outliers down -> (4, 3)."""
-        known = self._known[rows]
-        albedo = np.exp(known)
+        known, light = self._known[rows], self._light
         if first:  # nobody knows the exposure yet: as much of it as skin can be is skin
-            gain = _weighted_median(seen_log - known - _log(shading(normals, self._light)), weight)
-            albedo *= np.exp(gain)
-        design = np.concatenate([np.ones((len(rows), 1), np.float32), normals], 1)
-        light = self._light
-        for _ in range(2):
-            residual = seen_log - _log(albedo * shading(normals, light))
-            trust = weight * self._robust(residual - (_weighted_median(residual, weight) if not first else 0))
-            fitted = np.empty((4, 3), np.float32)
-            total = float(trust.sum()) + 1e-6
-            for channel in range(3):
-                scaled = design * albedo[:, channel, None]
-                weighted = scaled * trust[:, None]
-                hold = np.diag(_LIGHT_STIFFNESS) * float((weighted[:, 0] * scaled[:, 0]).sum() + 1e-9 * total)
-                fitted[:, channel] = np.linalg.solve(
-                    weighted.T @ scaled + hold, weighted.T @ colours[:, channel] + hold @ light[:, channel])
-            light = fitted
+            known = known + _weighted_median(seen_log - known - _log(shading(normals, light)), weight)
+        design = np.empty((len(rows), 4), np.float32)
+        design[:, 0], design[:, 1:] = 1, normals
+        albedo = np.exp(known)
+        for _ in range(2 if first else 1):
+            trust = weight * _robust(seen_log - known - _log(shading(normals, light)))
+            scaled = np.ascontiguousarray(albedo.T)[:, :, None] * design  # (3, n, 4)
+            transposed = (scaled * trust[:, None]).transpose(0, 2, 1)
+            matrix = transposed @ scaled
+            hold = _LIGHT_STIFFNESS * (matrix[:, 0, :1] + 1e-9 * trust.sum())  # (3, 4) towards the light so far
+            matrix[:, range(4), range(4)] += hold
+            right = (transposed @ colours.T[:, :, None])[:, :, 0] + hold * light.T
+            light = np.linalg.solve(matrix, right[:, :, None])[:, :, 0].T
+            # least squares is a little too bright wherever there is noise, and skin and light would drift apart frame by frame
+            light = light * np.exp(trust @ (seen_log - known - _log(shading(normals, light))) / (trust.sum() + 1e-6))
         return light
 
     def _fit_tone(self, view: np.ndarray, rows: np.ndarray, belief: np.ndarray, confidence: float, restart: bool) -> None:
@@ -204,23 +213,17 @@ class TextureMemory:
         tone = np.linalg.solve(self._tone_matrix + np.diag(skin.stiffness), self._tone_right)
         self._prior = self._base() + np.tensordot(tone[:count], skin.tones, 1).astype(np.float32) + tone[count:].astype(np.float32)
 
-    @staticmethod
-    def _robust(residual: np.ndarray) -> np.ndarray:
-        """(n, 3) log residuals -> (n,) belief 0..1: brightness may err more than hue."""
-        bright = residual.mean(1)
-        hue = np.abs(residual - bright[:, None]).max(1)
-        return 1 / (1 + (bright / _OUTLIER[0]) ** 2 + (hue / _OUTLIER[1]) ** 2) ** 2
-
-    def _plausible(self, residual: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        return self._robust(residual - _weighted_median(residual, weight))
-
-    def _remember(self, view: np.ndarray, rows: np.ndarray, belief: np.ndarray) -> None:
+    def _remember(self, view: np.ndarray, rows: np.ndarray, belief: np.ndarray) -> bool:
+        """Add a view to the running means; False when all that it shows is known for good."""
         before = self._weight[rows]
         if self.lock:
             belief = np.where(before >= _LOCKED, 0, belief)
+            if not belief.any():
+                return False
         total = before + belief
         self._mean[rows] += (view - self._mean[rows]) * (belief / np.maximum(total, 1e-6))[:, None]
         self._weight[rows] = total if self.lock else np.minimum(total, _LOCKED)
+        return True
 
     def _blend(self) -> None:
         """Tone, drift and each vertex's own mean -> the albedo known."""
@@ -228,13 +231,23 @@ class TextureMemory:
         own = self._weight / (self._weight + _OWN)
         residual = self._mean - self._prior
         weighted = skin.fields * own[:, None]
-        matrix = weighted.T @ skin.fields + np.diag(_STIFFNESS * (1 + skin.roughness))
-        drift = skin.fields @ np.linalg.solve(matrix, weighted.T @ residual)
+        matrix, right = weighted.T @ skin.fields, weighted.T @ residual
+        bright = right.mean(1, keepdims=True)
+        drift = sum(skin.fields @ np.linalg.solve(matrix + np.diag(stiffness * (1 + skin.roughness)), part)
+                    for stiffness, part in zip(_STIFFNESS, (bright, right - bright)))
         self._known = self._prior + drift + own[:, None] * (residual - drift)
 
 
 def _log(light: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(light, _DARKEST)).astype(np.float32, copy=False)
+
+
+def _robust(residual: np.ndarray, limits: tuple[float, float] = _OUTLIER) -> np.ndarray:
+    """(n, 3) log residuals -> (n,) belief 0..1: brightness may err more than hue."""
+    r, g, b = residual.T
+    bright = (r + g + b) * (1 / 3)
+    hue = np.maximum(np.maximum(np.abs(r - bright), np.abs(g - bright)), np.abs(b - bright))
+    return 1 / (1 + (bright / limits[0]) ** 2 + (hue / limits[1]) ** 2) ** 2
 
 
 def _read(image: np.ndarray, seen: Visibility) -> tuple[np.ndarray, np.ndarray]:
@@ -251,8 +264,11 @@ def _read(image: np.ndarray, seen: Visibility) -> tuple[np.ndarray, np.ndarray]:
     crop = image[low[1]:high[1], low[0]:high[0]]
     ratio = max(float((high - low).max()) / _SAMPLED, 1.0)
     if ratio > 1:
+        step = int(ratio / 2)  # area filtering would be exact; every n-th pixel and a linear filter cost a fifth and see enough of them
+        if step > 1:
+            crop = cv2.blur(crop, (step, step))[step // 2::step, step // 2::step]
         size = np.maximum(np.round((high - low) / ratio), 1).astype(int)
-        crop = cv2.resize(crop, tuple(size.tolist()), interpolation=cv2.INTER_AREA)
+        crop = cv2.resize(crop, tuple(size.tolist()), interpolation=cv2.INTER_LINEAR)
         shrink = (size / (high - low)).astype(np.float32)
         pixels = (pixels - low + 0.5) * shrink - 0.5
     else:

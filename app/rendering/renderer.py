@@ -27,7 +27,8 @@ class Mesh:
     faces: np.ndarray  # (F, 3) counter-clockwise seen from outside; the other side is not drawn
     colours: np.ndarray  # (N, 3) sRGB, uint8 or floats in 0..1, as they shall appear
     opacity: np.ndarray | float = 1.0  # (N,) or one number, 0..1
-    line_width: float = 0.0  # pixels; above 0 the edges are drawn instead of the faces, which still hide what is behind them
+    line_width: float = 0.0  # pixels; above 0 the edges are drawn in the colours and the faces in `ground`
+    ground: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # sRGB and share of the opacity; at 0 faces still hide what is behind
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +109,9 @@ class Renderer:
                 line, triangles = lines(these, front, topology, mesh.line_width)
                 add(line, triangles, strips)
                 these = these.copy()
-                these[:, 6] = 0
-            elif soft:
+                these[:, 3:6] = mesh.ground[:3]
+                these[:, 6] *= mesh.ground[3]
+            if soft:
                 add(*feather(these, front, topology, 1 / scale), strips)
             add(these, topology.faces, surfaces)
         if not boxes:

@@ -10,6 +10,7 @@ from app.types import JOINT_PARENTS, WRIST
 FINGERS = ((242, 95, 76), (245, 176, 65), (88, 196, 120), (70, 152, 242), (168, 110, 232))  # sRGB, thumb to little
 _PALM = (236, 238, 242)
 _FINE = 3  # samples along a pixel's side
+_JOINT_IN_FRONT = 0.012  # metres: a joint lies over its own bones
 _SHIFT = 4  # fractional bits of OpenCV's coordinates
 
 
@@ -33,7 +34,7 @@ def skeleton_layer(joints: np.ndarray, depth: np.ndarray, size: tuple[int, int])
     at = (np.clip(joints, -1e5, 1e5) - low + 0.5) * fine - 0.5
     thick = radius * fine
     strokes = [(0.5 * (depth[j] + depth[p]) + 1e-4, j, p) for j, p in enumerate(JOINT_PARENTS) if p >= 0]
-    strokes += [(depth[j], j, j) for j in range(len(joints))]
+    strokes += [(depth[j] - _JOINT_IN_FRONT, j, j) for j in range(len(joints))]
     for _, j, p in sorted(strokes, reverse=True):
         colour = _PALM if p == WRIST and j == p else FINGERS[(j - 1) // 4]
         if j == p:

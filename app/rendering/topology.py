@@ -46,16 +46,6 @@ class Topology:
         (ua, ub, uc), (va, vb, vc) = u.take(self.corners), v.take(self.corners)
         return (ub - ua) * (vc - va) < (vb - va) * (uc - ua)
 
-    def rings_from_rim(self, rings: int) -> np.ndarray:
-        """(N,) int: 0 on the rim of a hole, 1 for its neighbours, ...; `rings` for all that are farther, and for meshes without holes."""
-        distance = np.full(self.vertices, rings)
-        distance[self.edges[self.rim].ravel()] = 0
-        for ring in range(1, rings):
-            a, b = self.edges.T
-            reached = np.concatenate([b[distance[a] == ring - 1], a[distance[b] == ring - 1]])
-            distance[reached] = np.minimum(distance[reached], ring)
-        return distance
-
 
 def topology_of(faces: np.ndarray, vertices: int) -> Topology:
     """The topology of faces (F, 3) over that many vertices; the last few are remembered by their content.
