@@ -66,7 +66,8 @@ def dispatch(arguments: list[str]) -> int:
 def overview() -> str:
     """What `--help` prints."""
     lines = [f'  {name:<12} {purpose}' for name, (_, purpose) in COMMANDS.items()]
-    return '\n'.join(['usage: python main.py COMMAND [options]', '', *lines, '', 'python main.py COMMAND --help lists the options of a command.'])
+    return '\n'.join(['usage: python main.py COMMAND [options]', '', *lines, '',
+                      'python main.py COMMAND --help lists the options of a command.'])
 
 
 def missing_import(error: ImportError) -> str:

@@ -27,10 +27,11 @@ def main() -> int:
     environment = ROOT / '.venv'
     try:
         if sys.version_info[:2] < OLDEST:
-            raise SetupError(f'Python {platform.python_version()} is too old: install 3.11 or newer, or run `make PYTHON=/path/to/python3.11 ...`')
+            raise SetupError(f'Python {platform.python_version()} is too old: install 3.11 or newer, '
+                             'or run `make PYTHON=/path/to/python3.11 ...`')
         if is_ready(environment, ROOT / 'requirements.txt'):
             return 0
-        with open(ROOT / 'requirements.txt', encoding='utf-8') as lock:  # two first runs side by side: the second one waits, then finds all done
+        with open(ROOT / 'requirements.txt', encoding='utf-8') as lock:  # of two first runs side by side the second waits, and finds all done
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not is_ready(environment, ROOT / 'requirements.txt'):
                 build(environment, ROOT / 'requirements.txt')

@@ -55,7 +55,8 @@ def has_venv() -> bool:
 
 def egl_opens() -> bool:
     """Whether EGL can open a display, asked in a child process because a broken driver may crash it."""
-    return subprocess.run([sys.executable, Path(__file__).with_name('egl_probe.py')], stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+    probe = Path(__file__).with_name('egl_probe.py')
+    return subprocess.run([sys.executable, probe], stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
 
 
 def ensure_libraries() -> None:
@@ -91,7 +92,8 @@ def install(packages: list[str]) -> None:
                          'and run this again.')
     prefix = root_prefix()
     if prefix is None:
-        raise SetupError(f'system packages are missing and installing them needs root. Run this line, then this again:\n\n    sudo {line}\n')
+        raise SetupError('system packages are missing and installing them needs root. Run this line, then this again:\n\n'
+                         f'    sudo {line}\n')
     print(f'Installing system packages: {" ".join(packages)}', flush=True)
     environment = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive', 'LC_ALL': 'C.UTF-8'}
     apt = [*prefix, 'apt-get', '-o', 'DPkg::Lock::Timeout=120', '-qq']

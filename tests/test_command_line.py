@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def pretend(monkeypatch, body: str) -> None:
     """Let the command `demo` be a module whose `run` has this body; everything around it stays real."""
     namespace = {'InputError': InputError}
-    exec(f'def add_arguments(parser):\n    parser.add_argument("--size", type=int, default=3)\ndef run(args):\n{textwrap.indent(body, "    ")}', namespace)
+    exec('def add_arguments(parser):\n    parser.add_argument("--size", type=int, default=3)\n'
+         f'def run(args):\n{textwrap.indent(body, "    ")}', namespace)
     module = type(sys)('pretended_command')
     module.add_arguments, module.run = namespace['add_arguments'], namespace['run']
     monkeypatch.setitem(sys.modules, 'pretended_command', module)
@@ -37,7 +38,8 @@ def test_help_names_every_command_and_starts_at_once(run_main):
 
 
 def test_help_imports_nothing_heavy():
-    script = 'import sys, main; main.main(["--help"]); print(sorted({"numpy", "cv2", "torch", "mediapipe", "onnxruntime"} & set(sys.modules)))'
+    script = 'import sys, main; main.main(["--help"]); ' \
+             'print(sorted({"numpy", "cv2", "torch", "mediapipe", "onnxruntime"} & set(sys.modules)))'
     result = subprocess.run([sys.executable, '-c', script], cwd=ROOT, capture_output=True, text=True)
     assert result.stdout.endswith('[]\n'), result.stdout + result.stderr
 

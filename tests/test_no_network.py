@@ -80,7 +80,8 @@ def test_a_program_that_does_not_use_the_network_is_left_alone():
 @pytest.mark.slow
 def test_no_library_of_the_program_calls_home(lonely):
     result = guarded([sys.executable, '-c', PARTS], env=lonely)
-    assert result.returncode != KILLED, f'a library opened a network socket; `strace -f -e trace=network` tells which: {result.stderr[-2000:]}'
+    assert result.returncode != KILLED, \
+        f'a library opened a network socket; `strace -f -e trace=network` tells which: {result.stderr[-2000:]}'
     assert (result.returncode, result.stdout) == (0, 'ended by itself\n'), result.stderr[-2000:]
 
 

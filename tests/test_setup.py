@@ -173,7 +173,7 @@ def test_every_requirement_is_pinned_and_installed_as_pinned(line):
     assert len(requirement.specifier) == 1 and str(requirement.specifier).startswith('=='), f'{line} has no exact version'
     if requirement.marker is None or requirement.marker.evaluate() or requirement.name == 'pyrender':
         found = importlib.metadata.version(requirement.name)
-        assert requirement.specifier.contains(found.split('+')[0]), f'{requirement.name} {found} is installed, {requirement.specifier} is asked for'
+        assert requirement.specifier.contains(found.split('+')[0]), f'{requirement.name} {found} is installed, not {requirement.specifier}'
 
 
 def test_there_is_exactly_one_opencv():
