@@ -31,7 +31,7 @@ def main() -> int:
                              'or run `make PYTHON=/path/to/python3.11 ...`')
         if is_ready(environment, ROOT / 'requirements.txt'):
             return 0
-        with open(ROOT / 'requirements.txt', encoding='utf-8') as lock:  # of two first runs side by side the second waits, and finds all done
+        with open(ROOT / 'requirements.txt', encoding='utf-8') as lock:  # of two first runs at once, the second waits and finds all done
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not is_ready(environment, ROOT / 'requirements.txt'):
                 build(environment, ROOT / 'requirements.txt')
