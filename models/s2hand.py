@@ -1,0 +1,152 @@
+"""S2HAND: one crop in, a textured 3D hand, its light and its 2D points out.
+
+After Chen et al., 'Model-based 3D Hand Reconstruction via Self-Supervised Learning' (CVPR 2021): encoder, geometry regressor and texture and
+light head, sized by the hand model. Written anew, with three changes, each for a reason:
+- the root rotation is regressed as 6 numbers (Zhou et al., 2019), which are continuous where axis-angle is not; results are axis-angle;
+- pose coefficients are regressed in standard deviations about their natural mean, so that an unsure network answers a relaxed hand;
+- the wrist is regressed as a place in the crop and a log depth, so that errors of depth do not move the hand in the picture.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models import light
+from models.camera import project, unproject
+from models.encoders import EncoderName, make_encoder
+from models.hand_model import HandModel
+from models.rotations import matrix_to_axis_angle
+
+HIDDEN, WIDTH = 1024, 512
+START_DEPTH = 0.75  # metres; where a mean hand fills its crop
+START_LIGHT = (0.6, 0.6, 1, 1, 1, 1, 1, 1, 0.3, 0.5, 1)  # soft, from above behind the camera
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What the regressor says, before the hand model. Right hand, crop camera."""
+
+    coefficients: Tensor  # (B, K) pose coefficients of the hand model
+    rotation: Tensor  # (B, 3, 3) of the wrist
+    shape: Tensor  # (B, 10) standard deviations
+    scale: Tensor  # (B, 1) size relative to the hand model's; training holds it near 1
+    translation: Tensor  # (B, 3) metres, the wrist
+
+
+@dataclass(frozen=True)
+class S2HandOutput:
+    """All answers of the network; field names are the outputs of the ONNX graph."""
+
+    vertices: Tensor  # (B, N, 3) metres, crop camera
+    joints_3d: Tensor  # (B, 21, 3) metres, crop camera
+    joints_2d: Tensor  # (B, 21, 2) crop pixels, projection of joints_3d
+    pose: Tensor  # (B, 16, 3) axis-angle, row 0 the wrist in the crop camera
+    shape: Tensor  # (B, 10)
+    scale: Tensor  # (B, 1)
+    translation: Tensor  # (B, 3) metres, the wrist
+    texture: Tensor  # (B, N, 3) sRGB albedo 0..1
+    light: Tensor  # (B, 11) see models/light.py
+    points: Tensor  # (B, 21, 3) the 2D branch: crop pixels and relative depth in pixels
+    presence: Tensor  # (B, 1)
+    right: Tensor  # (B, 1)
+
+
+def rotation_from_6d(values: Tensor) -> Tensor:
+    """Six numbers (B, 6), two columns of a matrix not yet orthonormal -> rotations (B, 3, 3)."""
+    first = F.normalize(values[:, :3], dim=-1, eps=1e-6)
+    second = values[:, 3:] - (first * values[:, 3:]).sum(-1, keepdim=True) * first
+    second = F.normalize(second, dim=-1, eps=1e-6)
+    return torch.stack([first, second, torch.linalg.cross(first, second)], -1)
+
+
+def head(outputs: int, start: tuple[float, ...] | None = None) -> nn.Sequential:
+    """512 -> 128 -> outputs; with `start` through 32 more, and starting as that constant (S2HAND's rotation, scale and translation heads)."""
+    if start is None:
+        return nn.Sequential(nn.Linear(WIDTH, 128), nn.ReLU(), nn.Linear(128, outputs))
+    layers = nn.Sequential(nn.Linear(WIDTH, 128), nn.ReLU(), nn.Linear(128, 32), nn.Linear(32, outputs))
+    nn.init.normal_(layers[-1].weight, std=0.01)
+    with torch.no_grad():
+        layers[-1].bias.copy_(torch.tensor(start))
+    return layers
+
+
+class GeometryHead(nn.Module):
+    """Pooled features (B, F) -> `Geometry`; layer names follow the official decoder."""
+
+    def __init__(self, features: int, hand: HandModel, size: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.size = size
+        self.base_layers = nn.Sequential(
+            nn.Linear(features, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(), nn.Dropout(dropout),
+            nn.Linear(HIDDEN, WIDTH), nn.BatchNorm1d(WIDTH), nn.ReLU(), nn.Dropout(dropout))
+        self.pose_reg = head(hand.pose_components.shape[0])
+        self.shape_reg = head(hand.shape_rows.shape[0])
+        self.rot_reg = head(6, (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0))  # an upright hand that shows its palm: x and y point left and up
+        self.scale_reg = head(1, (0.0,))
+        self.trans_reg = head(3, (0.0, 0.3, 0.0))
+        self.register_buffer('coefficient_mean', hand.coefficient_mean.clone(), persistent=False)
+        self.register_buffer('coefficient_sigma', hand.coefficient_sigma.clone(), persistent=False)
+
+    def forward(self, features: Tensor) -> Geometry:
+        x = self.base_layers(features)
+        place = self.trans_reg(x)
+        depth = START_DEPTH * torch.exp(place[:, 2:].clamp(-2, 2))
+        wrist = unproject((place[:, :2] + 0.5) * self.size - 0.5, depth, self.size)
+        return Geometry(self.coefficient_mean + self.coefficient_sigma * self.pose_reg(x), rotation_from_6d(self.rot_reg(x)),
+                        self.shape_reg(x), torch.exp(self.scale_reg(x).clamp(-1, 1)), wrist)
+
+
+class TextureHead(nn.Module):
+    """Low-level map (B, C, 56, 56) -> albedo (B, N, 3) sRGB and light (B, 11); layer names follow the official head.
+
+    The hand model's own albedo is the start, and the regressed offsets are added to it.
+    """
+
+    def __init__(self, channels: int, hand: HandModel) -> None:
+        super().__init__()
+        self.base_layers = nn.Sequential(nn.Conv2d(channels, 48, 10, 4, 1), nn.ReLU(), nn.MaxPool2d(3, 2),
+                                         nn.Conv2d(48, 64, 3), nn.ReLU(), nn.MaxPool2d(2, 2))
+        self.texture_reg = nn.Sequential(nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, hand.albedo.numel()))
+        self.light_reg = nn.Sequential(nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, light.VALUES))
+        for last in (self.texture_reg[2], self.light_reg[2]):
+            nn.init.normal_(last.weight, std=0.001)
+            nn.init.zeros_(last.bias)
+        self.register_buffer('albedo', hand.albedo.clone(), persistent=False)
+        self.register_buffer('start_light', torch.tensor(START_LIGHT), persistent=False)
+
+    def forward(self, low: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.base_layers(low).flatten(1)
+        texture = self.albedo + self.texture_reg(x).reshape(-1, *self.albedo.shape)
+        return texture.clamp(0, 1), self.start_light + self.light_reg(x)
+
+
+class S2Hand(nn.Module):
+    """The whole network. Crops (B, 3, S, S) of upright right hands, RGB in [0, 1] -> `S2HandOutput`."""
+
+    def __init__(self, encoder: EncoderName = 'landmark', hand: HandModel | None = None, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.hand = hand or HandModel.load()
+        self.encoder = make_encoder(encoder)
+        self.size = self.encoder.size
+        self.decoder = GeometryHead(self.encoder.features, self.hand, self.size, dropout)
+        self.texture_light_from_low = TextureHead(self.encoder.low_channels, self.hand)
+
+    def place(self, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
+        """Geometry -> vertices (B, N, 3), joints (B, 21, 3), both in metres in the crop camera, and the pose (B, 16, 3)."""
+        fingers = self.hand.pose_from_coefficients(geometry.coefficients)
+        pose = torch.cat([matrix_to_axis_angle(geometry.rotation)[:, None], fingers], 1)
+        made = self.hand(pose, geometry.shape)
+        scale, wrist = geometry.scale[..., None], geometry.translation[:, None]
+        return made.vertices * scale + wrist, made.joints * scale + wrist, pose
+
+    def forward(self, crop: Tensor) -> S2HandOutput:
+        features, low = self.encoder(crop)
+        geometry = self.decoder(features)
+        texture, lights = self.texture_light_from_low(low)
+        vertices, joints, pose = self.place(geometry)
+        seen = self.encoder.landmarks(features)
+        return S2HandOutput(vertices, joints, project(joints, self.size), pose, geometry.shape, geometry.scale, geometry.translation, texture,
+                            lights, seen.points, seen.presence, seen.right)

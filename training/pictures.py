@@ -1,0 +1,57 @@
+"""The manifest of real hand pictures: one JSON line per picture with detected points, no 3D truth."""
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from app.errors import InputError
+from app.types import Side
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of one hand, with what a detector says of it."""
+
+    path: Path
+    source: str
+    session: str  # roughly one person or recording
+    side: Side
+    points: np.ndarray  # (21, 2) pixels
+    uncertainty: np.ndarray  # (21,) pixels
+    world: np.ndarray  # (21, 3) metres, camera axes: the detector's guess, only its relative depths are used
+
+    def read(self) -> np.ndarray:
+        """The picture, (H, W, 3) uint8 RGB."""
+        image = cv2.imread(str(self.path))
+        if image is None:
+            raise InputError(f'the picture {self.path} cannot be read; remove it from the manifest or restore the file')
+        return np.ascontiguousarray(image[..., ::-1])
+
+
+def data_folder() -> Path:
+    """The folder of training data: environment variable S2HAND_DATA, or `../shared/data` beside the project. Raises InputError."""
+    folder = Path(os.environ.get('S2HAND_DATA') or ROOT.parent / 'shared' / 'data')
+    if not (folder / 'pictures.jsonl').is_file():
+        raise InputError(f'no pictures.jsonl in {folder}; set S2HAND_DATA to the folder of training pictures')
+    return folder
+
+
+def read_pictures(split: str, folder: Path | None = None) -> list[Picture]:
+    """Pictures of `split` ('train' or 'val') whose side is certain. Training takes openly licensed pictures only."""
+    folder = folder or data_folder()
+    pictures = []
+    with open(folder / 'pictures.jsonl') as lines:
+        for line in lines:
+            row = json.loads(line)
+            if row['split'] != split or row['side_agreement'] < 1 or (split == 'train' and not row['open']):
+                continue
+            pictures.append(Picture(folder / row['file'], row['source'], row['session'], row['side'], np.array(row['keypoints']),
+                                    np.array(row['keypoint_uncertainty']), np.array(row['world_landmarks_weak'])))
+    return pictures
