@@ -8,7 +8,7 @@ from app.types import Side
 
 TINTS = {'right': (0.82, 0.60, 0.50), 'left': (0.46, 0.62, 0.78)}  # linear reflectance: warm and cool porcelain
 _KEY, _FILL, _RIM = (np.array(d, np.float32) / np.linalg.norm(d) for d in ((-0.45, -0.75, -0.6), (0.85, -0.1, -0.55), (0.25, -0.55, 0.8)))
-_KEY_LIGHT, _FILL_LIGHT = np.array((0.86, 0.83, 0.78), np.float32), np.array((0.10, 0.12, 0.15), np.float32)
+_KEY_LIGHT, _FILL_LIGHT = np.array((0.74, 0.715, 0.67), np.float32), np.array((0.10, 0.12, 0.15), np.float32)
 _SKY, _GROUND = np.array((0.11, 0.12, 0.14), np.float32), np.array((0.05, 0.042, 0.04), np.float32)
 _GLOSS, _GLOSS_POWER = 0.10, 24
 _WRAP = 0.2  # light goes a little round the terminator, as in something slightly translucent

@@ -9,9 +9,9 @@ import numpy as np
 from app.rendering.topology import Topology
 from app.types import Intrinsics
 
-GRID = 80  # cells along the longer side of the mesh's box: about 2.5 mm of a hand
+_FINENESS = 1.2  # cells along the longer side of the mesh's box, times the root of its faces: 63 for a hand of 2,800, about 3 mm
 _BORDER = 2  # empty cells around it
-_DEPTH_TOLERANCE = 0.035  # of the mesh's size: about 7 mm, half a finger
+_DEPTH_TOLERANCE = 0.025  # of the mesh's size: about 5 mm, a third of a finger; more where the surface is steep
 # seven points of a triangle, which is a few cells large: enough to leave no hole that the 3 x 3 filter would not close
 _SAMPLES = np.array([[1, 1, 1], [4, 1, 1], [1, 4, 1], [1, 1, 4], [2, 2, 0], [0, 2, 2], [2, 0, 2]], np.float32)
 _SAMPLES /= _SAMPLES.sum(1, keepdims=True)
@@ -40,9 +40,10 @@ def visibility(vertices: np.ndarray, normals: np.ndarray, topology: Topology, in
     if z.min() <= _CLOSEST:
         return Visibility(pixels, facing, np.zeros(len(vertices), bool), np.zeros(len(vertices), np.float32))
     low = pixels.min(0)
-    cell = max(float((pixels.max(0) - low).max()) / GRID, 1e-6)
+    grid = int(np.clip(_FINENESS * np.sqrt(len(topology.faces)), 16, 120))  # leaves some two points of the surface for each cell
+    cell = max(float((pixels.max(0) - low).max()) / grid, 1e-6)
     origin = low - _BORDER * cell
-    side = GRID + 2 * _BORDER + 1
+    side = grid + 2 * _BORDER + 1
 
     def cells(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return ((u - origin[0]) * (1 / cell)).astype(np.intp), ((v - origin[1]) * (1 / cell)).astype(np.intp)
@@ -61,9 +62,10 @@ def visibility(vertices: np.ndarray, normals: np.ndarray, topology: Topology, in
     nearest = cv2.erode(depth, np.ones((3, 3), np.uint8)).ravel()  # the minimum over the neighbours
     u, v = cells(*pixels.T)
     at = v * side + u
-    size = cell * GRID * float(z.mean()) / intrinsics.fx  # metres
-    free = z <= nearest.take(at) + _DEPTH_TOLERANCE * size
-    return Visibility(pixels, facing, free & (facing > 0), inside.ravel().take(at) / GRID)
+    size = cell * grid * float(z.mean()) / intrinsics.fx  # metres
+    steep = np.sqrt(np.maximum(1 - facing * facing, 0)) / np.maximum(facing, 0.3)
+    free = z <= nearest.take(at) + (_DEPTH_TOLERANCE + 1.2 / grid * steep) * size
+    return Visibility(pixels, facing, free & (facing > 0), inside.ravel().take(at) / grid)
 
 
 def _project(vertices: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:

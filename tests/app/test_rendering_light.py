@@ -1,0 +1,61 @@
+"""Colour spaces and shading."""
+from __future__ import annotations
+
+import numpy as np
+import trimesh
+
+from app.rendering.harmonics import harmonics
+from app.rendering.light import linear_to_srgb, shaded, shading, srgb_to_linear
+from app.rendering.studio import porcelain
+from app.rendering.topology import topology_of
+
+BALL = trimesh.creation.icosphere(subdivisions=3)
+TOPOLOGY = topology_of(np.asarray(BALL.faces), len(BALL.vertices))
+
+
+def test_every_srgb_byte_comes_back_from_linear_light():
+    values = np.arange(256, dtype=np.uint8)
+    assert (linear_to_srgb(srgb_to_linear(values)) == values).all()
+    assert abs(float(srgb_to_linear(np.array(0.5))) - 0.21404) < 1e-4
+
+
+def test_normals_of_a_ball_point_outwards():
+    normals = TOPOLOGY.normals(np.asarray(BALL.vertices))
+    worst = 1 - (normals * BALL.vertices).sum(1).min()
+    assert worst < 2e-3, f'worst cosine {1 - worst:.4f}'
+
+
+def test_shading_is_linear_in_the_light_where_light_falls_and_never_black():
+    light = np.array([[1.0] * 3, [0.3] * 3, [0.0] * 3, [-1.4] * 3], np.float32)
+    normals = TOPOLOGY.normals(np.asarray(BALL.vertices))
+    result = shading(normals, light)
+    straight = 1 + 0.3 * normals[:, :1] - 1.4 * normals[:, 2:]
+    lit = straight[:, 0] > 1
+    worst = np.abs(result[lit] / straight[lit] - 1).max()
+    assert worst < 0.03, f'{100 * worst:.1f} % off the straight law where the light falls'
+    assert result.min() > 0.05, 'the far side is black'
+
+
+def test_white_under_unit_light_stays_white():
+    albedo = np.full((len(BALL.vertices), 3), 255, np.uint8)
+    light = np.concatenate([np.ones((1, 3)), np.zeros((3, 3))]).astype(np.float32)
+    assert shaded(albedo, np.asarray(BALL.vertices, np.float32), light).min() >= 253
+
+
+def test_the_studio_look_keeps_sides_apart_and_burns_nothing_out():
+    vertices = (np.asarray(BALL.vertices) * 0.1 + (0, 0, 0.6)).astype(np.float32)
+    normals = TOPOLOGY.normals(vertices)
+    right, left = porcelain(vertices, normals, 'right'), porcelain(vertices, normals, 'left')
+    seen = normals[:, 2] < -0.2
+    assert (right[seen].mean(0) - left[seen].astype(float).mean(0))[[0, 2]] @ (1, -1) > 50, 'right is warm, left is cool'
+    assert (right[seen].min(1) == 255).mean() < 0.02
+
+
+def test_harmonics_are_orthogonal_and_ordered_from_smooth_to_rough():
+    fields, roughness = harmonics(TOPOLOGY, 16)
+    gram = fields.T @ fields / len(fields)
+    assert np.abs(gram - np.eye(16)).max() < 1e-3
+    assert roughness[0] == 0 and (np.diff(roughness) > -1e-3).all()
+    assert np.ptp(fields[:, 0]) < 1e-3, 'the first field is constant'
+    # on a ball the next three are x, y, z, alike in roughness
+    assert abs(roughness[3] / roughness[1] - 1) < 0.02
