@@ -98,7 +98,9 @@ class SceneWriter:
             vertices, joints, faces = mirror_points_3d(vertices), mirror_points_3d(joints), mirror_faces(faces)
         rotations = _to_gltf(_continuous(np.array(track.poses)))  # (T, 16, 4)
         places = np.array(track.places) * TO_VIEWER.astype(np.float32)
-        first = len(document['nodes'])
+        skeleton = len(document['nodes'])  # a node of its own above the wrist: Blender makes one armature of what has no such node
+        first = skeleton + 1
+        document['nodes'].append({'name': f'{name}_skeleton', 'children': [first]})
         for joint, parent in enumerate(model.parents):
             place = places[0] if parent < 0 else joints[joint] - joints[parent]
             children = [first + int(child) for child in np.flatnonzero(model.parents == joint)]
@@ -112,7 +114,7 @@ class SceneWriter:
             'attributes': self._attributes(glb, vertices, faces, track.colours), 'material': 0,
             'indices': glb.add(faces.astype(np.uint32).ravel(), INDICES)}]})
         document['nodes'].append({'name': name, 'mesh': len(document['meshes']) - 1, 'skin': len(document['skins']) - 1})
-        document['scenes'][0]['nodes'] += [first, len(document['nodes']) - 1]
+        document['scenes'][0]['nodes'] += [skeleton, len(document['nodes']) - 1]
         keys = glb.add(times[track.frames], limits=True)
         _animate(glb, first, 'translation', keys, places)
         for joint in range(len(joints)):
