@@ -61,6 +61,8 @@ class Overlay:
         return out
 
     def _mesh(self, hand: Hand, style: Style, size: tuple[int, int], intrinsics: Intrinsics) -> Mesh:
+        if not np.isfinite(hand.vertices).all():
+            raise ValueError('the hand holds numbers that are not finite')
         topology = self._topology[hand.side]
         normals = topology.normals(hand.vertices)
         certainty = _certainty(hand)
