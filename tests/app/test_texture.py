@@ -64,7 +64,7 @@ def test_one_picture_gives_the_albedo_of_what_it_shows(person):
     vertices = posed()
     colours, _ = TextureMemory(MODEL).update(picture(person), vertices, CAMERA, 'right', 0.95)
     error = pattern_error(colours, skin(person), well_seen(vertices))
-    assert error < 0.08, f'albedo off by {100 * error:.1f} % (mean; a smooth part of it passes for light)'
+    assert error < 0.12, f'albedo off by {100 * error:.1f} % (mean; a smooth part of it passes for light)'
 
 
 @pytest.mark.parametrize('person', PERSONS)
@@ -191,10 +191,10 @@ def test_the_network_may_help_and_may_be_wrong():
     vertices, memory = posed(), TextureMemory(MODEL)
     network_light = np.array([0.8, 0.6, 1, 1, 1, 1, 1, 1, 0.3, 0.5, 0.8], np.float32)
     helped, _ = memory.update(picture('dark'), vertices, CAMERA, 'right', 0.95, skin('dark') / 255, network_light)
-    assert pattern_error(helped, skin('dark'), well_seen(vertices)) < 0.08
+    assert pattern_error(helped, skin('dark'), well_seen(vertices)) < 0.12
     nonsense, light = TextureMemory(MODEL).update(
         picture('dark'), vertices, CAMERA, 'right', 0.95, np.full(vertices.shape, np.nan), np.full(11, np.nan))
-    assert np.isfinite(light).all() and pattern_error(nonsense, skin('dark'), well_seen(vertices)) < 0.08
+    assert np.isfinite(light).all() and pattern_error(nonsense, skin('dark'), well_seen(vertices)) < 0.12
 
 
 @pytest.mark.parametrize('case', ['black', 'white', 'grey', 'tiny', 'away', 'behind', 'no confidence'])
