@@ -10,7 +10,7 @@ from app.hand_model import HandModel
 from app.rotations import axis_angle_to_matrix
 from training.poses import PoseSampler
 
-FPS, SECONDS = 30, 8.0
+FPS, SECONDS = 30, 10.0
 FOREARM = 0.25  # metres from the elbow to the wrist
 
 
@@ -26,12 +26,12 @@ class Key:
 
 
 KEYS = (
-    Key(0.0, 'relaxed', 4, 20, 6), Key(0.5, 'open', -2, 0), Key(0.85, 'open', -19, -6), Key(1.2, 'open', 17, 4), Key(1.55, 'open', -16, -6), Key(1.95, 'open', 2, 0),
-    Key(2.3, 'point', 0, 2), Key(2.55, 'point', 0, 2), Key(2.8, 'two', 0, 0), Key(3.0, 'two', 1, 0), Key(3.25, 'three', 0, 0), Key(3.4, 'three', 0, 0),
-    Key(3.65, 'four', 0, 2), Key(3.8, 'four', 1, 2), Key(4.05, 'open', 3, 0),
-    Key(4.45, 'ok', 6, -14), Key(4.7, 'ok', 6, -14), Key(4.95, 'half_open', 6, -14), Key(5.2, 'pinch', 7, -18), Key(5.4, 'pinch', 7, -18),
-    Key(5.75, 'open', 2, 0), Key(6.1, 'fist', 0, 6), Key(6.35, 'fist', 0, 10), Key(6.75, 'open', -2, 60), Key(7.15, 'open', -4, 150, -4), Key(7.4, 'open', -4, 165, -4),
-    Key(7.75, 'point', -6, 160, 2), Key(8.0, 'point', -6, 158, 2),
+    Key(0.0, 'relaxed', 4, 20, 6), Key(0.62, 'open', -2, 0), Key(1.06, 'open', -19, -6), Key(1.5, 'open', 17, 4), Key(1.94, 'open', -16, -6), Key(2.44, 'open', 2, 0),
+    Key(2.88, 'point', 0, 2), Key(3.19, 'point', 0, 2), Key(3.5, 'two', 0, 0), Key(3.75, 'two', 1, 0), Key(4.06, 'three', 0, 0), Key(4.25, 'three', 0, 0),
+    Key(4.56, 'four', 0, 2), Key(4.75, 'four', 1, 2), Key(5.06, 'open', 3, 0),
+    Key(5.56, 'ok', 6, -14), Key(5.88, 'ok', 6, -14), Key(6.19, 'half_open', 6, -14), Key(6.5, 'pinch', 7, -18), Key(6.75, 'pinch', 7, -18),
+    Key(7.19, 'open', 2, 0), Key(7.62, 'fist', 0, 6), Key(7.94, 'fist', 0, 10), Key(8.44, 'open', -2, 60), Key(8.94, 'open', -4, 150, -4), Key(9.25, 'open', -4, 165, -4),
+    Key(9.69, 'point', -6, 160, 2), Key(10.0, 'point', -6, 158, 2),
 )
 
 
@@ -56,7 +56,7 @@ def demo_motion(model: HandModel, shape: np.ndarray, elbow: tuple[float, float, 
     rest = sampler.settler.rest(shape)
     fingers = np.array([sampler.settler.settled(c, rest, steps=6) for c in track[:, :-3]])
     track = np.concatenate([fingers, track[:, -3:]], 1)
-    track = gaussian_filter1d(track, 1.2, axis=0, mode='nearest')
+    track = gaussian_filter1d(track, 1.5, axis=0, mode='nearest')
     sway = np.sin(2 * np.pi * times[:, None] * (0.31, 0.23, 0.17) + (0.3, 1.1, 2.0)) * (0.010, 0.006, 0.018)
     tremble = np.radians(np.sin(2 * np.pi * times[:, None] * (0.9, 0.7, 1.1) + (0.0, 0.8, 1.9)) * (1.2, 2.0, 1.5))
     roll, yaw, pitch = (track[:, -3:] + tremble).T
@@ -68,8 +68,8 @@ def demo_motion(model: HandModel, shape: np.ndarray, elbow: tuple[float, float, 
 
 
 def _eased(times: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Values (n, C) at `keys` (n,) -> (T, C) at `times`: between two keys along the smoothest way that starts and ends at rest."""
+    """Values (n, C) at `keys` (n,) -> (T, C) at `times`: between two keys from rest to rest, without haste in the middle."""
     at = np.clip(np.searchsorted(keys, times, side='right') - 1, 0, len(keys) - 2)
     t = np.clip((times - keys[at]) / (keys[at + 1] - keys[at]), 0, 1)[:, None]
-    ease = t**3 * (10 + t * (6 * t - 15))
+    ease = t**2 * (3 - 2 * t)
     return (1 - ease) * values[at] + ease * values[at + 1]

@@ -78,10 +78,16 @@ def measure(count: int, seed: int, out: Path) -> list[dict]:
             rows.append(row)
             kind = 'missed' if not near else 'far' if row['error'].mean() > 12 else 'found'
             if len(tiles[kind]) < 40:
-                tiles[kind].append(tile(image, truth, near[0].points if near else None, f'{hand.gesture} {hand.view}'))
+                tiles[kind].append(tile(faceless(image, picture.covered), truth, near[0].points if near else None, f'{hand.gesture} {hand.view}'))
     for kind, pictures in tiles.items():
         save_sheet(pictures, out / f'{kind}.png')
     return rows
+
+
+def faceless(image: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """The picture with what is not drawn blurred beyond recognition: people may stand in real backgrounds, and no face is to be shown."""
+    alpha = covered[..., None]
+    return (alpha * image + (1 - alpha) * cv2.GaussianBlur(image, (0, 0), 16)).astype(np.uint8)
 
 
 def tile(image: np.ndarray, truth: np.ndarray, points: np.ndarray | None, words: str) -> np.ndarray:
