@@ -12,25 +12,38 @@ from skimage.measure import marching_cubes
 Field = Callable[[np.ndarray], np.ndarray]
 
 
-def polygonise(field: Field, low: np.ndarray, high: np.ndarray, step: float) -> trimesh.Trimesh:
-    """The zero surface of `field` inside the box, as one fine closed mesh with outward faces."""
-    axes = [np.arange(a, b + step, step) for a, b in zip(low, high)]
-    values = np.stack([field(np.stack(np.meshgrid([x], axes[1], axes[2], indexing='ij'), -1))[0] for x in axes[0]])
+def polygonise(field: Field, low: np.ndarray, high: np.ndarray, step: float, coarse: int = 4) -> trimesh.Trimesh:
+    """The zero surface of `field` inside the box, as one fine closed mesh with outward faces.
+
+    The field is asked on a grid `coarse` times wider first, then finely only near its zero.
+    """
+    counts = [int(np.ceil((b - a) / (step * coarse))) for a, b in zip(low, high)]
+    wide = np.stack(np.meshgrid(*[a + step * coarse * np.arange(n + 1) for a, n in zip(low, counts)], indexing='ij'), -1)
+    rough = field(wide)
+    fine = np.stack(np.meshgrid(*[np.arange(n * coarse + 1) / coarse for n in counts], indexing='ij'), -1)
+    nearest = np.rint(fine).astype(int)
+    values = rough[nearest[..., 0], nearest[..., 1], nearest[..., 2]]
+    near = np.abs(values) < 2.2 * step * coarse
+    values[near] = field(low + step * coarse * fine[near])
     vertices, faces, _, _ = marching_cubes(values, 0, spacing=(step,) * 3)
-    mesh = trimesh.Trimesh(vertices + np.array([a[0] for a in axes]), faces)
+    mesh = trimesh.Trimesh(vertices + low, faces)
     mesh = max(mesh.split(only_watertight=False), key=lambda part: len(part.faces))
     if mesh.volume < 0:
         mesh.invert()
     return mesh
 
 
-def project(vertices: np.ndarray, field: Field, steps: int = 6, h: float = 0.2, longest: float = 3.0) -> np.ndarray:
+def gradient(vertices: np.ndarray, field: Field, h: float = 0.2) -> np.ndarray:
+    """(N, 3) gradient of the field by central differences."""
+    return np.stack([(field(vertices + h * e) - field(vertices - h * e)) / (2 * h) for e in np.eye(3)], -1)
+
+
+def project(vertices: np.ndarray, field: Field, steps: int = 6, longest: float = 3.0) -> np.ndarray:
     """Moves vertices (N, 3) along the field's gradient onto its zero surface."""
     v = vertices.copy()
     for _ in range(steps):
-        d = field(v)
-        g = np.stack([(field(v + h * e) - field(v - h * e)) / (2 * h) for e in np.eye(3)], -1)
-        v -= np.clip(d / np.maximum((g * g).sum(-1), .2), -longest, longest)[:, None] * g
+        g = gradient(v, field)
+        v -= np.clip(field(v) / np.maximum((g * g).sum(-1), .2), -longest, longest)[:, None] * g
     return v
 
 
@@ -43,3 +56,24 @@ def remesh(mesh: trimesh.Trimesh, count: int, weights: np.ndarray | None = None)
     result = trimesh.Trimesh(np.asarray(out.points, float), out.faces.reshape(-1, 4)[:, 1:], process=True)
     result.fix_normals()
     return result
+
+
+def without_flaps(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """Drops triangles that hang on the surface by one edge only (a cluster that touched a thin web from both sides leaves them)."""
+    while True:
+        edges = np.sort(mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+        _, inverse, counts = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
+        free = (counts[inverse.ravel()].reshape(-1, 3) == 1).sum(1)
+        if not (free >= 2).any():
+            return mesh
+        mesh = trimesh.Trimesh(mesh.vertices, mesh.faces[free < 2], process=False)
+        mesh.remove_unreferenced_vertices()
+
+
+def remesh_closed(mesh: trimesh.Trimesh, count: int, weights: np.ndarray, tries: int = 8) -> trimesh.Trimesh:
+    """`remesh`, asked for a few vertices more each time until the result is a closed sphere."""
+    for more in range(tries):
+        result = without_flaps(remesh(mesh, count + 3 * more, weights))
+        if result.is_watertight and result.is_winding_consistent and result.euler_number == 2:
+            return result
+    raise RuntimeError(f'no closed mesh in {tries} tries')
