@@ -7,5 +7,5 @@ from app.outputs.report import Report, stage_percentiles, versions, write_report
 from app.outputs.scene import SceneWriter
 from app.outputs.video import VideoWriter
 
-__all__ = ['HandsFile', 'HandsWriter', 'MeshWriter', 'Report', 'SceneWriter', 'VideoWriter', 'prepare_folder', 'read_hands', 'remove_others',
-           'result_folders', 'stage_percentiles', 'versions', 'write_picture', 'write_report', 'write_settings']
+__all__ = ['HandsFile', 'HandsWriter', 'MeshWriter', 'Report', 'SceneWriter', 'VideoWriter', 'prepare_folder', 'read_hands',
+           'remove_others', 'result_folders', 'stage_percentiles', 'versions', 'write_picture', 'write_report', 'write_settings']

@@ -47,7 +47,8 @@ def prepare_folder(folder: Path, source: Path | str | int | None = None, needed:
         raise InputError(f'The output folder {folder} cannot be made: {why}; choose another one.') from error
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise InputError(f'Only {free / 1e6:.0f} MB are free for {folder}, {needed / 1e6:.0f} MB are needed; free some space or choose another one.')
+        raise InputError(f'Only {free / 1e6:.0f} MB are free for {folder}, {needed / 1e6:.0f} MB are needed; '
+                         'free some space or choose another one.')
     with one_sentence(folder / 'hands.npz'), tempfile.TemporaryFile(dir=folder) as file:  # permissions do not tell; writing does
         file.write(b'\0' * 4096)
         file.flush()

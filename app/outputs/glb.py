@@ -30,7 +30,8 @@ class Glb:
         """
         array = np.ascontiguousarray(array)
         kind = KINDS[array.shape[1:]]
-        accessor = {'bufferView': len(self.document['bufferViews']), 'componentType': COMPONENTS[array.dtype], 'count': len(array), 'type': kind}
+        accessor = {'bufferView': len(self.document['bufferViews']), 'componentType': COMPONENTS[array.dtype],
+                    'count': len(array), 'type': kind}
         if normalized:
             accessor['normalized'] = True
         if limits:

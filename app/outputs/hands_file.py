@@ -78,7 +78,8 @@ class HandsWriter:
                 self._cameras.append(matrix)
                 self._changes.append(self.rows)
         for hand in hands:
-            self._add({'frame': frame.index, 'time': frame.time, **{key: getattr(hand, key) for key in ROWS if key not in ('frame', 'time')}})
+            of_hand = {key: getattr(hand, key) for key in ROWS if key not in ('frame', 'time')}
+            self._add({'frame': frame.index, 'time': frame.time, **of_hand})
 
     def finish(self) -> None:
         """Put the rows together and give the file its name. Closing again does nothing."""
@@ -200,7 +201,7 @@ def _contradiction(arrays: dict[str, np.ndarray]) -> str | None:
         if np.dtype(kind).kind in 'iu' and arrays[key].dtype.kind not in 'iu':
             return f'{key} has values that are no whole numbers'
     faces, matrix = arrays['faces'], arrays[CAMERA]
-    if faces.ndim != 2 or faces.shape[1] != 3 or faces.dtype.kind not in 'iu' or faces.min(initial=0) < 0 or faces.max(initial=-1) >= vertices[0]:
+    if faces.shape[1:] != (3,) or faces.dtype.kind not in 'iu' or not -1 < faces.min(initial=0) <= faces.max(initial=0) < vertices[0]:
         return f'faces are no triangles of {vertices[0]} vertices'
     if matrix.shape not in ((3, 3), (rows, 3, 3)) or matrix.dtype.kind != 'f' or not np.isfinite(matrix).all():
         return f'intrinsics have shape {matrix.shape} instead of (3, 3)'

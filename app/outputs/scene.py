@@ -2,8 +2,8 @@
 
 Axes as in the OBJ files: x right, y up, z towards the viewer; metres; one second of animation is one second of the clip, from its first
 frame. Each hand has 16 joints with rotation keys at every frame in which it was seen, a wrist with place keys, and is shrunk to nothing
-(scale 0) while it was not. The mesh is the track's last shape at rest, with its last colours, so blend skinning in the viewer gives what the model
-gives but for the pose-dependent correctives, which glTF cannot hold.
+(scale 0) while it was not. The mesh is the track's last shape at rest, with its last colours, so blend skinning in the viewer
+gives what the model gives but for the pose-dependent correctives, which glTF cannot hold.
 """
 from __future__ import annotations
 

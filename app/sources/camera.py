@@ -12,7 +12,8 @@ from app.errors import InputError
 from app.sources.source import Selection, Source
 from app.types import Frame
 
-BACKENDS = {'linux': (cv2.CAP_V4L2, cv2.CAP_ANY), 'darwin': (cv2.CAP_AVFOUNDATION, cv2.CAP_ANY), 'win32': (cv2.CAP_DSHOW, cv2.CAP_MSMF, cv2.CAP_ANY)}
+BACKENDS = {'linux': (cv2.CAP_V4L2, cv2.CAP_ANY), 'darwin': (cv2.CAP_AVFOUNDATION, cv2.CAP_ANY),
+            'win32': (cv2.CAP_DSHOW, cv2.CAP_MSMF, cv2.CAP_ANY)}
 ATTEMPTS = 50  # pictures that a camera may fail to give before it counts as gone; many give none while they warm up
 PAUSE = 0.02  # seconds between two attempts
 MEASURED = 60  # pictures over which the frame rate is measured

@@ -89,7 +89,8 @@ class FolderSource(Source):
         if unreadable:
             self.warnings.append(f'{_names(unreadable)} could not be read and {_were(unreadable)} left out')
         if misfits:
-            self.warnings.append(f'{_names(misfits)} {_were(misfits)} left out of the sequence: not {self.width} x {self.height} like its first picture')
+            size = f'{self.width} x {self.height}'
+            self.warnings.append(f'{_names(misfits)} {_were(misfits)} left out of the sequence: not {size} like its first picture')
         if not given:
             raise InputError(f'Not one of the pictures in {self.folder} can be read.')
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 FIRST_BOXES = (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip', b'styp')
 
+CARRIERS = (b'moov', b'mdat', b'moof')  # a file that ends inside one of these lacks pictures
+
 
 @dataclass(frozen=True)
 class Mp4Boxes:
@@ -39,8 +41,8 @@ def mp4_boxes(path: Path) -> Mp4Boxes | None:
                 length = struct.unpack('>Q', header[8:])[0]
             elif length == 0:  # up to the end of the file
                 length = size - position
-            if length < 8:
-                return Mp4Boxes(tuple(names), whole=False)
+            if length < 8 or (b'moov' in names and position + length > size and name not in CARRIERS):  # something appended, no box
+                return Mp4Boxes(tuple(names), whole=True)
             names.append(name)
             position += length
     return Mp4Boxes(tuple(names), position == size) if names else None

@@ -39,7 +39,7 @@ class Selection:
     def check(self, total: int, name: str) -> None:
         """Raise InputError when a source of `total` frames has none of those wanted."""
         if self.start >= total:
-            raise InputError(f'{name} has {total} frames; frame {self.start}, the first one asked for, lies behind its end (they count from 0).')
+            raise InputError(f'{name} has {total} frames, counted from 0; frame {self.start}, the first one asked for, is none of them.')
 
 
 class Source(ABC):
@@ -52,7 +52,7 @@ class Source(ABC):
         self.name = name  # file, folder or camera, as a person calls it
         self.width, self.height = width, height  # pixels, upright; of the first picture where they differ
         self.fps = fps  # frames per second; None for pictures that are no sequence
-        self.frame_count = frame_count  # how many frames iterating gives; None when only the end will tell
+        self.frame_count = frame_count  # how many frames iterating should give; None when only the end will tell
         self.mode: Mode = mode
         self.warnings: list[str] = []
 

@@ -43,7 +43,8 @@ class VideoSource(Source):
                 self._pixel_ratio = float(stream.sample_aspect_ratio or 1)
                 rate = stream.average_rate or stream.guessed_rate
                 self._total = stream.frames or None
-                duration = stream.duration * stream.time_base if stream.duration else container.duration and container.duration / av.time_base
+                whole = container.duration and container.duration / av.time_base  # seconds
+                duration = stream.duration * stream.time_base if stream.duration else whole
         except av.FFmpegError as error:
             raise InputError(self._not_a_video()) from error
         fps = float(rate) if rate and 0 < rate <= 1000 else DEFAULT_FPS
@@ -133,7 +134,7 @@ class VideoSource(Source):
     def _not_a_video(self) -> str:
         boxes = mp4_boxes(self.path)
         if boxes and not boxes.has_index:
-            return f'{self.path.name} is a cut video: its index, which is written last, is missing, so nothing in it can be read; copy or record it again.'
+            return f'{self.path.name} is a cut video: its index, which is written last, is missing; copy or record it again.'
         if self.path.suffix.lower() in ('.heic', '.heif'):
             return f'{self.path.name} is a HEIC picture, which cannot be read; save it as JPEG or PNG.'
         return f'{self.path.name} is not a video or picture that can be read.'

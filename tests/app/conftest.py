@@ -56,8 +56,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder on a disk of its own with 1 MB."""
     folder = tmp_path / 'disk'
     folder.mkdir()
-    mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(folder)], capture_output=True, text=True) if shutil.which('mount') else None
-    if mounted is None or mounted.returncode:
+    mount = shutil.which('mount')
+    if not mount or subprocess.run([mount, '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(folder)], capture_output=True).returncode:
         pytest.skip('a small disk can only be mounted by root on Linux')
     try:
         yield folder

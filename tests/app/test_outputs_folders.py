@@ -22,7 +22,8 @@ def names(folder) -> list[str]:
 
 
 @pytest.mark.parametrize(('inputs', 'expected'), [
-    (['clip.mp4'], ['clip']), (['a/clip.mp4', 'b/clip.mov', 'c/Clip.avi'], ['clip', 'clip_2', 'Clip_3']), (['Händé 手.mp4'], ['Händé 手']),
+    (['clip.mp4'], ['clip']), (['a/clip.mp4', 'b/clip.mov', 'c/Clip.avi'], ['clip', 'clip_2', 'Clip_3']),
+    (['Händé 手.mp4'], ['Händé 手']),
     (['my clip.final.mp4'], ['my clip.final']), (['é.mp4', 'e\u0301.mp4'], ['é', 'e\u0301_2']), ([0, '1'], ['camera 0', 'camera 1']),
     (['clip', 'clip_2', 'clip'], ['clip', 'clip_2', 'clip_3']), (['.mp4'], ['mp4']), (['...'], ['input']),
 ])
@@ -90,13 +91,15 @@ def test_results_of_an_earlier_run_do_not_mix_with_this_ones(tmp_path):
     assert names(tmp_path) == ['hands.npz', 'my notes.txt']
 
 
-REPORT = Report(120, 118, 31.5, {'detect': {'p50': 4.5, 'p95': 6.0}}, 2.1, 1.9, 'CPUExecutionProvider', 'open', versions(), ('the video is cut: 57 of 120 frames could be read',))
+REPORT = Report(120, 118, 31.5, {'detect': {'p50': 4.5, 'p95': 6.0}}, 2.1, 1.9, 'CPUExecutionProvider', 'open', versions(),
+                ('the video is cut: 57 of 120 frames could be read',))
 
 
 def test_the_report_has_the_promised_keys_and_is_plain_json(tmp_path):
     write_report(tmp_path / 'report.json', REPORT)
     report = json.loads((tmp_path / 'report.json').read_text('utf-8'))
-    assert list(report) == ['frames', 'frames_with_hand', 'fps', 'stage_ms', 'reprojection_px', 'reprojection_percent', 'provider', 'model', 'versions', 'warnings']
+    assert list(report) == ['frames', 'frames_with_hand', 'fps', 'stage_ms', 'reprojection_px', 'reprojection_percent', 'provider', 'model',
+                            'versions', 'warnings']
     assert list(report) == [f.name for f in fields(Report)] and report['stage_ms']['detect'] == {'p50': 4.5, 'p95': 6.0}
     assert {'python', 'numpy', 'av', 'mediapipe', 'opencv-python'} <= set(report['versions'])
 
@@ -130,11 +133,13 @@ class Settings:
 def test_settings_of_any_kind_are_written_readably(tmp_path):
     write_settings(tmp_path / 'settings.json', Settings('Händé', (1, np.int64(2)), Nested(np.array([0.5, 1.0]), Path('a/b'))))
     text = (tmp_path / 'settings.json').read_text('utf-8')
-    assert json.loads(text) == {'name': 'Händé', 'sizes': [1, 2], 'nested': {'scale': [0.5, 1.0], 'path': str(Path('a/b'))}, 'missing': None}
+    nested = {'scale': [0.5, 1.0], 'path': str(Path('a/b'))}
+    assert json.loads(text) == {'name': 'Händé', 'sizes': [1, 2], 'nested': nested, 'missing': None}
     assert 'Händé' in text and text.endswith('\n')
 
 
-@pytest.mark.parametrize('write', [lambda path: write_report(path, REPORT), lambda path: write_picture(path.with_suffix('.jpg'), np.zeros((300, 300, 3), np.uint8))])
+@pytest.mark.parametrize('write', [
+    lambda path: write_report(path, REPORT), lambda path: write_picture(path.with_suffix('.jpg'), np.zeros((300, 300, 3), np.uint8))])
 def test_a_full_disk_leaves_no_piece_of_a_report_or_picture(tmp_path, limited_files, write):
     with limited_files(100), pytest.raises(InputError, match='disk is full'):
         write(tmp_path / 'report.json')

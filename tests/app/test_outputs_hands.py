@@ -38,15 +38,17 @@ def test_the_file_has_exactly_the_promised_keys_and_shapes(tmp_path):
         shapes = {key: archive[key].shape for key in KEYS}
         kinds = {key: archive[key].dtype.kind for key in KEYS}
     assert shapes == {
-        'frame': (5,), 'time': (5,), 'track': (5,), 'side': (5,), 'confidence': (5,), 'pose': (5, 16, 4), 'shape': (5, 10), 'translation': (5, 3),
-        'vertices': (5, vertices, 3), 'joints_3d': (5, 21, 3), 'joints_2d': (5, 21, 2), 'colours': (5, vertices, 3), 'faces': MODEL.faces.shape, 'intrinsics': (3, 3)}
+        'frame': (5,), 'time': (5,), 'track': (5,), 'side': (5,), 'confidence': (5,), 'pose': (5, 16, 4), 'shape': (5, 10),
+        'translation': (5, 3), 'vertices': (5, vertices, 3), 'joints_3d': (5, 21, 3), 'joints_2d': (5, 21, 2), 'colours': (5, vertices, 3),
+        'faces': MODEL.faces.shape, 'intrinsics': (3, 3)}
     assert kinds['side'] == 'U' and all(kinds[key] == 'f' for key in ('pose', 'shape', 'vertices', 'time', 'intrinsics'))
 
 
 def test_every_number_comes_back(tmp_path):
     file = read_hands(written(tmp_path / 'hands.npz'))
     rows = [(frame, hand) for frame, hands in some_frames() for hand in hands]
-    assert len(file) == len(rows) == 5 and file.frame.tolist() == [0, 1, 1, 3, 4] and file.side.tolist() == ['right', 'right', 'left', 'left', 'right']
+    assert len(file) == len(rows) == 5 and file.frame.tolist() == [0, 1, 1, 3, 4]
+    assert file.side.tolist() == ['right', 'right', 'left', 'left', 'right']
     for row, (frame, hand) in enumerate(rows):
         assert file.time[row] == frame.time and file.track[row] == hand.track
         for key in ('pose', 'shape', 'translation', 'vertices', 'joints_3d', 'joints_2d', 'colours', 'confidence'):
@@ -72,7 +74,8 @@ def test_projecting_the_3d_joints_with_the_files_camera_gives_its_2d_joints(tmp_
 @pytest.mark.parametrize('frames', [[], [(made_frame(0), []), (made_frame(1), [])]])
 def test_a_clip_without_a_hand_gives_a_valid_file_without_rows(tmp_path, frames):
     file = read_hands(written(tmp_path / 'hands.npz', frames))
-    assert len(file) == 0 and file.vertices.shape == (0, len(MODEL.template), 3) and file.pose.shape == (0, 16, 4) and file.side.shape == (0,)
+    assert len(file) == 0 and file.vertices.shape == (0, len(MODEL.template), 3)
+    assert file.pose.shape == (0, 16, 4) and file.side.shape == (0,)
 
 
 def test_pictures_of_different_cameras_keep_each_its_own(tmp_path):
@@ -143,7 +146,8 @@ def altered(path, **changes):
     ({'pose': None}, 'pose missing'), ({'pose': np.ones((5, 16, 4))}, 'length 1'), ({'pose': np.zeros((5, 15, 4))}, 'shape'),
     ({'shape': np.full((5, 10), np.nan)}, 'finite'), ({'side': np.array(['right', 'left', 'up', 'right', 'left'])}, 'side'),
     ({'frame': np.arange(4)}, 'shape'), ({'frame': np.arange(5.0)}, 'whole'), ({'faces': np.array([[0, 1, 99999]])}, 'faces'),
-    ({'vertices': np.zeros((5, 3))}, 'shape'), ({'intrinsics': np.eye(4)}, 'intrinsics'), ({'colours': np.zeros((5, 9, 3), np.uint8)}, 'shape'),
+    ({'vertices': np.zeros((5, 3))}, 'shape'), ({'intrinsics': np.eye(4)}, 'intrinsics'),
+    ({'colours': np.zeros((5, 9, 3), np.uint8)}, 'shape'),
 ])
 def test_a_file_that_contradicts_itself_is_refused(tmp_path, changes, word):
     path = written(tmp_path / 'hands.npz')

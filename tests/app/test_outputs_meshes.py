@@ -61,7 +61,8 @@ def test_every_file_has_the_same_faces_in_the_same_order(tmp_path):
 
 def test_names_tell_frame_and_side_and_the_track_only_where_it_is_needed(tmp_path):
     frames = [[], [made_hand(MODEL), made_hand(MODEL, 1, 1, 'left')], [made_hand(MODEL), made_hand(MODEL, 1, 4)]]
-    assert names(written(tmp_path / 'meshes', frames)) == ['000001_left.obj', '000001_right.obj', '000002_right_0.obj', '000002_right_4.obj']
+    folder = written(tmp_path / 'meshes', frames)
+    assert names(folder) == ['000001_left.obj', '000001_right.obj', '000002_right_0.obj', '000002_right_4.obj']
 
 
 def test_with_a_texture_another_reader_finds_it_on_the_mesh(tmp_path):

@@ -22,7 +22,8 @@ def only(path) -> np.ndarray:
         frames = list(source)
     assert len(frames) == source.frame_count == 1 and not source.is_sequence and source.fps is None and source.mode == 'image'
     image = frames[0].image
-    assert image.dtype == np.uint8 and image.shape == (source.height, source.width, 3) and image.flags.c_contiguous and image.flags.writeable
+    assert image.dtype == np.uint8 and image.shape == (source.height, source.width, 3)
+    assert image.flags.c_contiguous and image.flags.writeable
     assert (frames[0].index, frames[0].time, frames[0].name) == (0, 0.0, path.name)
     return image
 
@@ -100,7 +101,7 @@ def test_exif_turns_are_undone(tmp_path, orientation, suffix):
     assert np.abs(image.astype(int) - scene()).mean() < 4
 
 
-@pytest.mark.parametrize('size', [(3840, 2160), (64, 64), (1, 1), (8000, 6000)])
+@pytest.mark.parametrize('size', [(3840, 2160), (64, 64), (1, 1), (6000, 4000)])
 def test_large_and_tiny_pictures_are_read(tmp_path, size):
     path = tmp_path / 'picture.jpg'
     Image.new('RGB', size, (200, 120, 90)).save(path)
@@ -120,7 +121,8 @@ def test_a_cut_picture_is_read_as_far_as_it_goes_and_says_so(tmp_path):
     path.write_bytes(path.read_bytes()[:-1500])
     with open_source(path) as source:
         image = next(iter(source)).image
-        assert np.array_equal(image[:16], whole[:16]) and source.warnings == ['cut.jpg is cut or damaged: what could not be read of it is blank']
+        assert np.array_equal(image[:16], whole[:16])
+        assert source.warnings == ['cut.jpg is cut or damaged: what could not be read of it is blank']
 
 
 @pytest.mark.parametrize('content', [b'', b'\xff\xd8\xff\xe0 this is no picture', b'\x89PNG\r\n\x1a\n' + b'\0' * 60, b'GIF89a'])
@@ -186,7 +188,8 @@ def test_pictures_of_a_folder_that_cannot_be_used_are_left_out_and_named(tmp_pat
     (folder / '1.png').write_bytes(b'broken')
     source = open_source(folder)
     assert [f.index for f in source] == [0, 2, 3, 5]
-    assert source.warnings == ['1.png could not be read and was left out', '4.png was left out of the sequence: not 64 x 48 like its first picture']
+    assert source.warnings == ['1.png could not be read and was left out',
+                               '4.png was left out of the sequence: not 64 x 48 like its first picture']
 
 
 @pytest.mark.parametrize('broken', [0, 2])

@@ -35,7 +35,8 @@ def test_a_source_can_be_read_twice(tmp_path):
     assert numbers(source) == numbers(source) == list(range(5))
 
 
-@pytest.mark.parametrize(('name', 'codec'), [('clip.mov', 'libx264'), ('clip.mkv', 'libx264'), ('clip.avi', 'mjpeg'), ('clip.webm', 'libvpx'), ('clip.ts', 'libx264')])
+@pytest.mark.parametrize(('name', 'codec'), [
+    ('clip.mov', 'libx264'), ('clip.mkv', 'libx264'), ('clip.avi', 'mjpeg'), ('clip.webm', 'libvpx'), ('clip.ts', 'libx264')])
 def test_other_containers_and_codecs_are_read_too(tmp_path, name, codec):
     source = open_source(write_clip(tmp_path / name, 8, codec=codec))
     assert numbers(source) == list(range(8)) and source.warnings == []
@@ -83,7 +84,8 @@ def test_colours_survive_whatever_matrix_the_file_names(tmp_path, matrix):
         luma = kr * red + (1 - kr - kb) * green + kb * blue
         planes = [16 + luma * 219 / 255, *(128 + (c - luma) / (2 * (1 - k)) * 224 / 255 for c, k in ((blue, kb), (red, kr)))]
         small = [planes[0], planes[1][::2, ::2], planes[2][::2, ::2]]
-        frame = av.VideoFrame.from_ndarray(np.concatenate([p.round().astype(np.uint8).ravel() for p in small]).reshape(72, 64), format='yuv420p')
+        packed = np.concatenate([p.round().astype(np.uint8).ravel() for p in small]).reshape(72, 64)
+        frame = av.VideoFrame.from_ndarray(packed, format='yuv420p')
         frame.colorspace, frame.color_range, frame.pts = matrix, 1, 0
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -153,6 +155,14 @@ def test_a_whole_video_is_never_called_cut(shared_data):
         source = open_source(path)
         count = sum(1 for _ in source)
         assert source.warnings == [] and count == source.frame_count, path.name
+
+
+@pytest.mark.parametrize('tail', [b'\0' * 100, b'appended by some camera', b'\0\0\0\x10free\0\0\0\0\0\0\0\0'])
+def test_a_video_with_something_behind_it_is_not_called_cut(tmp_path, tail):
+    path = write_clip(tmp_path / 'clip.mp4', 8)
+    path.write_bytes(path.read_bytes() + tail)
+    source = open_source(path)
+    assert numbers(source) == list(range(8)) and source.warnings == []
 
 
 def test_a_video_without_its_index_says_so(tmp_path):
