@@ -15,6 +15,8 @@ from app.types import Frame
 SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.mpo', '.png', '.webp', '.tif', '.tiff', '.bmp', '.ppm', '.pgm', '.pnm', '.jp2', '.avif')
 PLUGINS = (AvifImagePlugin, Jpeg2KImagePlugin, TiffImagePlugin, WebPImagePlugin)  # those that Pillow loads only when asked for any format
 FORMATS = ('JPEG', 'PNG', 'BMP', 'PPM', 'AVIF', 'JPEG2000', 'TIFF', 'WEBP')  # those told by their first bytes
+LARGEST = 250_000_000  # pixels; more is a mistake or an attack and would fill the memory
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit prints a warning first; LARGEST takes its place
 PAPER = (255, 255, 255)  # what shows through where a picture is transparent, as in most viewers
 
 
@@ -24,7 +26,7 @@ def is_picture(path: Path) -> bool:
     try:
         with Image.open(path, formats=FORMATS):
             return True
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError):
         return False
 
 
@@ -34,7 +36,7 @@ def picture_size(path: Path) -> tuple[int, int] | None:
         with Image.open(path, formats=FORMATS) as picture:
             turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             return picture.size[::-1] if turned else picture.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError):
         return None
 
 
@@ -50,14 +52,12 @@ def read_picture(path: Path) -> tuple[np.ndarray, str | None]:
         raise InputError(f'{path} cannot be read ({error.strerror}).') from error
     try:
         return _read(path), None
-    except Image.DecompressionBombError as error:
-        raise InputError(f'{path.name} is too large a picture; make it smaller first.') from error
     except (OSError, ValueError, SyntaxError) as error:
         problem = error
     before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
     try:
         return _read(path), f'{path.name} is cut or damaged: what could not be read of it is blank'
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError):
         raise InputError(f'{path.name} is not a picture that can be read; save it as JPEG or PNG.') from problem
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
@@ -65,6 +65,8 @@ def read_picture(path: Path) -> tuple[np.ndarray, str | None]:
 
 def _read(path: Path) -> np.ndarray:
     with Image.open(path, formats=FORMATS) as picture:
+        if picture.width * picture.height > LARGEST:
+            raise InputError(f'{path.name} has {picture.width} x {picture.height} pixels, which is too much; make it smaller first.')
         picture.load()
         picture = ImageOps.exif_transpose(picture)
         if picture.mode.startswith('I') or picture.mode == 'F':

@@ -1,6 +1,9 @@
 """Pictures and folders of pictures as sources: every usual kind, upright, as 8-bit RGB, in natural order."""
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -106,6 +109,17 @@ def test_large_and_tiny_pictures_are_read(tmp_path, size):
     path = tmp_path / 'picture.jpg'
     Image.new('RGB', size, (200, 120, 90)).save(path)
     assert only(path).shape == (size[1], size[0], 3)
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, recwarn):
+    Image.fromarray(scene()).save(tmp_path / 'bomb.png')
+    data = bytearray((tmp_path / 'bomb.png').read_bytes())
+    data[16:24] = struct.pack('>II', 60_000, 60_000)
+    data[29:33] = struct.pack('>I', zlib.crc32(data[12:29]))
+    (tmp_path / 'bomb.png').write_bytes(data)
+    with pytest.raises(InputError, match='60000 x 60000'):
+        open_source(tmp_path / 'bomb.png')
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize('name', ['my hand.png', 'Händé 手 🖐.png', 'a:b.png', '%d.png', 'no ending', 'wrong.mp4'])
