@@ -30,7 +30,7 @@ def pictures_in(folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f'The folder {folder} cannot be read ({error.strerror}).') from error
     if not files:
-        raise InputError(f'The folder {folder} contains no pictures ({", ".join(SUFFIXES[:6])} and the like).')
+        raise InputError(f'The folder {folder} contains no pictures (.jpg, .png and the like); name videos one by one.')
     return sorted(files, key=lambda p: natural_key(p.name))
 
 

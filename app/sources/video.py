@@ -92,6 +92,8 @@ class VideoSource(Source):
         if set(container.format.name.split(',')) & set(NOT_VIDEOS):
             raise InputError(self._not_a_video())
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+        if not container.streams:
+            raise InputError(self._nothing_readable())
         if not streams:
             raise InputError(f'{self.path.name} contains no video, only sound or other data.')
         streams[0].thread_type = 'AUTO'

@@ -214,7 +214,7 @@ def make_playlist(path: Path) -> None:
 
 @pytest.mark.parametrize(('name', 'make', 'word'), [
     ('notes.txt', make_text, 'not a video'), ('notes.mp4', make_text, 'not a video'), ('noise.mp4', make_noise, 'not a video'),
-    ('song.mp4', make_sound, 'no video'), ('none.mp4', make_without_frames, 'no '), ('empty.mp4', Path.touch, 'empty'),
+    ('song.mp4', make_sound, 'no video'), ('none.mp4', make_without_frames, 'no frames'), ('empty.mp4', Path.touch, 'empty'),
     ('list.m3u8', make_playlist, 'not a video'), ('missing.mp4', lambda path: None, 'no file'), ('photo.heic', make_noise, 'HEIC'),
     ('folder', Path.mkdir, 'no pictures'),
 ])
