@@ -10,6 +10,7 @@ from app.hand_model import HandModel
 from app.rendering import Mesh, Renderer, composite
 from app.rendering.arm import arm_share
 from app.rendering.light import shaded
+from app.rendering.rounding import rounded
 from app.rendering.skeleton import skeleton_layer
 from app.rendering.studio import porcelain
 from app.rendering.topology import Topology, topology_of
@@ -20,6 +21,7 @@ STYLES: tuple[str, ...] = typing.get_args(Style)
 
 _SURE, _UNSURE = 0.6, 0.2  # confidence at which a hand is drawn in full, and at which it is almost gone
 _FAINTEST = 0.25
+_LARGE = 420  # pixels: the corners of a larger hand's mesh would show
 _INK: dict[Side, tuple] = {'right': (1.0, 0.93, 0.85), 'left': (0.85, 0.95, 1.0)}  # sRGB of a wireframe's lines
 _GROUND: dict[Side, tuple] = {'right': (0.16, 0.09, 0.06), 'left': (0.05, 0.10, 0.16)}  # and under them, so that they read on white too
 _GROUND_OPACITY = 0.42
@@ -66,10 +68,10 @@ class Overlay:
         topology = self._topology[hand.side]
         normals = topology.normals(hand.vertices)
         certainty = _certainty(hand)
-        if style == 'textured':
-            return Mesh(hand.vertices, topology.faces, shaded(hand.colours, normals, hand.light), self._hand * certainty)
-        if style == 'shaded':
-            return Mesh(hand.vertices, topology.faces, porcelain(hand.vertices, normals, hand.side), self._hand * certainty)
+        if style != 'wireframe':
+            colours = (shaded(hand.colours, normals, hand.light) if style == 'textured' else porcelain(hand.vertices, normals, hand.side))
+            mesh = Mesh(hand.vertices, topology.faces, colours, self._hand * certainty)
+            return rounded(mesh, normals, topology) if np.ptp(hand.joints_2d, axis=0).max() > _LARGE else mesh
         share, least, most = _LINE
         a, b = intrinsics.project(hand.vertices[topology.edges[::7]]).transpose(1, 0, 2)
         width = float(np.clip(share * np.median(np.linalg.norm(a - b, axis=1)), least, most * max(size)))

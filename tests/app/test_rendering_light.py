@@ -4,8 +4,10 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
+from app.rendering import Mesh
 from app.rendering.harmonics import harmonics
 from app.rendering.light import linear_to_srgb, shaded, shading, srgb_to_linear
+from app.rendering.rounding import rounded
 from app.rendering.studio import porcelain
 from app.rendering.topology import topology_of
 
@@ -59,3 +61,19 @@ def test_harmonics_are_orthogonal_and_ordered_from_smooth_to_rough():
     assert np.ptp(fields[:, 0]) < 1e-3, 'the first field is constant'
     # on a ball the next three are x, y, z, alike in roughness
     assert abs(roughness[3] / roughness[1] - 1) < 0.02
+
+
+def test_rounding_a_coarse_ball_brings_it_nearer_to_the_ball_and_leaves_no_crack():
+    coarse = trimesh.creation.icosphere(subdivisions=2)
+    vertices = np.asarray(coarse.vertices, np.float32)
+    topology = topology_of(np.asarray(coarse.faces), len(vertices))
+    mesh = Mesh(vertices, topology.faces, np.full(vertices.shape, 90, np.uint8), np.linspace(0, 1, len(vertices)).astype(np.float32))
+    fine = rounded(mesh, topology.normals(vertices), topology)
+    before = 1 - np.linalg.norm(vertices[topology.edges].mean(1), axis=1).min()
+    after = np.abs(np.linalg.norm(fine.vertices, axis=1) - 1).max()
+    assert after < 0.1 * before, f'middle vertices lie {after:.5f} radii off the ball, {before:.5f} before'
+    shape = topology_of(fine.faces, len(fine.vertices))
+    assert len(fine.faces) == 4 * len(mesh.faces) and not shape.rim.any()
+    assert (fine.colours == 90).all() and len(fine.opacity) == len(fine.vertices)
+    outward = (shape.normals(fine.vertices) * fine.vertices).sum(1).min()
+    assert outward > 0.99
