@@ -37,8 +37,8 @@ class RefinementSettings:
     limit_sigma: float = 0.03  # radians beyond a joint limit that weigh as much as one sigma elsewhere
     shape_sigma: float = 1.0  # of each shape component about 0, when no other prior is given
     size_sigma: float = 0.35  # of the overall size: one camera cannot tell it from distance
-    previous_pose_sigma: float = 0.2  # radians the coefficients change from one frame to the next
-    previous_turn_sigma: float = 0.2  # radians the wrist turns
+    previous_pose_sigma: float = 0.4  # radians the coefficients change from one frame to the next
+    previous_turn_sigma: float = 0.4  # radians the wrist turns
     previous_distance_sigma: float = 0.03  # of the logarithm of the distance
     iterations: int = 8  # at most
     enough: float = 3e-3  # stop when a step improves the cost by less than this share of it

@@ -18,11 +18,12 @@ from app.refinement import Refined, Refiner, size_direction
 class ShapeSettings:
     """When a shape is known."""
 
-    independence: float = 0.1  # share of an independent look that one more frame is worth
-    certain: float = 0.45  # lock when the uncertainty of the bones' lengths, their common size aside, has shrunk to this share of the start's
+    independence: float = 0.05  # share of an independent look that one more frame is worth
+    certain: float = 0.5  # lock when the uncertainty of the bones' lengths, their common size aside, has shrunk to this share of the start's
     fewest: int = 15  # frames before a lock
-    most: int = 120  # frames of full confidence after which the shape is locked anyway, so that it cannot change for ever
+    most: int = 90  # frames of full confidence after which the shape is locked anyway, so that it cannot change for ever
     worst_confidence: float = 0.3  # frames below say nothing
+    widest: float = 3.0  # standard deviations; no component goes beyond, whatever a detector's own idea of a hand is
 
 
 class ShapeMemory:
@@ -79,7 +80,7 @@ class ShapeMemory:
         weight = settings.independence * min(confidence, 1.0)
         self._precision = self._precision + weight * precision
         self._weighted = self._weighted + weight * weighted
-        self.shape = np.linalg.solve(self._precision, self._weighted)
+        self.shape = np.clip(np.linalg.solve(self._precision, self._weighted), -settings.widest, settings.widest)
         self._frames += min(confidence, 1.0)
         self._count += 1
         enough = self._count >= settings.fewest and self.uncertainty <= settings.certain * self._first_uncertainty
