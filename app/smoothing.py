@@ -6,6 +6,7 @@ of its distance, because distance is several times noisier than the ray, and mus
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,9 +46,14 @@ class SmoothingSettings:
 class VectorFilter:
     """One-Euro for vectors (..., d): one speed, and so one cut-off, per vector."""
 
-    def __init__(self, numbers: OneEuro, strength: float = 0.5, gap: float = 0.3):
-        self.numbers, self.gap = numbers, gap
-        self._rest = numbers.rest * 8 ** (1 - 2 * strength) if strength > 0 else np.inf
+    def __init__(self, numbers: OneEuro | Sequence[OneEuro], strength: float = 0.5, gap: float = 0.3):
+        """One set of numbers for all vectors, or one for each of vectors (n, d)."""
+        if isinstance(numbers, OneEuro):
+            rest, self._gain, self._speed = numbers.rest, numbers.gain, numbers.speed
+        else:
+            rest, self._gain, self._speed = (np.array([[getattr(n, name)] for n in numbers]) for name in ('rest', 'gain', 'speed'))
+        self._rest = rest * 8 ** (1 - 2 * strength) if strength > 0 else np.inf
+        self.gap = gap
         self.reset()
 
     def reset(self) -> None:
@@ -72,10 +78,10 @@ class VectorFilter:
         if step == 0 or not finite or not np.isfinite(time):
             return self._value
         value = self._towards(value)
-        self._velocity = self._velocity + _share(self.numbers.speed, step) * (
+        self._velocity = self._velocity + _share(self._speed, step) * (
             self._change(self._raw, value) / max(step, SHORTEST_STEP) - self._velocity)
         speed = np.sqrt((self._velocity ** 2).sum(-1, keepdims=True)) / unit
-        self._value = self._between(self._value, value, _share(self._rest + self.numbers.gain * speed, step))
+        self._value = self._between(self._value, value, _share(self._rest + self._gain * speed, step))
         self._time, self._raw = time, value
         return self._value
 
@@ -114,15 +120,14 @@ class HandSmoother:
     def __init__(self, settings: SmoothingSettings = SmoothingSettings()):
         self.settings = settings
         strength, gap = settings.strength, settings.gap
-        self._wrist = RotationFilter(settings.wrist, strength, gap)
-        self._fingers = RotationFilter(settings.fingers, strength, gap)
+        self._turns = RotationFilter([settings.wrist] + 15 * [settings.fingers], strength, gap)
         self._place = VectorFilter(settings.place, strength, gap)
         self._distance = VectorFilter(settings.distance, strength, gap)
         self._points = VectorFilter(settings.points, strength, gap)
 
     def reset(self) -> None:
         """Forget the past."""
-        for part in (self._wrist, self._fingers, self._place, self._distance, self._points):
+        for part in (self._turns, self._place, self._distance, self._points):
             part.reset()
 
     def smooth(self, pose: np.ndarray, translation: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +135,7 @@ class HandSmoother:
         pose, translation = np.asarray(pose, np.float64), np.asarray(translation, np.float64)
         if pose.shape != (16, 4) or translation.shape != (3,):
             raise ValueError(f'a pose (16, 4) and a translation (3,) are needed, not {pose.shape} and {translation.shape}')
-        turned = np.concatenate([self._wrist(pose[:1], time), self._fingers(pose[1:], time)])
+        turned = self._turns(pose, time)
         distance = max(float(translation[2]), 1e-3)
         far = float(np.exp(self._distance(np.log([distance]), time)[0]))
         ray = self._place(translation[:2] / distance, time, HAND / far)
