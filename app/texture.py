@@ -35,7 +35,8 @@ _TONE_LOCKED = 60.0  # the same for the tone, in views
 _FIELDS = 48
 _STIFFNESS = 6.0, 40.0  # of the drift against roughness: brightness, hue
 _TONE_SIGMA = 0.45  # of the gain per channel, log units: more than the tones explain is rather light than skin
-_LIGHT_RATE = 0.3  # how fast the light follows in a sequence
+_LIGHT_RATE = 0.4  # how fast the light follows in a sequence, per frame read
+_EAGER = 8  # frames that are all read; skin and light change slowly, so later only every few are
 _FIRST_LIGHT = np.array([[0.85] * 3, [0.0] * 3, [-0.22] * 3, [-0.16] * 3], np.float32)  # from above and a little from the camera
 _LIGHT_STIFFNESS = np.array([0.02, 0.06, 0.06, 0.06], np.float32)
 
@@ -76,9 +77,10 @@ def _skin(model: HandModel) -> _Skin:
 class TextureMemory:
     """Colours of one hand, followed through a sequence; for single pictures make a new one (or `reset`) for each."""
 
-    def __init__(self, model: HandModel, lock: bool = True):
-        """`lock`: a vertex keeps its colour once there is enough evidence; otherwise old evidence fades."""
-        self._skin, self.lock = _skin(model), lock
+    def __init__(self, model: HandModel, lock: bool = True, every: int = 3):
+        """`lock`: a vertex keeps its colour once there is enough evidence; otherwise old evidence fades. `every`: after the first
+        frames only each so many-th is read, and the others get the last result."""
+        self._skin, self.lock, self.every = _skin(model), lock, every
         self.reset()
 
     def reset(self) -> None:
@@ -92,6 +94,7 @@ class TextureMemory:
         self._network_views = 0.0
         self._prior = self._known = self._skin.albedo
         self._light: np.ndarray | None = None
+        self._frames, self._last = 0, None
 
     @property
     def state(self) -> TextureState:
@@ -118,8 +121,11 @@ class TextureMemory:
         """
         skin = self._skin
         topology = skin.topology[side]
-        if vertices.shape != skin.albedo.shape:
-            raise ValueError(f'the hand model has {len(skin.albedo)} vertices, not {vertices.shape}')
+        if vertices.shape != skin.albedo.shape or not np.isfinite(vertices).all():
+            raise ValueError(f'the hand model has {len(skin.albedo)} vertices and they are finite, not {vertices.shape}')
+        self._frames += 1
+        if self._last is not None and self._frames > _EAGER and self._frames % self.every:
+            return self._last
         vertices = np.asarray(vertices, np.float32)
         normals = topology.normals(vertices)
         seen = visibility(vertices, normals, topology, intrinsics, [(v, skin.topology[s]) for v, s in others])
@@ -154,7 +160,8 @@ class TextureMemory:
         return self._result(self._light)
 
     def _result(self, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return linear_to_srgb(np.exp(self._known)), light.astype(np.float32)
+        self._last = linear_to_srgb(np.exp(self._known)), light.astype(np.float32)
+        return self._last
 
     def _hear_network(self, texture: np.ndarray) -> None:
         guess = _log(srgb_to_linear(np.asarray(texture))) - self._skin.albedo

@@ -71,7 +71,7 @@ def test_rounding_a_coarse_ball_brings_it_nearer_to_the_ball_and_leaves_no_crack
     fine = rounded(mesh, topology.normals(vertices), topology)
     before = 1 - np.linalg.norm(vertices[topology.edges].mean(1), axis=1).min()
     after = np.abs(np.linalg.norm(fine.vertices, axis=1) - 1).max()
-    assert after < 0.1 * before, f'middle vertices lie {after:.5f} radii off the ball, {before:.5f} before'
+    assert after < 0.2 * before, f'middle vertices lie {after:.5f} radii off the ball, {before:.5f} before (normals come from the faces)'
     shape = topology_of(fine.faces, len(fine.vertices))
     assert len(fine.faces) == 4 * len(mesh.faces) and not shape.rim.any()
     assert (fine.colours == 90).all() and len(fine.opacity) == len(fine.vertices)

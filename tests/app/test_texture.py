@@ -134,7 +134,7 @@ def test_an_object_in_front_of_the_hand_leaves_no_stain():
 
 
 def test_a_change_of_brightness_goes_into_the_light_once_the_skin_is_known():
-    memory, vertices = TextureMemory(MODEL), posed()
+    memory, vertices = TextureMemory(MODEL, every=1), posed()
     for _ in range(40):
         before, dim = memory.update(picture('default'), vertices, CAMERA, 'right', 1.0)
     for _ in range(20):
@@ -146,7 +146,7 @@ def test_a_change_of_brightness_goes_into_the_light_once_the_skin_is_known():
 
 
 def test_colours_lock_and_can_be_reset():
-    memory, vertices = TextureMemory(MODEL), posed()
+    memory, vertices = TextureMemory(MODEL, every=1), posed()
     memory.update(picture('default'), vertices, CAMERA, 'right', 1.0)
     assert memory.state.locked < 0.2
     for _ in range(60):
@@ -176,6 +176,15 @@ def test_colours_do_not_flicker():
             steps.append(np.abs(shown - last)[well_seen(vertices)].mean())
         last = shown
     assert np.mean(steps) < 2.5, f'the drawn colours change by {np.mean(steps):.2f} steps a frame'
+
+
+def test_after_the_first_frames_only_every_third_is_read():
+    memory, vertices, changes, last = TextureMemory(MODEL), posed(), [], None
+    for frame in range(24):
+        colours, _ = memory.update(picture('default', 0.0, 0.7 + 0.01 * frame), vertices, CAMERA, 'right', 1.0)
+        changes.append(colours is not last)
+        last = colours
+    assert all(changes[:8]) and sum(changes[8:]) == 6, f'read {sum(changes[8:])} of the last 16'
 
 
 def test_a_left_hand_learns_as_a_right_one_does():
