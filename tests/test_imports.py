@@ -43,7 +43,7 @@ def test_the_whole_program_loads_without_torch_and_qt():
 
 def test_every_package_that_the_code_imports_is_in_the_requirements():
     lines = (ROOT / 'requirements.txt').read_text(encoding='utf-8').splitlines()
-    listed = {re.match(r'[\w-]+', line)[0].lower() for line in lines if line[:1].isalpha()}
+    listed = {re.match(r'[\w-]+', line)[0].lower().replace('-', '_') for line in lines if line[:1].isalpha()}
     owners = importlib.metadata.packages_distributions()
     tracked = subprocess.run(['git', '-c', 'safe.directory=*', 'ls-files', '*.py'], cwd=ROOT, capture_output=True, text=True).stdout.split()
     own = {Path(name).parts[0].removesuffix('.py') for name in tracked} | {'tests'}
@@ -53,6 +53,6 @@ def test_every_package_that_the_code_imports_is_in_the_requirements():
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else \
                       [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
             for top in {module.split('.')[0] for module in modules} - own - set(sys.stdlib_module_names):
-                if not listed & {top.lower(), *(owner.lower() for owner in owners.get(top, []))}:
+                if not listed & {top.lower(), *(owner.lower().replace('-', '_') for owner in owners.get(top, []))}:
                     unlisted.setdefault(top, name)
     assert not unlisted, f'imported but not in requirements.txt (package: a file that imports it): {unlisted}'
