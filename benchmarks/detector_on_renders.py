@@ -23,10 +23,11 @@ from app.hand_model import HandModel
 from app.rotations import axis_angle_to_matrix
 from app.types import Intrinsics
 from training.backgrounds import Backgrounds, default_folder
-from training.renders import DISTANCES, RenderSampler
+from training.renders import RenderSampler
 from training.shading import linear_to_srgb
 
 WIDTH, HEIGHT = 640, 480
+DISTANCES = 0.3, 0.9  # metres: a person before a webcam or a phone
 NAMES = ('wrist', *(f'{f} {j}' for f in ('thumb', 'index', 'middle', 'ring', 'little')
                     for j in (('cmc', 'mcp', 'ip', 'tip') if f == 'thumb' else ('mcp', 'pip', 'dip', 'tip'))))
 WANTED_FOUND, WANTED_ERROR = 90.0, 6.0
@@ -64,8 +65,8 @@ def measure(count: int, seed: int, out: Path) -> list[dict]:
             random = np.random.default_rng((seed, number))
             background = backgrounds[random.integers(len(backgrounds))]
             hand = sampler.hand(random, camera, (WIDTH, HEIGHT), DISTANCES)
-            look = sampler.appearance.sample(random, hand, background)
-            picture = sampler.draw(hand, look, background, camera.matrix, factor=2)
+            look = sampler.appearance.sample(random, hand, background, props=False)
+            picture = sampler.draw(hand, look, background, camera.matrix, factor=1.5)
             image = (linear_to_srgb(picture.linear * look.exposure) * 255 + 0.5).astype(np.uint8)
             truth = camera.project(hand.joints)
             size = np.ptp(truth, axis=0).max()

@@ -65,14 +65,14 @@ class Appearance:
                 changed = studio.texture + (0.5 + 0.35 * k) * (blotches + fine)
                 self.details.append(np.clip(changed, 0, 255).astype(np.uint8))
 
-    def sample(self, random: np.random.Generator, hand, background: np.ndarray) -> Look:
-        """A look for a hand (`training.renders.Pose`) before a background (H, W, 3) sRGB 0..1."""
+    def sample(self, random: np.random.Generator, hand, background: np.ndarray, *, props: bool = True) -> Look:
+        """A look for a hand (`training.renders.Pose`) before a background (H, W, 3) sRGB 0..1; without `props` it holds nothing."""
         model = self.studio.model
         skin = np.clip(random.normal(0, 1, len(model.skin_sigma)), -2.5, 2.5) * model.skin_sigma
         albedo = np.clip(model.albedo + np.tensordot(skin, model.skin_basis, 1), 0.02, 0.98).astype(np.float32)
         detail = self.details[random.integers(len(self.details))] if self.details else None
         parts, patterns = self._arm(random, hand, albedo)
-        thing = held_object(random, hand, model)
+        thing = held_object(random, hand) if props else None
         if thing is not None:
             parts.append(thing)
         lights, sky = sample_light(random, background)
@@ -156,7 +156,7 @@ def sample_light(random: np.random.Generator, background: np.ndarray) -> tuple[l
     around = srgb_to_linear(background[::16, ::16].reshape(-1, 3)).mean(0)
     around = 0.5 + 0.5 * around / max(around.mean(), 1e-3)
     level = random.uniform(0.25, 0.9)
-    base = level * tint() * around ** random.uniform(0, 0.6)
+    base = level * tint() * around ** random.uniform(0, 0.4)
     sky = Sky(base * random.uniform(0.9, 1.6), base * random.uniform(0.35, 1.0))
     lights = []
     for k in range(random.choice((1, 2, 3), p=(0.5, 0.35, 0.15))):

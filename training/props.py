@@ -12,7 +12,7 @@ SHARE_HELD = 0.6  # of the hands that could hold something
 AROUND = 24
 
 
-def held_object(random: np.random.Generator, hand, model) -> Part | None:
+def held_object(random: np.random.Generator, hand) -> Part | None:
     """Something for the grip of a hand (`training.renders.Pose`), camera axes; None if it holds nothing."""
     gesture = ARCHETYPES.get(hand.gesture)
     if gesture is None or random.random() > SHARE_HELD:
@@ -48,11 +48,11 @@ def _gripped(random: np.random.Generator, hand, ball: bool) -> Part | None:
         room = np.linalg.norm(away, axis=1).min() - FINGER
         if room > radius:
             best, radius = trial, room
-    if radius < 0.006:
+    if radius < 0.006 or best[2] < joints[:, 2].min() and random.random() < 0.7:  # too thin, or before all of the hand: it would hide it
         return None
     if ball:
-        return _ball(random, best, min(radius, 0.05))
-    return _cylinder(random, best, axis, min(radius, 0.045), random.uniform(0.1, 0.24), random.normal(0, 0.02))
+        return _ball(random, best, min(radius, 0.036))
+    return _cylinder(random, best, axis, min(radius, 0.038), random.uniform(0.1, 0.2), random.normal(0, 0.02))
 
 
 def _part(random: np.random.Generator, vertices: np.ndarray, faces: np.ndarray, stripe: np.ndarray) -> Part:
