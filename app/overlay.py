@@ -63,13 +63,16 @@ class Overlay:
         return out
 
     def _mesh(self, hand: Hand, style: Style, size: tuple[int, int], intrinsics: Intrinsics) -> Mesh:
-        if not np.isfinite(hand.vertices).all():
+        if not np.isfinite(hand.vertices).all() or not np.isfinite(hand.joints_3d).all():
             raise ValueError('the hand holds numbers that are not finite')
         topology = self._topology[hand.side]
         normals = topology.normals(hand.vertices)
         certainty = _certainty(hand)
         if style != 'wireframe':
-            colours = (shaded(hand.colours, normals, hand.light) if style == 'textured' else porcelain(hand.vertices, normals, hand.side))
+            if style == 'textured':
+                colours = shaded(hand.colours, normals, hand.light)
+            else:
+                colours = porcelain(hand.vertices, normals, hand.joints_3d, hand.side)
             mesh = Mesh(hand.vertices, topology.faces, colours, self._hand * certainty)
             return rounded(mesh, normals, topology) if np.ptp(hand.joints_2d, axis=0).max() > _LARGE else mesh
         share, least, most = _LINE

@@ -35,6 +35,7 @@ _TONE_LOCKED = 60.0  # the same for the tone, in views
 _FIELDS = 48
 _STIFFNESS = 6.0, 40.0  # of the drift against roughness: brightness, hue
 _TONE_SIGMA = 0.45  # of the gain per channel, log units: more than the tones explain is rather light than skin
+_LIGHTS_SHARE = 0.15, 0.6  # of the gain that no skin tone explains, at the first sight: brightness, hue
 _LIGHT_RATE = 0.4  # how fast the light follows in a sequence, per frame read
 _EAGER = 8  # frames that are all read; skin and light change slowly, so later only every few are
 _FIRST_LIGHT = np.array([[0.85] * 3, [0.0] * 3, [-0.22] * 3, [-0.16] * 3], np.float32)  # from above and a little from the camera
@@ -90,6 +91,7 @@ class TextureMemory:
         self._mean = np.zeros((count, 3), np.float32)  # of the log albedo seen
         self._tone_views = 0.0
         self._tone_matrix, self._tone_right = np.zeros((tones, tones), np.float32), np.zeros(tones, np.float32)
+        self._gain = np.zeros(3, np.float32)  # of the tone
         self._network = np.zeros((count, 3), np.float32)  # the network's idea of the skin against the default, log
         self._network_views = 0.0
         self._prior = self._known = self._skin.albedo
@@ -139,7 +141,7 @@ class TextureMemory:
         first = self._light is None
         if first:
             self._light = _guess(network_light, normals, weight)
-        for _ in range(4 if first else 1):
+        for attempt in range(4 if first else 1):
             light = self._fit_light(colours, seen_log, normals, rows, weight, first)
             if first:
                 self._light = light
@@ -152,6 +154,9 @@ class TextureMemory:
                 self._fit_tone(view, rows, belief, confidence, restart=first)
             if first:
                 self._known = self._prior
+            if first and not attempt:  # what no skin tone explains is partly the colour and strength of the light
+                bright = self._gain.mean()
+                self._light = light * np.exp(_LIGHTS_SHARE[0] * bright + _LIGHTS_SHARE[1] * (self._gain - bright))
         if first:
             belief = weight * _robust((view - self._prior[rows]) / skin.tolerance[rows, None], _NOT_SKIN)
         self._light = self._light + (1.0 if first else _LIGHT_RATE) * (light - self._light)
@@ -218,7 +223,8 @@ class TextureMemory:
                 fade = _TONE_LOCKED / self._tone_views
                 self._tone_matrix, self._tone_right, self._tone_views = self._tone_matrix * fade, self._tone_right * fade, _TONE_LOCKED
         tone = np.linalg.solve(self._tone_matrix + np.diag(skin.stiffness), self._tone_right)
-        self._prior = self._base() + np.tensordot(tone[:count], skin.tones, 1).astype(np.float32) + tone[count:].astype(np.float32)
+        self._gain = tone[count:].astype(np.float32)
+        self._prior = self._base() + np.tensordot(tone[:count], skin.tones, 1).astype(np.float32) + self._gain
 
     def _remember(self, view: np.ndarray, rows: np.ndarray, belief: np.ndarray) -> bool:
         """Add a view to the running means; False when all that it shows is known for good."""

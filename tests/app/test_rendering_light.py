@@ -8,7 +8,7 @@ from app.rendering import Mesh
 from app.rendering.harmonics import harmonics
 from app.rendering.light import linear_to_srgb, shaded, shading, srgb_to_linear
 from app.rendering.rounding import rounded
-from app.rendering.studio import porcelain
+from app.rendering.studio import openness, porcelain
 from app.rendering.topology import topology_of
 
 BALL = trimesh.creation.icosphere(subdivisions=3)
@@ -47,7 +47,8 @@ def test_white_under_unit_light_stays_white():
 def test_the_studio_look_keeps_sides_apart_and_burns_nothing_out():
     vertices = (np.asarray(BALL.vertices) * 0.1 + (0, 0, 0.6)).astype(np.float32)
     normals = TOPOLOGY.normals(vertices)
-    right, left = porcelain(vertices, normals, 'right'), porcelain(vertices, normals, 'left')
+    joints = np.random.default_rng(0).normal(0, 0.01, (21, 3)) + (0, 0, 0.6)  # inside the ball: they take no light
+    right, left = (porcelain(vertices, normals, joints, side) for side in ('right', 'left'))
     seen = normals[:, 2] < -0.2
     assert (right[seen].mean(0) - left[seen].astype(float).mean(0))[[0, 2]] @ (1, -1) > 50, 'right is warm, left is cool'
     assert (right[seen].min(1) == 255).mean() < 0.02
@@ -77,3 +78,12 @@ def test_rounding_a_coarse_ball_brings_it_nearer_to_the_ball_and_leaves_no_crack
     assert (fine.colours == 90).all() and len(fine.opacity) == len(fine.vertices)
     outward = (shape.normals(fine.vertices) * fine.vertices).sum(1).min()
     assert outward > 0.99
+
+
+def test_a_finger_over_the_skin_takes_light_and_the_bones_below_take_none():
+    joints = np.zeros((21, 3), np.float32)
+    joints[:, 1] = np.linspace(0, 0.18, 21)
+    joints[9] = 0, 0.1, 0
+    normal = np.array([[0, 0, 1]], np.float32)
+    above, below = (openness(np.array([[0, 0.09, z]], np.float32), normal, joints)[0] for z in (-0.012, 0.012))
+    assert below == 1 and above < 0.75, f'{above:.2f} of the sky is left under the fingers, {below:.2f} over them'
