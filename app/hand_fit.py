@@ -119,6 +119,13 @@ class HandFit:
         """The outlier bound for the next iteration: wide while the bulk of the points is far off, so that they are not taken for outliers."""
         return max(self.outlier, 4.0 * self.middle_square(step))
 
+    def better(self, first: Step | None, second: Step | None) -> Step | None:
+        """The step of lower cost."""
+        if first is None or second is None:
+            return second if first is None else first
+        outlier = max(self.loosened(first), self.loosened(second))
+        return second if self.cost(second, outlier) < self.cost(first, outlier) else first
+
     def cost(self, step: Step, outlier: float) -> float:
         """Half the sum of squares in sigmas, softened for outliers, with all priors."""
         coefficients, wrist, shape, translation = step.unknowns

@@ -102,6 +102,8 @@ class Refiner:
         if isinstance(fit, str):
             return self._unchanged(initial, points, intrinsics, fit)
         step = fit.at(start)
+        if before is not None:  # often nearer than the network's guess; only a start, the priors stay as they are
+            step = fit.better(step, fit.at(before._replace(shape=start.shape)))
         if step is None or fit.middle_square(step) > (HOPELESS / self.settings.points_sigma) ** 2:
             step = fit.anchored(start) or step
         if step is None:

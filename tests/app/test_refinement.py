@@ -155,6 +155,17 @@ def test_the_previous_frame_holds_a_hand_back(refiner):
     assert spread(true.state) < 0.8 * spread(None)
 
 
+def test_a_wild_guess_of_the_network_does_not_throw_a_followed_hand_off(refiner):
+    generator, found_shares = np.random.default_rng(21), []
+    for _ in range(10):
+        true = truth(refiner, generator)
+        wild = perturbed(refiner, true.state, generator)
+        wild.pose[0] = matrix_to_axis_angle(axis_angle_to_matrix(np.array([0, 2.5, 0])) @ axis_angle_to_matrix(wild.pose[0]))
+        found = refiner.refine(wild, true.points, true.depths, SURE, CAMERA, previous=true.state)
+        found_shares.append(off(found, true))
+    assert np.max(found_shares) < 0.03, f'up to {np.max(found_shares):.2%} of the box off, from a start turned by 140 degrees'
+
+
 def test_the_way_through_the_mirror_gives_the_mirrored_hand(refiner):
     """A left hand in a picture: mirrored in, fitted as a right one, mirrored out."""
     width, true = 640, truth(refiner, np.random.default_rng(10))
