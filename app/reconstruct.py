@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -37,21 +36,22 @@ class Outcome:
 
 
 def run(args: argparse.Namespace) -> int:
-    """The command. Several inputs are independent: one that cannot be used is named, the others are done, and the exit code is 2."""
+    """The command. Several inputs are independent: one that cannot be used is named, and the others are done.
+
+    An input that could be read only in part, or shows no hand, keeps what there is; but it is said, and the exit code is 2 as well.
+    """
     settings = from_arguments(args)
-    failed = 0
+    complaints = []
     for given, folder in zip(args.inputs, result_folders(args.out, args.inputs)):
         try:
             outcome = reconstruct(given, folder, settings, progress=not args.quiet)
         except InputError as error:
-            if len(args.inputs) == 1:
-                raise
-            failed += 1
-            print(f'{given}: {error}', file=sys.stderr)
+            complaints.append(str(error) if len(args.inputs) == 1 else f'{given}: {error}')
             continue
         print(summary(outcome))
-    if failed:
-        raise InputError(f'{failed} of {len(args.inputs)} inputs could not be used; the sentences above say why')
+        complaints += outcome.report.warnings
+    if complaints:
+        raise InputError('\n'.join(complaints))
     return 0
 
 
@@ -160,7 +160,7 @@ class _Run:
     def _report(self, seconds: float) -> Report:
         warnings = list(self.source.warnings)
         if not self.with_hand:
-            warnings.append('no hand was found in any frame; there is nothing to reconstruct')
+            warnings.append(f'No hand was found in any frame of {self.source.name}; there is nothing to reconstruct.')
         regressor = self.pipeline.regressor
         return Report(
             frames=self.frames, frames_with_hand=self.with_hand, fps=round(self.frames / seconds, 2) if self.frames else None,
@@ -179,6 +179,5 @@ def summary(outcome: Outcome) -> str:
     lines = [f'{report.frames_with_hand} of {report.frames} frames have a hand; {report.fps} frames per second on {report.provider}.']
     if report.reprojection_percent is not None:
         lines.append(f'The mesh lies {report.reprojection_px} px ({report.reprojection_percent} % of the hand) from the detected points.')
-    lines += [f'Note: {warning}' for warning in report.warnings]
     lines.append(f'The results lie in {outcome.folder}')
     return '\n'.join(lines)
