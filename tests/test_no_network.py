@@ -87,7 +87,8 @@ def test_no_library_of_the_program_calls_home(lonely):
 
 @pytest.mark.slow
 def test_a_whole_reconstruction_uses_no_network(demo_clip, lonely, tmp_path):
-    result = guarded([sys.executable, str(ROOT / 'main.py'), 'reconstruct', str(demo_clip), '--out', str(tmp_path / 'out')], env=lonely)
+    command = [sys.executable, str(ROOT / 'main.py'), 'reconstruct', str(demo_clip), '--stop', '30', '--out', str(tmp_path / 'out')]
+    result = guarded(command, env=lonely)
     assert result.returncode != KILLED, f'the program opened a network socket: {result.stderr[-2000:]}'
     assert result.returncode == 0, result.stderr[-2000:]
     assert list(tmp_path.glob('out/*/report.json')), 'the run wrote no report, so it proves nothing'
