@@ -35,7 +35,8 @@ _TONE_LOCKED = 60.0  # the same for the tone, in views
 _FIELDS = 48
 _STIFFNESS = 6.0, 40.0  # of the drift against roughness: brightness, hue
 _TONE_SIGMA = 0.45  # of the gain per channel, log units: more than the tones explain is rather light than skin
-_LIGHTS_SHARE = 0.15, 0.6  # of the gain that no skin tone explains, at the first sight: brightness, hue
+_GREY = 0.22  # mean linear light of an ordinary picture
+_LIGHTS_SHARE = 0.15, 0.5  # of the gain that no skin tone explains, at the first sight: brightness, hue
 _LIGHT_RATE = 0.4  # how fast the light follows in a sequence, per frame read
 _EAGER = 8  # frames that are all read; skin and light change slowly, so later only every few are
 _FIRST_LIGHT = np.array([[0.85] * 3, [0.0] * 3, [-0.22] * 3, [-0.16] * 3], np.float32)  # from above and a little from the camera
@@ -140,7 +141,7 @@ class TextureMemory:
         seen_log, normals = _log(colours), normals[rows]
         first = self._light is None
         if first:
-            self._light = _guess(network_light, normals, weight)
+            self._light = _guess(network_light, normals, weight) * _surroundings(image, seen.pixels)
         for attempt in range(4 if first else 1):
             light = self._fit_light(colours, seen_log, normals, rows, weight, first)
             if first:
@@ -311,6 +312,21 @@ def _guess(network_light: np.ndarray | None, normals: np.ndarray, weight: np.nda
             light = 0.5 * light + 0.5 * told / told[0].mean()
     mean = (weight[:, None] * shading(normals, light)).sum(0) / weight.sum()
     return light / mean
+
+
+def _surroundings(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """(3,) strength and colour of the light as far as what lies around the hand tells: on average the world is grey, and a camera
+    exposes for it. Half of the brightness is believed, a quarter of the hue. Keeps a pale hand in a dim room from passing for a dark one in a bright room."""
+    step = max(max(image.shape[:2]) // 64, 1)
+    small = image[step // 2::step, step // 2::step]
+    v, u = np.mgrid[:small.shape[0], :small.shape[1]] * step + step // 2
+    low, high = pixels.min(0), pixels.max(0)
+    around = (u < low[0]) | (u > high[0]) | (v < low[1]) | (v > high[1])
+    if around.sum() < 0.2 * around.size:
+        return np.ones(3, np.float32)
+    world = _log(TO_LINEAR[small[around]].mean(0))
+    bright = world.mean()
+    return np.exp(np.clip(0.5 * (bright - np.log(_GREY)), -0.7, 0.7) + np.clip(0.25 * (world - bright), -0.07, 0.07)).astype(np.float32)
 
 
 def _weighted_median(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
