@@ -34,7 +34,7 @@ class Comparison:
     pa_mpjpe_mm: float  # the same after the best turn, shift and scale
     depth_mm: float  # mean absolute error of the wrist's distance from the camera
     silhouette_iou: float  # mean overlap of the meshes' silhouettes, 0..1
-    silhouette_iou_worst: float  # its fifth percentile
+    silhouette_iou_worst: float  # the fifth percentile over the frames
     wrong_side: int  # hands called left
 
 
@@ -82,10 +82,13 @@ def compare(hands: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> Compa
         true = np.unpackbits(truth['silhouette'][frame], axis=1)[:, :width] > 0
         ours = silhouette(camera.project(hands['vertices'][row].astype(float)), hands['faces'], width, len(true))
         overlaps.append((ours & true).sum() / max((ours | true).sum(), 1))
+    depth = np.abs(solid[:, 0, 2] - true_3d[:, 0, 2])
     return Comparison(
-        frames=total, frames_with_hand=len(set(frames.tolist())), joints_px=float(pixels.mean()), joints_percent=float((100 * pixels / box).mean()),
-        mpjpe_mm=1e3 * float(rooted.mean()), pa_mpjpe_mm=1e3 * float(aligned.mean()), depth_mm=1e3 * float(np.abs(solid[:, 0, 2] - true_3d[:, 0, 2]).mean()),
-        silhouette_iou=float(np.mean(overlaps)), silhouette_iou_worst=float(np.percentile(overlaps, 5)), wrong_side=int((side == 'left').sum()))
+        frames=total, frames_with_hand=len(set(frames.tolist())),
+        joints_px=float(pixels.mean()), joints_percent=float((100 * pixels / box).mean()),
+        mpjpe_mm=1e3 * float(rooted.mean()), pa_mpjpe_mm=1e3 * float(aligned.mean()), depth_mm=1e3 * float(depth.mean()),
+        silhouette_iou=float(np.mean(overlaps)), silhouette_iou_worst=float(np.percentile(overlaps, 5)),
+        wrong_side=int((side == 'left').sum()))
 
 
 def superimposed(points: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -117,7 +120,7 @@ def table(result: Comparison) -> str:
         ('joints in 3D, wrists together', f'{result.mpjpe_mm:.1f} mm from the truth'),
         ('joints in 3D, best aligned', f'{result.pa_mpjpe_mm:.1f} mm from the truth'),
         ("the wrist's distance from the camera", f'{result.depth_mm:.0f} mm off'),
-        ('silhouette', f'{result.silhouette_iou:.3f} overlap with the true one (IoU; {result.silhouette_iou_worst:.3f} in the worst twentieth)'),
+        ('silhouette', f'{result.silhouette_iou:.3f} overlap (IoU) with the true one, at worst {result.silhouette_iou_worst:.3f}'),
     ]
     if result.wrong_side:
         lines.append(('called a left hand', f'{result.wrong_side} times'))

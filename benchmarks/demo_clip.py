@@ -33,10 +33,10 @@ from app.types import Intrinsics
 from benchmarks.clips import MediaPipeVideo
 from benchmarks.demo_motion import FPS, demo_motion
 from benchmarks.demo_room import room
-from training.appearance import cloth_coordinates, folded_sleeve
+from training.appearance import folded_sleeve
 from training.forearm import tube
 from training.rasteriser import rasterise
-from training.scene import CLOTH, FOREARM, Part, Studio
+from training.scene import CLOTH, FOREARM, Studio
 from training.shading import Light, Sky, linear_to_srgb, srgb_to_linear
 
 WIDTH, HEIGHT = 640, 480
@@ -62,14 +62,14 @@ class DemoScene:
         hem = np.ones((320, 1, 1), np.float32)
         hem[13:15] = 0.8
         self.patterns = {CLOTH: np.repeat(weave * hem, 3, 2)}
-        self.lights = [Light(_unit(-0.75, -0.55, -0.55), np.array([1.85, 1.80, 1.72]), True, 0.012), Light(_unit(0.8, -0.1, -0.15), np.array([0.42, 0.33, 0.22]))]
+        window = Light(_unit(-0.75, -0.55, -0.55), np.array([1.85, 1.80, 1.72]), True, 0.012)
+        self.lights = [window, Light(_unit(0.8, -0.1, -0.15), np.array([0.42, 0.33, 0.22]))]
         self.sky = Sky(np.array([0.62, 0.64, 0.66]), np.array([0.40, 0.34, 0.28]))
 
     def frame(self, vertices: np.ndarray, joints: np.ndarray, rotation: np.ndarray, wrist: np.ndarray) -> np.ndarray:
         """One picture (480, 640, 3) uint8 of the hand, camera frame."""
-        parts = [Part(FOREARM, self.studio.place(self.arm, rotation, wrist), self.arm.faces, self.arm_colours, cloth_coordinates(self.arm)),
-                 Part(CLOTH, self.studio.place(self.sleeve, rotation, wrist), self.sleeve.faces,
-                      np.tile((0.17, 0.23, 0.34), (len(self.sleeve.vertices), 1)), cloth_coordinates(self.sleeve))]
+        parts = [self.studio.part(FOREARM, self.arm, rotation, wrist, self.arm_colours),
+                 self.studio.part(CLOTH, self.sleeve, rotation, wrist, np.array((0.17, 0.23, 0.34)))]
         picture = self.studio.draw(vertices, joints, self.model.albedo, parts, self.lights, self.sky, self.background, CAMERA.matrix,
                                    factor=2, patterns=self.patterns, gloss=1.0, roughness=0.42, shadow_size=400)
         return (linear_to_srgb(picture.linear * EXPOSURE) * 255 + 0.5).astype(np.uint8)
@@ -136,7 +136,8 @@ def main(arguments: list[str]) -> int:
     with whole_file(args.out / 'demo_truth.npz') as file:
         np.savez_compressed(file, **truth)
     with whole_file(args.out / 'demo_camera.json') as file:
-        file.write(json.dumps({'fx': CAMERA.fx, 'fy': CAMERA.fy, 'cx': CAMERA.cx, 'cy': CAMERA.cy, 'width': WIDTH, 'height': HEIGHT}, indent=1).encode() + b'\n')
+        camera = {'fx': CAMERA.fx, 'fy': CAMERA.fy, 'cx': CAMERA.cx, 'cy': CAMERA.cy, 'width': WIDTH, 'height': HEIGHT}
+        file.write(json.dumps(camera, indent=1).encode() + b'\n')
     if args.sheet:
         tiles = [cv2.resize(f, (320, 240), interpolation=cv2.INTER_AREA) for f in frames[::10]]
         cv2.imwrite(str(args.sheet), np.vstack([np.hstack(tiles[k:k + 6]) for k in range(0, len(tiles) // 6 * 6, 6)])[..., ::-1])

@@ -26,12 +26,14 @@ class Key:
 
 
 KEYS = (
-    Key(0.0, 'relaxed', 4, 20, 6), Key(0.62, 'open', -2, 0), Key(1.06, 'open', -19, -6), Key(1.5, 'open', 17, 4), Key(1.94, 'open', -16, -6), Key(2.44, 'open', 2, 0),
-    Key(2.88, 'point', 0, 2), Key(3.19, 'point', 0, 2), Key(3.5, 'two', 0, 0), Key(3.75, 'two', 1, 0), Key(4.06, 'three', 0, 0), Key(4.25, 'three', 0, 0),
-    Key(4.56, 'four', 0, 2), Key(4.75, 'four', 1, 2), Key(5.06, 'open', 3, 0),
-    Key(5.56, 'ok', 6, -14), Key(5.88, 'ok', 6, -14), Key(6.19, 'half_open', 6, -14), Key(6.5, 'pinch', 7, -18), Key(6.75, 'pinch', 7, -18),
-    Key(7.19, 'open', 2, 0), Key(7.62, 'fist', 0, 6), Key(7.94, 'fist', 0, 10), Key(8.44, 'open', -2, 60), Key(8.94, 'open', -4, 150, -4), Key(9.25, 'open', -4, 165, -4),
-    Key(9.69, 'point', -6, 160, 2), Key(10.0, 'point', -6, 158, 2),
+    Key(0.0, 'relaxed', 4, 20, 6), Key(0.62, 'open', -2, 0), Key(1.06, 'open', -19, -6), Key(1.5, 'open', 17, 4),
+    Key(1.94, 'open', -16, -6), Key(2.44, 'open', 2, 0), Key(2.88, 'point', 0, 2), Key(3.19, 'point', 0, 2),
+    Key(3.5, 'two', 0, 0), Key(3.75, 'two', 1, 0), Key(4.06, 'three', 0, 0), Key(4.25, 'three', 0, 0),
+    Key(4.56, 'four', 0, 2), Key(4.75, 'four', 1, 2), Key(5.06, 'open', 3, 0), Key(5.56, 'ok', 6, -14),
+    Key(5.88, 'ok', 6, -14), Key(6.19, 'half_open', 6, -14), Key(6.5, 'pinch', 7, -18), Key(6.75, 'pinch', 7, -18),
+    Key(7.19, 'open', 2, 0), Key(7.62, 'fist', 0, 6), Key(7.94, 'fist', 0, 10), Key(8.44, 'open', -2, 60),
+    Key(8.94, 'open', -4, 150, -4), Key(9.25, 'open', -4, 165, -4), Key(9.69, 'point', -6, 160, 2),
+    Key(10.0, 'point', -6, 158, 2),
 )
 
 

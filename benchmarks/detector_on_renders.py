@@ -2,9 +2,9 @@
 
     python -m benchmarks.detector_on_renders [--count 300] [--seed 0] [--out out/detector_on_renders]
 
-MediaPipe (Tasks, one picture at a time) looks at random natural poses and views at 640 x 480 over real backgrounds in which it finds no hand
-by itself. Printed: the share found; per joint the distance between its points and the model's joints in percent of the hand's size (the
-longer side of the box around the joints); the same per kind of view and per gesture; and per joint the mean offset in the axes of the
+MediaPipe (Tasks, one picture at a time) looks at random natural poses and views at 640 x 480 over real backgrounds in which it finds no
+hand by itself. Printed: the share found; per joint the distance between its points and the model's joints in percent of the hand's size
+(the longer side of the box around the joints); the same per kind of view and per gesture; and per joint the mean offset in the axes of the
 bone, which says where the model should move its joint. Contact sheets of found and missed hands go to `--out`.
 """
 from __future__ import annotations
@@ -79,7 +79,8 @@ def measure(count: int, seed: int, out: Path) -> list[dict]:
             rows.append(row)
             kind = 'missed' if not near else 'far' if row['error'].mean() > 12 else 'found'
             if len(tiles[kind]) < 40:
-                tiles[kind].append(tile(faceless(image, picture.covered), truth, near[0].points if near else None, f'{hand.gesture} {hand.view}'))
+                points = near[0].points if near else None
+                tiles[kind].append(tile(faceless(image, picture.covered), truth, points, f'{hand.gesture} {hand.view}'))
     for kind, pictures in tiles.items():
         save_sheet(pictures, out / f'{kind}.png')
     return rows
@@ -136,8 +137,9 @@ def report(rows: list[dict]) -> str:
     """The tables as text."""
     found = [r for r in rows if r['found']]
     errors = np.array([r['error'] for r in found])
-    lines = [f'found {100 * len(found) / len(rows):.1f} % of {len(rows)} (wanted {WANTED_FOUND:.0f}); median error {np.median(errors):.2f} % of the '
-             f'hand, mean {errors.mean():.2f} (wanted median {WANTED_ERROR:.0f}); called right {100 * np.mean([r["side"] == "right" for r in found]):.0f} %', '',
+    right = 100 * np.mean([r['side'] == 'right' for r in found])
+    lines = [f'found {100 * len(found) / len(rows):.1f} % of {len(rows)} (wanted {WANTED_FOUND:.0f}); called right {right:.0f} %',
+             f'median error {np.median(errors):.2f} % of the hand (wanted {WANTED_ERROR:.0f}), mean {errors.mean():.2f}', '',
              f'{"joint":<12} median %  p90 %   offset of the detector in rest axes of the bone, mm (+x little finger, +y tips, +z back)']
     offsets, sure = mean_offsets(rows)
     for joint, name in enumerate(NAMES):

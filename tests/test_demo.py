@@ -22,9 +22,9 @@ def truth() -> dict[str, np.ndarray]:
 def perfect(truth: dict[str, np.ndarray], frames: range) -> dict[str, np.ndarray]:
     """The arrays of a hands.npz that says the truth, with a mesh of one triangle per frame that fits its silhouette nowhere."""
     count = len(frames)
-    vertices = truth['joints_3d'][frames][:, [0, 5, 17]]
-    return {'frame': np.array(frames), 'side': np.array(['right'] * count), 'joints_2d': truth['joints_2d'][frames], 'joints_3d': truth['joints_3d'][frames],
-            'vertices': vertices, 'faces': np.array([[0, 1, 2]])}
+    joints = truth['joints_3d'][frames]
+    return {'frame': np.array(frames), 'side': np.array(['right'] * count), 'joints_2d': truth['joints_2d'][frames], 'joints_3d': joints,
+            'vertices': joints[:, [0, 5, 17]], 'faces': np.array([[0, 1, 2]])}
 
 
 def test_the_demo_files_are_small():
@@ -59,7 +59,8 @@ def test_the_true_joints_project_onto_the_true_pixels_and_the_silhouette(truth):
 
 def test_the_camera_file_is_the_truth_s_camera(truth):
     camera = json.loads((FOLDER / 'demo_camera.json').read_text())
-    assert [camera[k] for k in ('fx', 'fy', 'cx', 'cy')] == pytest.approx([truth['intrinsics'][i] for i in ((0, 0), (1, 1), (0, 2), (1, 2))])
+    matrix = truth['intrinsics']
+    assert [camera[k] for k in ('fx', 'fy', 'cx', 'cy')] == pytest.approx([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]])
     assert (camera['width'], camera['height']) == (WIDTH, HEIGHT)
 
 
@@ -79,16 +80,18 @@ def test_the_detector_finds_the_hand_in_the_clip(truth, demo_clip):
     with Detector(hands=1) as detector, av.open(str(demo_clip)) as container:
         looked = [(n, f.to_ndarray(format='rgb24')) for n, f in enumerate(container.decode(video=0)) if n % 8 == 0]
         for number, image in looked:
+            true = truth['joints_2d'][number]
             for detection in detector.detect(image):
                 found += 1
-                errors.append(100 * np.linalg.norm(detection.points - truth['joints_2d'][number], axis=1).mean() / np.ptp(truth['joints_2d'][number], 0).max())
+                errors.append(100 * np.linalg.norm(detection.points - true, axis=1).mean() / np.ptp(true, 0).max())
     assert found >= 0.93 * len(looked), f'found in {found} of {len(looked)} single frames'
     assert np.median(errors) < 6, f'the detected points lie {np.median(errors):.1f} % of the hand from the truth'
 
 
 def test_a_perfect_reconstruction_has_no_error(truth):
     result = compare(perfect(truth, range(0, 20)), truth)
-    assert result.frames_with_hand == 20 and result.joints_px < 1e-6 and result.mpjpe_mm < 1e-6 and result.pa_mpjpe_mm < 1e-3 and result.depth_mm < 1e-6
+    assert result.frames_with_hand == 20 and result.pa_mpjpe_mm < 1e-3, 'the alignment goes through float32'
+    assert max(result.joints_px, result.mpjpe_mm, result.depth_mm) < 1e-6
     assert 0 < result.silhouette_iou < 0.7, f'a triangle cannot overlap a hand by {result.silhouette_iou:.2f}'
 
 

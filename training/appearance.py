@@ -8,14 +8,14 @@ import numpy as np
 from training.backgrounds import colour, noise
 from training.forearm import AROUND, Stub, Tube, tube
 from training.props import held_object
-from training.scene import CLOTH, FOREARM, PROP, Part, Studio
+from training.scene import CLOTH, FOREARM, PATTERN_WIDTH, PROP, Part, Studio
 from training.shading import Light, Sky, srgb_to_linear, vertex_normals
 
 DETAILS = 6  # variations of the skin's texture made once
 WARM, COLD = np.array([1.22, 0.96, 0.68]), np.array([0.9, 0.98, 1.1])
 BALANCED = 0.6  # of a light's tint that a camera's white balance takes away
 CLOTHS = 60  # patterns kept
-PATTERN = 256, 320  # a sleeve's pattern: around x along (mm)
+PATTERN = PATTERN_WIDTH, 320  # a sleeve's pattern: around x along (mm)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Look:
     background_gain: float
 
     def single_light(self, hand, turn: np.ndarray, faces: np.ndarray) -> np.ndarray:
-        """(11,) one ambient and one directional light, in axes turned by `turn` (3, 3), closest to the lamps on the vertices that the camera sees."""
+        """(11,) one ambient and one directional light, in axes turned by `turn` (3, 3), closest to the lamps on the vertices in sight."""
         normals = vertex_normals(hand.vertices, faces)
         seen = normals[(normals * hand.vertices).sum(1) < 0]
         towards = sum(light.direction * light.colour.mean() for light in self.lights)
@@ -60,7 +60,7 @@ class Appearance:
         if studio.texture is not None:
             size = studio.texture.shape[0]
             for k in range(DETAILS):
-                blotches = noise(random, size, size, size / 24, 1) * (1.6, 0.8, 0.7) + noise(random, size, size, size / 90, 1) * (1.3, 1.2, 1.2)
+                blotches = noise(random, size, size, size / 24) * (1.6, 0.8, 0.7) + noise(random, size, size, size / 90) * (1.3, 1.2, 1.2)
                 fine = noise(random, size, size, 3, 1) * 1.8
                 changed = studio.texture + (0.5 + 0.35 * k) * (blotches + fine)
                 self.details.append(np.clip(changed, 0, 255).astype(np.uint8))
@@ -85,43 +85,41 @@ class Appearance:
         balance = (whole.mean() / whole) ** (BALANCED * random.uniform(0.6, 1.3))
         sky = Sky(sky.above * balance, sky.below * balance)
         lights = [replace(light, colour=light.colour * balance) for light in lights]
-        return Look(albedo, skin, detail, parts, patterns, lights, sky, float(random.uniform(0.3, 1.6)), float(random.uniform(0.3, 0.6)), float(exposure), float(gain))
+        gloss, roughness = random.uniform((0.3, 0.3), (1.6, 0.6)).tolist()
+        return Look(albedo, skin, detail, parts, patterns, lights, sky, gloss, roughness, float(exposure), float(gain))
 
     def _arm(self, random: np.random.Generator, hand, albedo: np.ndarray) -> tuple[list[Part], dict[int, np.ndarray]]:
         """A forearm, often in a sleeve, sometimes with a band; and the sleeve's pattern."""
         studio, stub = self.studio, self.studio.stub(hand.shape)
         bend = random.normal(0, (0.16, 0.28))
         arm = tube(stub, 0.010, 0.32, 2.2 + random.normal(0, 0.4), 0.0003, bend)
-        parts = [Part(FOREARM, studio.place(arm, hand.rotation, hand.wrist), arm.faces, studio.stub_colours(hand.shape, albedo, arm.angle), cloth_coordinates(arm))]
+        parts = [studio.part(FOREARM, arm, hand.rotation, hand.wrist, studio.stub_colours(hand.shape, albedo, arm.angle))]
         patterns = {}
         if random.random() < 0.55:
             top = -stub.end - random.uniform(0.02, max(0.025, -stub.end - 0.004))
-            sleeve = folded_sleeve(random, stub, top, 0.34, 2.4 + random.normal(0, 0.6), random.uniform(0.004, 0.011), bend, random.uniform(0.0005, 0.003))
-            cloth = np.tile(colour(random, 0.7), (len(sleeve.vertices), 1))
-            parts.append(Part(CLOTH, studio.place(sleeve, hand.rotation, hand.wrist), sleeve.faces, cloth, cloth_coordinates(sleeve)))
+            grow, thickness, depth = 2.4 + random.normal(0, 0.6), random.uniform(0.004, 0.011), random.uniform(0.0005, 0.003)
+            sleeve = folded_sleeve(random, stub, top, 0.34, grow, thickness, bend, depth)
+            parts.append(studio.part(CLOTH, sleeve, hand.rotation, hand.wrist, colour(random, 0.7)))
             number = int(random.integers(CLOTHS))
             if number not in self.cloths:
                 self.cloths[number] = cloth_pattern(np.random.default_rng((41, number)))
             patterns[CLOTH] = self.cloths[number]
         elif random.random() < 0.15:
-            band = tube(stub, random.uniform(0.012, max(0.014, -stub.end - 0.02)), random.uniform(0.006, 0.025), 0, random.uniform(0.0012, 0.003), bend * 0, np.zeros((4, AROUND)))
-            parts.append(Part(PROP, studio.place(band, hand.rotation, hand.wrist), band.faces, np.tile(colour(random, 0.5), (len(band.vertices), 1)), cloth_coordinates(band)))
+            top, width, thickness = random.uniform((0.012, 0.006, 0.0012), (max(0.014, -stub.end - 0.02), 0.025, 0.003))
+            band = tube(stub, top, width, 0, thickness, np.zeros(2), np.zeros((4, AROUND)))
+            parts.append(studio.part(PROP, band, hand.rotation, hand.wrist, colour(random, 0.5)))
         return parts, patterns
 
 
-def folded_sleeve(random: np.random.Generator, stub: Stub, start: float, length: float, grow: float, thickness: float, bend: np.ndarray, depth: float) -> Tube:
+def folded_sleeve(
+    random: np.random.Generator, stub: Stub, start: float, length: float, grow: float, thickness: float, bend: np.ndarray, depth: float,
+) -> Tube:
     """A sleeve (`training.forearm.tube`) with folds of `depth` metres."""
     rings = 26
     folds = depth * noise(random, AROUND + 1, rings, random.uniform(4, 9))[:, :AROUND, 0]
     folds = np.maximum(folds, -0.002) * np.linspace(0.3, 1.5, rings)[:, None]
     folds[:, -4:] += (folds[:, :1] - folds[:, -1:]) * np.linspace(0.2, 0.8, 4)  # closes around
     return tube(stub, start, length, grow, thickness, bend, folds, lip=True)
-
-
-def cloth_coordinates(shape: Tube) -> np.ndarray:
-    """Where a tube's vertices (V, 2) lie in its pattern: there and back around, so that it closes, and millimetres along."""
-    around = np.abs(np.angle(np.exp(1j * shape.angle))) / np.pi * (PATTERN[0] - 1)
-    return np.stack([around, shape.along * 1000], 1)
 
 
 def cloth_pattern(random: np.random.Generator) -> np.ndarray:
@@ -138,7 +136,8 @@ def cloth_pattern(random: np.random.Generator) -> np.ndarray:
     elif kind == 3:
         pattern *= np.where((along % 1 < 0.4)[..., None], second, 1) ** 0.6 * np.where((around % 1 < 0.4)[..., None], second, 1) ** 0.6
     elif kind == 4:
-        pattern *= (1 + 0.18 * np.sin(2 * np.pi * np.arange(width) / 5))[None, :, None] * (1 + 0.1 * np.sin(2 * np.pi * np.arange(height) / 4))[:, None, None]
+        ribs, rows = 1 + 0.18 * np.sin(2 * np.pi * np.arange(width) / 5), 1 + 0.1 * np.sin(2 * np.pi * np.arange(height) / 4)
+        pattern *= (rows[:, None] * ribs)[..., None]
     if random.random() < 0.5:  # a hem
         hem = int(random.uniform(4, 25))
         pattern[hem - 1:hem + 1] *= 0.7
@@ -163,6 +162,7 @@ def sample_light(random: np.random.Generator, background: np.ndarray) -> tuple[l
         direction = random.normal(0, 1, 3) * (1, 0.7, 0.7) + (0, -0.7, -0.9)  # from above, from the camera's side
         if random.random() < 0.12:
             direction[2] *= -1  # against the light
-        lights.append(Light(direction / np.linalg.norm(direction), tint() * random.uniform(0.5, 2.2) * 0.55**k, k == 0 and random.random() < 0.8,
-                            float(random.uniform(0.006, 0.04))))
+        brightness = tint() * random.uniform(0.5, 2.2) * 0.55**k
+        shadow = k == 0 and random.random() < 0.8
+        lights.append(Light(direction / np.linalg.norm(direction), brightness, shadow, float(random.uniform(0.006, 0.04))))
     return lights, sky

@@ -100,7 +100,8 @@ def room(random: np.random.Generator, width: int, height: int) -> np.ndarray:
     if random.random() < 0.6:  # the edge of a table, a floor
         level = height * random.uniform(0.3, 1.0)
         tilt = random.normal(0, 0.1) * height
-        cv2.fillPoly(image, [np.array([(0, level), (width, level + tilt), (width, height), (0, height)], np.int32)], colour(random).tolist(), cv2.LINE_AA)
+        edge = np.array([(0, level), (width, level + tilt), (width, height), (0, height)], np.int32)
+        cv2.fillPoly(image, [edge], colour(random).tolist(), cv2.LINE_AA)
     for _ in range(random.integers(0, 14)):
         centre = random.uniform((0, 0), (width, height))
         size = unit * np.exp(random.normal(-1.7, 0.7, 2))
@@ -110,12 +111,14 @@ def room(random: np.random.Generator, width: int, height: int) -> np.ndarray:
             box = cv2.boxPoints((centre.tolist(), size.tolist(), float(random.choice((0, random.normal(0, 20))))))
             cv2.fillPoly(image, [box.astype(np.int32)], shade, cv2.LINE_AA)
         elif kind < 0.8:
-            cv2.ellipse(image, centre.astype(int).tolist(), (size / 2).astype(int).tolist(), random.uniform(0, 180), 0, 360, shade, -1, cv2.LINE_AA)
+            at, radii = centre.astype(int).tolist(), (size / 2).astype(int).tolist()
+            cv2.ellipse(image, at, radii, random.uniform(0, 180), 0, 360, shade, -1, cv2.LINE_AA)
         else:
             end = centre + random.normal(0, 0.5, 2) * unit
             cv2.line(image, centre.astype(int).tolist(), end.astype(int).tolist(), shade, max(1, int(size.min() / 8)), cv2.LINE_AA)
     if random.random() < 0.5:
-        image += random.uniform(0.01, 0.08) * noise(random, width, height, unit * random.uniform(0.01, 0.2), 3 if random.random() < 0.3 else 1)
+        channels = 3 if random.random() < 0.3 else 1
+        image += random.uniform(0.01, 0.08) * noise(random, width, height, unit * random.uniform(0.01, 0.2), channels)
     image *= 1 + 0.25 * random.random() * noise(random, width, height, unit * 0.7)
     blur = unit / 224 * random.choice((0.6, random.uniform(1, 4), random.uniform(4, 12)))
     image = cv2.GaussianBlur(image, (0, 0), blur)

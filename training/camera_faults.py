@@ -90,7 +90,9 @@ def _motion(random: np.random.Generator) -> np.ndarray:
     return kernel / kernel.sum()
 
 
-def _something_in_front(linear: np.ndarray, hand: np.ndarray, backgrounds: Backgrounds, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _something_in_front(
+    linear: np.ndarray, hand: np.ndarray, backgrounds: Backgrounds, random: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
     """A blob or a bar with a texture of its own over the picture, if it leaves enough of the hand to see."""
     height, width = hand.shape
     mask = np.zeros((height, width), np.uint8)
@@ -106,7 +108,8 @@ def _something_in_front(linear: np.ndarray, hand: np.ndarray, backgrounds: Backg
     else:
         way = random.normal(0, 1, 2)
         way *= 2 * width / np.linalg.norm(way)
-        cv2.line(mask, (np.array([x, y]) - way).astype(int).tolist(), (np.array([x, y]) + way).astype(int).tolist(), 255, max(2, int(size[0] / 3)), cv2.LINE_AA)
+        a, b = ((np.array([x, y]) + s * way).astype(int).tolist() for s in (-1, 1))
+        cv2.line(mask, a, b, 255, max(2, int(size[0] / 3)), cv2.LINE_AA)
     if hand[mask > 127].sum() > MOST_HIDDEN * hand.sum():
         return linear, np.zeros_like(mask, bool)
     alpha = cv2.GaussianBlur(mask, (0, 0), 0.6)[..., None].astype(np.float32) / 255

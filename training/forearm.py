@@ -43,14 +43,17 @@ def measure_stub(vertices: np.ndarray) -> Stub:
     return Stub(float(end), centre, (near * rim * length).sum(1) / (near * rim).sum(1))
 
 
-def tube(stub: Stub, start: float, length: float, grow: float, thickness: float, bend: np.ndarray, folds: np.ndarray | None = None, lip: bool = False) -> Tube:
+def tube(
+    stub: Stub, start: float, length: float, grow: float, thickness: float, bend: np.ndarray,
+    folds: np.ndarray | None = None, lip: bool = False,
+) -> Tube:
     """A tube from height `start` (metres above the stub's end) for `length` metres towards the elbow.
 
-    Its outline is the stub's, wider by `thickness` metres and by `grow` per metre of way; `bend` (2,) turns its axis in x and z (radians over
-    0.1 m, then straight: a wrist that is bent); `folds` (rings, AROUND) adds metres to the radius; `lip` closes the first ring inwards.
+    Its outline is the stub's, wider by `thickness` metres and by `grow` per metre of way; `bend` (2,) turns its axis in x and z (radians
+    over 0.1 m, then straight: a bent wrist); `folds` (rings, AROUND) adds metres to the radius; `lip` closes the first ring inwards.
     """
     rings = 28 if folds is None else len(folds)
-    way = np.concatenate([np.linspace(0, 1, rings) ** 1.3 * length])
+    way = np.linspace(0, 1, rings) ** 1.3 * length
     beyond = np.maximum(way - 0.01 - start, 0)
     turned = np.minimum(beyond, 0.1)  # along the bent part the slope grows, then stays
     slope = np.tan(np.minimum(np.linalg.norm(bend), 1.1)) / max(np.linalg.norm(bend), 1e-9) * bend
@@ -63,7 +66,8 @@ def tube(stub: Stub, start: float, length: float, grow: float, thickness: float,
     y = stub.end + start - way
     if lip:
         inner = np.maximum(radius[:1] - 0.9 * thickness - 0.004, 0.004)
-        radius, y, way, shift = np.concatenate([inner, radius]), np.concatenate([y[:1] - 0.012, y]), np.concatenate([way[:1], way]), np.concatenate([shift[:1], shift])
+        radius, y = np.concatenate([inner, radius]), np.concatenate([y[:1] - 0.012, y])
+        way, shift = np.concatenate([way[:1], way]), np.concatenate([shift[:1], shift])
     around = 2 * np.pi * np.arange(AROUND) / AROUND
     points = np.empty((len(y), AROUND, 3))
     points[..., 0] = stub.centre[0] + shift[:, :1] + radius * np.cos(around)

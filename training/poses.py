@@ -17,7 +17,8 @@ from training.settling import ALLOWED_OVERLAP, Settler
 FINGERS = ('index', 'middle', 'ring', 'little')
 LOOSE, STRAIGHT, CURLED = (24, 34), (0, 4), (80, 100)  # degrees of MCP and PIP flexion
 THUMB_ANGLES = ('cmc_flexion', 'cmc_abduction', 'cmc_twist', 'mcp_flexion', 'ip_flexion')
-THUMB_OUT, THUMB_REST, THUMB_BESIDE, THUMB_ACROSS, THUMB_UP = (-6, 8, 0, 0, -4), (8, 2, 6, 14, 16), (0, -22, 0, 4, 4), (26, -12, 24, 34, 38), (-14, 2, 0, -4, -8)
+THUMB_OUT, THUMB_REST, THUMB_BESIDE = (-6, 8, 0, 0, -4), (8, 2, 6, 14, 16), (0, -22, 0, 4, 4)
+THUMB_ACROSS, THUMB_UP = (26, -12, 24, 34, 38), (-14, 2, 0, -4, -8)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ ARCHETYPES = {
 }
 SPELLING = 0.22  # share of poses with every finger on its own, as in finger-spelling
 MIXED = 0.3  # share of poses between two archetypes
+DIP_PER_PIP = 0.62  # one tendon bends both joints, the last one about two thirds as far
 
 
 class PoseSampler:
@@ -91,8 +93,9 @@ class PoseSampler:
         """Degrees per finger (MCP flexion, PIP flexion[, MCP abduction[, DIP flexion]]) and thumb (`THUMB_ANGLES`) -> radians (K,)."""
         angles = {f'thumb_{k}': v for k, v in zip(THUMB_ANGLES, thumb)}
         for finger, (mcp, pip, *rest) in fingers.items():
-            angles |= {f'{finger}_mcp_flexion': mcp, f'{finger}_pip_flexion': pip,
-                       f'{finger}_mcp_abduction': rest[0] if rest else 0.0, f'{finger}_dip_flexion': rest[1] if len(rest) > 1 else 0.62 * pip}
+            abduction, dip = rest[0] if rest else 0.0, rest[1] if len(rest) > 1 else DIP_PER_PIP * pip
+            angles |= {f'{finger}_mcp_flexion': mcp, f'{finger}_pip_flexion': pip, f'{finger}_dip_flexion': dip}
+            angles[f'{finger}_mcp_abduction'] = abduction
         result = np.zeros(len(self.names))
         for name, value in angles.items():
             if name in self.names:
@@ -146,7 +149,7 @@ class PoseSampler:
                 self._add(pose, f'{finger}_{level}_flexion', noise * (together[int(level == 'pip')] + bend + random.normal(0, own)))
             i, j = self.names.get(f'{finger}_dip_flexion'), self.names.get(f'{finger}_pip_flexion')
             if i is not None and j is not None:  # one tendon bends both
-                pose[i] += 0.62 * (pose[j] - base[j]) + np.radians(random.normal(0, 5 * noise))
+                pose[i] += DIP_PER_PIP * (pose[j] - base[j]) + np.radians(random.normal(0, 5 * noise))
             self._add(pose, f'{finger}_mcp_abduction', noise * random.normal(0, 4))
             self._add(pose, f'{finger}_mcp_twist', noise * random.normal(0, 1.5))
         for angle, own in zip((*THUMB_ANGLES, 'mcp_abduction'), (6, 6, 5, 8, 10, 3)):
@@ -179,4 +182,5 @@ def sample_view(random: np.random.Generator) -> tuple[np.ndarray, str]:
     roll = random.normal(0, 0.55) if random.random() < 0.85 else random.uniform(-np.pi, np.pi)
     # at yaw 0 the fingers (+y) point up (-y of the camera) and the palm (-z) looks at the camera, that is against +z
     upright = np.diag((1.0, -1.0, -1.0)) @ axis_angle_to_matrix(np.array([0, np.pi, 0]))
-    return axis_angle_to_matrix(np.array([0, 0, roll])) @ axis_angle_to_matrix(np.array([pitch, 0, 0])) @ upright @ axis_angle_to_matrix(np.array([0, yaw, 0])), kind
+    rolled, pitched, yawed = axis_angle_to_matrix(np.array([(0, 0, roll), (pitch, 0, 0), (0, yaw, 0)]))
+    return rolled @ pitched @ upright @ yawed, kind

@@ -37,7 +37,8 @@ def _gripped(random: np.random.Generator, hand, ball: bool) -> Part | None:
     axis /= np.linalg.norm(axis)
     middle = 0.5 * fingers.mean(0) + 0.3 * palm.mean(0) + 0.2 * joints[3:5].mean(0)
     # bones as points, close enough for their distance to the axis
-    ends = np.array([(joints[1 + 4 * f + k], joints[2 + 4 * f + k]) for f in range(5) for k in range(3)] + [(joints[0], joints[1 + 4 * f]) for f in range(1, 5)])
+    pairs = [(1 + 4 * f + k, 2 + 4 * f + k) for f in range(5) for k in range(3)] + [(0, 1 + 4 * f) for f in range(1, 5)]
+    ends = joints[np.array(pairs)]
     bones = np.concatenate([(1 - t) * ends[:, 0] + t * ends[:, 1] for t in np.linspace(0, 1, 9)])
     best, radius = middle, -1.0
     for _ in range(24):  # where there is most room
@@ -81,7 +82,8 @@ def _ball(random: np.random.Generator, middle: np.ndarray, radius: float) -> Par
     rings = 14
     height = np.linspace(0, np.pi, rings)
     around = 2 * np.pi * np.arange(AROUND) / AROUND
-    points = np.stack([np.sin(height)[:, None] * np.cos(around), np.sin(height)[:, None] * np.sin(around), np.cos(height)[:, None] + 0 * around], -1)
+    wide, high = np.sin(height)[:, None], np.cos(height)[:, None]
+    points = np.stack([wide * np.cos(around), wide * np.sin(around), high + 0 * around], -1)
     rows, k = np.meshgrid(np.arange(rings - 1), np.arange(AROUND), indexing='ij')
     a, b = rows * AROUND + k, rows * AROUND + (k + 1) % AROUND
     faces = np.concatenate([np.stack([a, b + AROUND, b], -1).reshape(-1, 3), np.stack([a, a + AROUND, b + AROUND], -1).reshape(-1, 3)])

@@ -2,8 +2,8 @@
 
     python -m training.renders --count 2000 --seed 1 --out runs/renders/ [--shard 1000] [--data DIR | --no-photos]
 
-Every picture is an upright crop of a right hand, cut as the tracking cuts it (`app.crop.crop_from_points` on the true joints, jittered). With a
-folder as `--out` shards `renders-SEED-000.npz` are written, else one file. Keys, one row per picture (B):
+Every picture is an upright crop of a right hand, cut as the tracking cuts it (`app.crop.crop_from_points` on the true joints, jittered).
+With a folder as `--out` shards `renders-SEED-000.npz` are written, else one file. Keys, one row per picture (B):
 
 | key | shape | meaning |
 | --- | --- | --- |
@@ -14,7 +14,7 @@ folder as `--out` shards `renders-SEED-000.npz` are written, else one file. Keys
 | joints_3d | (B, 21, 3) float32 | canonical crop camera, metres (model joints + translation) |
 | joints_2d | (B, 21, 2) float32 | crop pixels, EXACT: where the joints are in the picture |
 | albedo | (B, N, 3) float32 | sRGB 0..1 of the vertices, before light |
-| light | (B, 11) float32 | one ambient and one directional light that explain the picture best: ambient and directional intensity, ambient RGB, directional RGB, direction in which the light travels (canonical crop camera); layout of `models/light.py` |
+| light | (B, 11) float32 | one ambient, one directional light that explain the picture best (layout: `models/light.py`); crop camera |
 | skin | (B, M) float32 | coefficients of the model's skin_basis |
 | visible | (B, 21) float32 | 1 if the joint's pixel lies inside the crop's real picture area and no object covers it |
 | camera_pose0, camera_translation | (B, 3), (B, 3) | the wrist's axis-angle and place in the real camera (640 x 480) |
@@ -22,9 +22,9 @@ folder as `--out` shards `renders-SEED-000.npz` are written, else one file. Keys
 | crop | (B, 2, 3) | frame pixels -> crop pixels |
 | gesture, view | (B,) str | how it was drawn |
 
-The canonical crop camera has focal length 2.5 x 224 and its centre in the crop's. The real camera sees the hand from elsewhere: `pose[0]` is the real
-rotation undone by the turn that the crop implies (`app.crop_camera`), and `translation` puts the wrist on the same crop pixel with the same
-pixels per metre. Projecting `joints_3d` therefore gives `joints_2d` but for perspective, which differs when the hand is near.
+The canonical crop camera has focal length 2.5 x 224 and its centre in the crop's. The real camera sees the hand from elsewhere: `pose[0]`
+is the real rotation undone by the turn that the crop implies (`app.crop_camera`), and `translation` puts the wrist on the same crop pixel
+with the same pixels per metre. Projecting `joints_3d` therefore gives `joints_2d` but for perspective, which differs when the hand is near.
 """
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ class RenderSampler:
         self.studio = Studio(self.model)
         self.appearance = Appearance(self.studio)
 
-    def hand(self, random: np.random.Generator, camera: Intrinsics, frame: tuple[int, int] = FRAME, distances: tuple[float, float] = DISTANCES) -> Pose:
+    def hand(
+        self, random: np.random.Generator, camera: Intrinsics, frame: tuple[int, int] = FRAME, distances: tuple[float, float] = DISTANCES,
+    ) -> Pose:
         """A random hand, its joints inside the frame (width, height) if they fit."""
         shape = sample_shape(random)
         coefficients, gesture = self.poses.sample(random, shape)
@@ -101,8 +103,9 @@ class RenderSampler:
 
     def draw(self, hand: Pose, look: Look, background: np.ndarray, camera: np.ndarray, factor: float = 1.4) -> Picture:
         """Draw a hand over a background (H, W, 3) sRGB 0..1 with the camera (3, 3): camera frame -> picture pixels."""
+        behind = srgb_to_linear(background) * np.float32(look.background_gain)
         return self.studio.draw(
-            hand.vertices, hand.joints, look.albedo, look.parts, look.lights, look.sky, srgb_to_linear(background) * look.background_gain, camera,
+            hand.vertices, hand.joints, look.albedo, look.parts, look.lights, look.sky, behind, camera,
             factor=factor, detail=look.detail, patterns=look.patterns, gloss=look.gloss, roughness=look.roughness)
 
     def sample(self, random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -111,7 +114,7 @@ class RenderSampler:
         hand = self.hand(random, camera)
         flat = camera.project(hand.joints)
         crop = jittered_crop(flat, random)
-        lens = np.array([[crop.matrix[0, 0], crop.matrix[0, 1], crop.matrix[0, 2]], [crop.matrix[1, 0], crop.matrix[1, 1], crop.matrix[1, 2]], [0, 0, 1]])
+        lens = np.concatenate([crop.matrix, [(0, 0, 1)]])
         background = self.backgrounds.sample(random, SIZE, SIZE)
         look = self.appearance.sample(random, hand, background)
         picture = self.draw(hand, look, background, lens @ camera.matrix)
@@ -120,16 +123,17 @@ class RenderSampler:
 
         joints_2d = to_crop(flat, crop)
         rotation, translation = canonical(hand.rotation, hand.wrist, crop, camera)
+        to_crop_axes = rotation @ hand.rotation.T
         pose = hand.pose.copy()
         pose[0] = matrix_to_axis_angle(rotation)
-        joints_3d = (hand.joints - hand.wrist) @ (rotation @ hand.rotation.T).T + translation
+        joints_3d = (hand.joints - hand.wrist) @ to_crop_axes.T + translation
         row, column = np.clip(np.round(joints_2d[:, ::-1]), 0, SIZE - 1).astype(int).T
         shown = ((joints_2d > -0.5) & (joints_2d < SIZE - 0.5)).all(1) & inside[row, column] & ~occluded[row, column]
         return {
             'image': image, 'pose': pose, 'shape': hand.shape, 'translation': translation, 'joints_3d': joints_3d, 'joints_2d': joints_2d,
-            'albedo': look.albedo, 'light': look.single_light(hand, rotation @ hand.rotation.T, self.model.faces), 'skin': look.skin, 'visible': shown,
-            'camera_pose0': hand.pose[0], 'camera_translation': hand.wrist, 'camera_intrinsics': np.array([camera.fx, camera.fy, camera.cx, camera.cy]),
-            'crop': crop.matrix, 'gesture': hand.gesture, 'view': hand.view,
+            'albedo': look.albedo, 'light': look.single_light(hand, to_crop_axes, self.model.faces), 'skin': look.skin, 'visible': shown,
+            'camera_pose0': hand.pose[0], 'camera_translation': hand.wrist, 'crop': crop.matrix,
+            'camera_intrinsics': np.array([camera.fx, camera.fy, camera.cx, camera.cy]), 'gesture': hand.gesture, 'view': hand.view,
         }
 
 

@@ -12,6 +12,7 @@ from training.rasteriser import rasterise
 from training.shading import SHADOW_SIZE, Light, Sky, blend, dot, look_up, openness, shade, shadow_lookup, srgb_to_linear, vertex_normals
 
 HAND, FOREARM, CLOTH, PROP = range(4)
+PATTERN_WIDTH = 256  # pixels of a tube's pattern halfway around; along the tube a pixel is a millimetre
 
 
 @dataclass
@@ -52,7 +53,6 @@ class Studio:
         # the mesh is split along the texture's seams: one vertex per texture coordinate
         self.of_uv = np.zeros(len(model.uv), np.int64)
         self.of_uv[model.uv_faces.ravel()] = model.faces.ravel()
-        self.bones = [(j, model.parents[j]) for j in range(1, 16)]
 
     def stub(self, shape: np.ndarray) -> Stub:
         """The wrist stub's outline for a hand of this shape."""
@@ -69,14 +69,17 @@ class Studio:
         near = np.exp(-0.5 * (turn / 0.35) ** 2) + 1e-6
         return (near @ colour / near.sum(1, keepdims=True))[which]
 
-    def place(self, tube: Tube, rotation: np.ndarray, wrist: np.ndarray) -> np.ndarray:
-        """A tube's vertices (V, 3) in the camera frame, the hand's wrist turned by `rotation` (3, 3) and at `wrist` (3,)."""
-        return tube.vertices @ rotation.T + wrist
+    @staticmethod
+    def part(kind: int, shape: Tube, rotation: np.ndarray, wrist: np.ndarray, colours: np.ndarray) -> Part:
+        """A tube in the camera frame, the hand's wrist turned by `rotation` (3, 3) and at `wrist` (3,); one colour (3,) or (V, 3) sRGB."""
+        around = np.abs(np.angle(np.exp(1j * shape.angle))) / np.pi * (PATTERN_WIDTH - 1)  # there and back, so that patterns close
+        texture = np.stack([around, 1000 * shape.along], 1)
+        return Part(kind, shape.vertices @ rotation.T + wrist, shape.faces, np.broadcast_to(colours, shape.vertices.shape), texture)
 
     def draw(
-        self, vertices: np.ndarray, joints: np.ndarray, albedo: np.ndarray, parts: list[Part], lights: list[Light], sky: Sky, background: np.ndarray,
-        camera: np.ndarray, *, factor: float = 1.5, detail: np.ndarray | None = None, patterns: dict[int, np.ndarray] | None = None,
-        gloss: float = 1.0, roughness: float = 0.45, shadow_size: int = SHADOW_SIZE,
+        self, vertices: np.ndarray, joints: np.ndarray, albedo: np.ndarray, parts: list[Part], lights: list[Light], sky: Sky,
+        background: np.ndarray, camera: np.ndarray, *, factor: float = 1.5, detail: np.ndarray | None = None,
+        patterns: dict[int, np.ndarray] | None = None, gloss: float = 1.0, roughness: float = 0.45, shadow_size: int = SHADOW_SIZE,
     ) -> Picture:
         """Draw the hand and the parts over `background` (H, W, 3), linear light.
 
@@ -87,7 +90,8 @@ class Studio:
         model = self.model
         height, width = background.shape[:2]
         size = round(width * factor), round(height * factor)
-        shown = [Part(HAND, vertices[self.of_uv], model.uv_faces, (albedo if self.texture is None else albedo - model.albedo)[self.of_uv], self.split), *parts]
+        tone = albedo if self.texture is None else albedo - model.albedo  # the texture is drawn in later, per pixel
+        shown = [Part(HAND, vertices[self.of_uv], model.uv_faces, tone[self.of_uv], self.split), *parts]
         points = np.concatenate([p.vertices for p in shown])
         starts = np.cumsum([0] + [len(p.vertices) for p in shown])
         faces = np.concatenate([p.faces + s for p, s in zip(shown, starts)])
@@ -101,8 +105,9 @@ class Studio:
 
         hand_normals = vertex_normals(vertices, model.faces)
         normals = np.concatenate([hand_normals[self.of_uv], *[vertex_normals(p.vertices, p.faces) for p in parts]])
-        seen = np.concatenate([self._openness(vertices, hand_normals, joints, parts)[self.of_uv], *[np.full(len(p.vertices), 0.9, np.float32) for p in parts]])
-        at_vertices = np.concatenate([points, normals, np.concatenate([p.colours for p in shown]), np.concatenate([p.texture for p in shown]), seen[:, None]], 1)
+        seen = [self._openness(vertices, hand_normals, joints)[self.of_uv], *[np.full(len(p.vertices), 0.9) for p in parts]]
+        colours, texture = (np.concatenate([getattr(p, key) for p in shown]) for key in ('colours', 'texture'))
+        at_vertices = np.concatenate([points, normals, colours, texture, np.concatenate(seen)[:, None]], 1)
         at = np.ascontiguousarray(fragments.interpolate(at_vertices.astype(np.float32), faces).T)
         position, normal, colour, texture, open_sky = at[:3], at[3:6], at[6:9], at[9:11], at[11]
         normal /= np.sqrt(np.maximum(dot(normal, normal), 1e-12))
@@ -121,7 +126,9 @@ class Studio:
         mask = cv2.resize(mask.reshape(size[1], size[0]), (width, height), interpolation=cv2.INTER_AREA)
         return Picture(linear, mask, covered)
 
-    def _paint(self, colour: np.ndarray, at: np.ndarray, kind: np.ndarray, detail: np.ndarray | None, patterns: dict[int, np.ndarray]) -> None:
+    def _paint(
+        self, colour: np.ndarray, at: np.ndarray, kind: np.ndarray, detail: np.ndarray | None, patterns: dict[int, np.ndarray],
+    ) -> None:
         """Texture and patterns into the pixels' colours (3, P), in place; `at` (2, P) in pixels of the texture."""
         if self.texture is not None:
             rows = np.flatnonzero(kind == HAND)
@@ -134,7 +141,7 @@ class Studio:
             if len(rows):
                 colour[:, rows] *= look_up(pattern, at[0, rows], at[1, rows], cv2.BORDER_REFLECT).T
 
-    def _openness(self, vertices: np.ndarray, normals: np.ndarray, joints: np.ndarray, parts: list[Part]) -> np.ndarray:
+    def _openness(self, vertices: np.ndarray, normals: np.ndarray, joints: np.ndarray) -> np.ndarray:
         """(N,) sky seen by the hand's vertices past its own fingers and palm."""
         ends = joints[self.model_order()]
         scale = np.linalg.norm(joints[9] - joints[0]) / 0.09

@@ -121,7 +121,7 @@ def shade(
     position: np.ndarray, normal: np.ndarray, albedo: np.ndarray, skin: np.ndarray, open_sky: np.ndarray, lights: list[Light], sky: Sky,
     shadows: list[np.ndarray | None], gloss: float = 1.0, roughness: float = 0.45,
 ) -> np.ndarray:
-    """Colours (3, P) in linear light of surface points: position, unit normal, linear albedo (3, P), whether skin and sky openness (P,); float32.
+    """Colours (3, P) in linear light of surface points: position, unit normal, linear albedo (3, P), skin, sky openness (P,); float32.
 
     Rows instead of columns of three, because numpy adds long rows much faster.
     """
@@ -164,8 +164,10 @@ def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-def blend(background: np.ndarray, colours: np.ndarray, fragments: Fragments, size: tuple[int, int], factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Fragments' colours (3, P) drawn `factor` times larger than `background` (H, W, 3) float, reduced and put over it -> picture, coverage."""
+def blend(
+    background: np.ndarray, colours: np.ndarray, fragments: Fragments, size: tuple[int, int], factor: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fragments' colours (3, P), drawn `factor` times larger than `background` (H, W, 3), reduced and put over it -> picture, coverage."""
     height, width = background.shape[:2]
     large = np.zeros((size[1] * size[0], 4), np.float32)
     large[fragments.pixels] = np.concatenate([colours, np.ones((1, colours.shape[1]), np.float32)]).T
