@@ -116,7 +116,7 @@ class HandFit:
         return float(np.sort(step.squares)[self._median])
 
     def loosened(self, step: Step) -> float:
-        """The outlier bound for the next iteration: wide while the bulk of the points is far off, so that they are not taken for outliers."""
+        """The outlier bound for the next iteration: wide while the bulk of the points is far off, lest they be taken for outliers."""
         return max(self.outlier, 4.0 * self.middle_square(step))
 
     def better(self, first: Step | None, second: Step | None) -> Step | None:

@@ -1,7 +1,7 @@
 """Find a hand from its detected points alone, without the network: several starts, then the same fit, the cheapest end wins.
 
-The palm is nearly rigid, so its six points give turn and place in closed form (orthogonal Procrustes on points and relative depths); what the
-fingers do is tried out. Without depths a palm seen from the front and one seen in a mirror look alike, so tilted turns are tried as well.
+The palm is nearly rigid, so its six points give turn and place in closed form (orthogonal Procrustes on points and relative depths); what
+the fingers do is tried out. Without depths a palm seen from the front and one seen in a mirror look alike, so tilted turns are tried as well.
 """
 from __future__ import annotations
 

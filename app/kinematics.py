@@ -1,7 +1,7 @@
 """The 21 points of a right hand as a function of coefficients, wrist turn and shape, with analytic derivatives.
 
-Every point is a sum of bones, each turned by its joint: points = chain @ (turns of the bones' joints x bones at rest). A small turn w of joint
-j moves a point X below it by w x (X - X_j), so all derivatives are cross products, summed over the tree with one matrix product.
+Every point is a sum of bones, each turned by its joint: points = chain @ (turns of the bones' joints x bones at rest). A small turn w of
+joint j moves a point X below it by w x (X - X_j), so all derivatives are cross products, summed over the tree with one matrix product.
 Tips ride on their last joint; for models whose tips bend (MANO's, by a fraction of a millimetre) this is an approximation.
 """
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Fit the hand model to detected points in the frame's own camera: a few damped Gauss-Newton steps with priors.
 
 Unknowns: the pose's coefficients, the wrist's turn and place, and the shape until the track has locked it. Data: the 21 detected points
-(weighted by confidence, outliers lose their say) and, where given, their relative depths. The priors keep what the data cannot tell: stay near
-the network's prediction, near natural poses, inside the joint limits, near the previous frame, near the mean shape.
+(weighted by confidence, outliers lose their say) and, where given, their relative depths. The priors keep what the data cannot tell: stay
+near the network's prediction, near natural poses, inside the joint limits, near the previous frame, near the mean shape.
 Right hands only: for a left one mirror points and camera before and the state after (`app/mirror.py`).
 """
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Refined:
     iterations: int
     converged: bool
     residual: float  # final cost: half the sum of squares in sigmas, priors included
-    shape_information: tuple[np.ndarray, np.ndarray] | None  # what this frame alone says of the shape: precision (10, 10), and times its mean
+    shape_information: tuple[np.ndarray, np.ndarray] | None  # of this frame alone: precision (10, 10), and times its mean
     problem: str = ''
 
 

@@ -1,7 +1,8 @@
 """Rotations as axis-angle vectors (..., 3), unit quaternions (..., 4) as (w, x, y, z), and matrices (..., 3, 3).
 
 Every function takes any batch shape, keeps float32 as float32 (all else becomes float64) and is exact near 0 and near pi:
-no formula divides by a small sine. Axis-angle results have length <= pi, quaternion results w >= 0 where they come from matrices or vectors.
+no formula divides by a small sine. Axis-angle results have length <= pi, quaternions from
+matrices or vectors w >= 0.
 """
 from __future__ import annotations
 

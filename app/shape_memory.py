@@ -1,7 +1,7 @@
 """A track's one shape: what all its frames say, each weighted by how much it can tell, and the moment when it is certain enough to lock.
 
-Every frame's fit leaves the precision with which it alone fixes the shape, pose and place marginalised. Precisions add up, so a frame in which
-the fingers point at the camera says little about their length and changes little. Neighbouring frames repeat each other's errors, so each
+Every frame's fit leaves the precision with which it alone fixes the shape, pose and place marginalised. Precisions add up, so a frame in
+which the fingers point at the camera says little about their length and changes little. Neighbouring frames repeat each other's errors, so each
 counts as a fraction of an independent look.
 """
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ShapeSettings:
     """When a shape is known."""
 
     independence: float = 0.05  # share of an independent look that one more frame is worth
-    certain: float = 0.5  # lock when the uncertainty of the bones' lengths, their common size aside, has shrunk to this share of the start's
+    certain: float = 0.5  # lock when the bones' lengths, their common size aside, are this share as uncertain as at the start
     fewest: int = 15  # frames before a lock
     most: int = 90  # frames of full confidence after which the shape is locked anyway, so that it cannot change for ever
     worst_confidence: float = 0.3  # frames below say nothing
@@ -27,7 +27,7 @@ class ShapeSettings:
 
 
 class ShapeMemory:
-    """The shape of one track. Before each frame hand `shape` and `prior` to the refiner, after it `update`; once `locked`, only use `shape`."""
+    """The shape of one track. Before each frame give `shape` and `prior` to the refiner, after it `update`; once `locked`, only `shape`."""
 
     def __init__(self, refiner: Refiner, settings: ShapeSettings = ShapeSettings()):
         self.settings = settings

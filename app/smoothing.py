@@ -1,8 +1,8 @@
 """Steady at rest, quick in motion: the One-Euro filter (Casiez, Roussel, Vogel, CHI 2012) for vectors, rotations and whole hands.
 
-A low pass whose cut-off frequency grows with speed: at rest it takes the jitter out, in motion it hardly lags. Its lag behind an even motion is
-1 / (2 pi cut-off) seconds. Time steps are the true ones between timestamps. A hand's place is filtered as the ray to its wrist and the logarithm
-of its distance, because distance is several times noisier than the ray, and must not blur where the hand is drawn.
+A low pass whose cut-off frequency grows with speed: at rest it takes the jitter out, in motion it hardly lags. Its lag behind an even motion
+is 1 / (2 pi cut-off) seconds. Time steps are the true ones between timestamps. A hand's place is filtered as the ray to its wrist and the
+logarithm of its distance, because distance is several times noisier than the ray, and must not blur where the hand is drawn.
 """
 from __future__ import annotations
 

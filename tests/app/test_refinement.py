@@ -209,7 +209,8 @@ def test_a_hand_started_behind_the_camera_is_found_in_front(refiner):
 
 @pytest.mark.parametrize('change', [
     {'points': np.zeros((20, 2))}, {'depths': np.zeros(20)}, {'confidence': np.zeros((21, 1))},
-    {'initial': HandState(np.zeros((16, 4)), np.zeros(10), np.ones(3))}, {'initial': HandState(np.zeros((16, 3)), np.zeros(10), np.full(3, np.nan))},
+    {'initial': HandState(np.zeros((16, 4)), np.zeros(10), np.ones(3))},
+    {'initial': HandState(np.zeros((16, 3)), np.zeros(10), np.full(3, np.nan))},
 ])
 def test_wrong_shapes_are_refused(refiner, change):
     arguments = dict(initial=HandState(np.zeros((16, 3)), np.zeros(10), np.array([0, 0, 0.5])), points=np.zeros((21, 2)),
@@ -286,4 +287,4 @@ def test_it_takes_a_small_part_of_a_frame(refiner):
 
     unit = quickest(lambda: np.linalg.solve(matrix, matrix[0]))
     taken = quickest(lambda: refiner.refine(start, true.points, true.depths, SURE, CAMERA, iterations=4))
-    assert taken < 120 * unit, f'{taken * 1e3:.2f} ms for 4 steps, {taken / unit:.0f} times a solution of 42 equations ({unit * 1e6:.0f} us)'
+    assert taken < 120 * unit, f'{taken * 1e3:.2f} ms for 4 steps, {taken / unit:.0f} times solving 42 equations ({unit * 1e6:.0f} us)'
