@@ -32,7 +32,7 @@ _SLEEVE = 0.5  # times that for what lies beyond the wrist, where sleeves and wa
 _OWN = 0.12  # weight of evidence at which a vertex's own mean counts for half
 _LOCKED = 20.0  # weight of evidence (about as many good views) at which a vertex keeps its colour for good
 _TONE_LOCKED = 60.0  # the same for the tone, in views
-_FIELDS = 48
+_FIELDS = 32
 _STIFFNESS = 6.0, 40.0  # of the drift against roughness: brightness, hue
 _TONE_SIGMA = 0.45  # of the gain per channel, log units: more than the tones explain is rather light than skin
 _GREY = 0.22  # mean linear light of an ordinary picture
@@ -152,7 +152,7 @@ class TextureMemory:
             if not first:
                 belief *= _robust((view - self._prior[rows]) / skin.tolerance[rows, None], _NOT_SKIN)
             if first or not self.lock or self._tone_views < _TONE_LOCKED:
-                self._fit_tone(view, rows, belief, confidence, restart=first)
+                self._fit_tone(view[::3], rows[::3], belief[::3], confidence, restart=first)  # a third says as much
             if first:
                 self._known = self._prior
             if first and not attempt:  # what no skin tone explains is partly the colour and strength of the light
