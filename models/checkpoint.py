@@ -19,12 +19,12 @@ def file_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def save_checkpoint(network: S2Hand, path: Path, name: str, encoder: str, hand_path: Path = OPEN_HAND) -> None:
-    """Write the learned numbers to `path`, whole or not at all. The hand model is not inside; its hash is."""
+def save_checkpoint(network: S2Hand, path: Path, name: str, hand_hash: str) -> None:
+    """Write the learned numbers to `path`, whole or not at all. The hand model is not inside; the sha256 of its file is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {key: value.half().contiguous() if value.is_floating_point() else value.contiguous() for key, value in network.state_dict().items()}
     unfinished = path.with_suffix('.part')
-    save_file(state, unfinished, {'name': name, 'encoder': encoder, 'version': VERSION, 'hand_model': file_hash(hand_path)})
+    save_file(state, unfinished, {'name': name, 'encoder': network.encoder_name, 'version': VERSION, 'hand_model': hand_hash})
     unfinished.rename(path)
 
 

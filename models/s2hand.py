@@ -129,6 +129,7 @@ class S2Hand(nn.Module):
     def __init__(self, encoder: EncoderName = 'landmark', hand: HandModel | None = None, dropout: float = 0.0) -> None:
         super().__init__()
         self.hand = hand or HandModel.load()
+        self.encoder_name = encoder
         self.encoder = make_encoder(encoder)
         self.size = self.encoder.size
         self.decoder = GeometryHead(self.encoder.features, self.hand, self.size, dropout)

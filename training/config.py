@@ -32,7 +32,8 @@ class Data:
     """Where examples come from."""
 
     crops_per_picture: int = 8  # jittered crops of each real picture
-    rendered: int = 12000  # rendered pictures; 0: none
+    rendered: int = 12000  # rendered pictures at most; 0: none
+    renders: str = 'runs/renders'  # folder of shards that training/renders.py wrote
     fit_steps: int = 300  # steps of the fit of the hand model to each picture
     jitter: Jitter = field(default_factory=Jitter)
     workers: int = 2  # processes that cut crops and work out features
@@ -52,6 +53,21 @@ class Heads:
 
 
 @dataclass(frozen=True)
+class Texture:
+    """Training of the texture and light head; the first five are weights of terms."""
+
+    photometric: float = 1.0  # colours under the visible vertices
+    outliers: float = 1.0  # what the space of skin tones cannot explain, root mean square
+    tone: float = 0.003  # skin tones that are likely
+    albedo: float = 0.5  # rendered pictures: the true albedo
+    light: float = 0.3  # rendered pictures: the true light on the visible vertices
+    epochs: int = 6  # 0: the head is left as it is
+    batch: int = 64
+    learning_rate: float = 2e-3
+    rendered: int = 3000  # rendered pictures at most
+
+
+@dataclass(frozen=True)
 class Config:
     """A whole run. `python main.py train CONFIG` reads it from TOML; absent fields keep these values."""
 
@@ -64,6 +80,7 @@ class Config:
     data: Data = field(default_factory=Data)
     losses: LossWeights = field(default_factory=LossWeights)
     heads: Heads = field(default_factory=Heads)
+    texture: Texture = field(default_factory=Texture)
 
 
 def from_dict(kind: type, values: dict[str, Any], where: str = '') -> Any:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from models.camera import FOCAL, project
+from models.hand_model import HandModel
 from models.rotations import axis_angle_to_matrix
 from models.s2hand import Geometry, GeometryHead
-from models.hand_model import HandModel
 from training import losses
 from training.config import Heads, LossWeights
 from training.examples import Examples

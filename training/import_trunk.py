@@ -57,8 +57,8 @@ def trunk_weights(data: bytes) -> dict[str, Tensor]:
     for index, block in enumerate(trunk.blocks):
         convolutions += [f'blocks.{index}.{part}' for part in ('expand', 'depthwise', 'project') if getattr(block, part) is not None]
     made, weights = iter(convolutions), {}
-    heads = {int(graph.Outputs(i)): HEADS[graph.Tensors(graph.Outputs(i)).Name().decode()] for i in range(graph.OutputsLength())}
-    heads |= {source[index]: name for index, name in heads.items()}  # before its logistic function
+    heads = {int(graph.Outputs(i)): HEADS.get(graph.Tensors(graph.Outputs(i)).Name().decode(), '') for i in range(graph.OutputsLength())}
+    heads |= {source[index]: name for index, name in heads.items() if index in source}  # before its logistic function
     for operator in operators:
         if kind(operator) in (code.CONV_2D, code.DEPTHWISE_CONV_2D):
             name = next(made, 'one too many')

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -26,6 +26,8 @@ class Picture:
     points: np.ndarray  # (21, 2) pixels
     uncertainty: np.ndarray  # (21,) pixels
     world: np.ndarray  # (21, 3) metres, camera axes: the detector's guess, only its relative depths are used
+    width: int = 256
+    height: int = 256
 
     def read(self) -> np.ndarray:
         """The picture, (H, W, 3) uint8 RGB."""
@@ -33,6 +35,20 @@ class Picture:
         if image is None:
             raise InputError(f'the picture {self.path} cannot be read; remove it from the manifest or restore the file')
         return np.ascontiguousarray(image[..., ::-1])
+
+    def right(self) -> Picture:
+        """The same as of a right hand: a left one mirrored in x. `read` still gives the picture as it is, `read_right` the mirrored one."""
+        if self.side == 'right':
+            return self
+        points, world = self.points.copy(), self.world.copy()
+        points[:, 0] = self.width - 1 - points[:, 0]
+        world[:, 0] = -world[:, 0]
+        return replace(self, points=points, world=world)
+
+    def read_right(self) -> np.ndarray:
+        """The picture (H, W, 3) uint8 RGB, mirrored if the hand is a left one."""
+        image = self.read()
+        return np.ascontiguousarray(image[:, ::-1]) if self.side == 'left' else image
 
 
 def data_folder() -> Path:
@@ -44,7 +60,7 @@ def data_folder() -> Path:
 
 
 def read_pictures(split: str, folder: Path | None = None) -> list[Picture]:
-    """Pictures of `split` ('train' or 'val') whose side is certain. Training takes openly licensed pictures only."""
+    """Pictures (256 x 256) of `split` ('train' or 'val') whose side is certain. Training takes openly licensed pictures only."""
     folder = folder or data_folder()
     pictures = []
     with open(folder / 'pictures.jsonl') as lines:
