@@ -101,7 +101,7 @@ class RenderSampler:
         wrist = camera.unproject(pixel, np.float64(depth + middle[2])) - middle
         return Pose(pose, rotation, shape, wrist, vertices + wrist, joints + wrist, gesture, view)
 
-    def draw(self, hand: Pose, look: Look, background: np.ndarray, camera: np.ndarray, factor: float = 1.4) -> Picture:
+    def draw(self, hand: Pose, look: Look, background: np.ndarray, camera: np.ndarray, factor: float = 1.25) -> Picture:
         """Draw a hand over a background (H, W, 3) sRGB 0..1 with the camera (3, 3): camera frame -> picture pixels."""
         behind = srgb_to_linear(background) * np.float32(look.background_gain)
         return self.studio.draw(
