@@ -129,7 +129,7 @@ class HandFit:
     def cost(self, step: Step, outlier: float) -> float:
         """Half the sum of squares in sigmas, softened for outliers, with all priors."""
         coefficients, wrist, shape, translation = step.unknowns
-        total = outlier * (step.squares / (outlier + step.squares)).sum()
+        total = 2 * _softened(step, outlier)
         depth = np.abs(step.depth_error)
         near = np.minimum(depth, DEPTH_HUBER)
         total += near @ (2 * depth - near)  # Huber: the square when near, a line beyond
@@ -218,7 +218,7 @@ class HandFit:
             tightened = self.loosened(trial)
             converged = cost - trial_cost < enough * (1 + trial_cost) and tightened >= 0.9 * outlier
             step, damping = trial, damping / 10
-            cost = trial_cost if tightened == outlier else self.cost(step, tightened)
+            cost = trial_cost if tightened == outlier else trial_cost + _softened(step, tightened) - _softened(step, outlier)
             outlier = tightened
         return Descent(step, count, converged, cost, hessian)
 
@@ -232,6 +232,11 @@ class HandFit:
         alone = 0.5 * (alone + alone.T) - self.shape_precision
         # At the minimum the frame's own pull balances that of the prior
         return alone, alone @ unknowns.shape + self.shape_precision @ (unknowns.shape - self.shape_mean)
+
+
+def _softened(step: Step, outlier: float) -> float:
+    """The points' part of the cost (Geman-McClure): half the squares where they are small, never more than half the bound."""
+    return 0.5 * outlier * float((step.squares / (outlier + step.squares)).sum())
 
 
 def _limited(change: np.ndarray, count: int) -> np.ndarray:

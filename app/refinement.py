@@ -41,7 +41,7 @@ class RefinementSettings:
     previous_turn_sigma: float = 0.4  # radians the wrist turns
     previous_distance_sigma: float = 0.03  # of the logarithm of the distance
     iterations: int = 8  # at most
-    enough: float = 3e-3  # stop when a step improves the cost by less than this share of it
+    enough: float = 2e-2  # stop when a step improves the cost by less than this share of it
 
 
 @dataclass(frozen=True)
