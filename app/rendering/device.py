@@ -15,21 +15,21 @@ uniform vec4 window;  // picture pixels -> clip coordinates: scale x, scale y, o
 uniform vec2 depth;   // metres -> clip coordinates: scale, offset
 layout(location = 0) in vec3 place;   // u, v in pixels, depth in metres
 layout(location = 1) in vec4 colour;  // sRGB, opacity
-layout(location = 2) in float ramp;
+layout(location = 2) in vec2 strip;  // across, reach
 noperspective out vec4 paint;
-noperspective out float coverage;
+noperspective out vec2 beside;
 void main() {
     paint = colour;
-    coverage = ramp;
+    beside = strip;
     gl_Position = vec4((place.xy * window.xy + window.zw) * place.z, place.z * depth.x + depth.y, place.z);
 }
 """
 _FRAGMENT = """#version 330
 noperspective in vec4 paint;
-noperspective in float coverage;
+noperspective in vec2 beside;
 out vec4 pixel;
 void main() {
-    float alpha = paint.a * min(coverage, 1.0);
+    float alpha = paint.a * clamp(beside.y - abs(beside.x), 0.0, 1.0);
     pixel = vec4(paint.rgb * alpha, alpha);
 }
 """
@@ -52,7 +52,7 @@ class Device:
         self._window, self._depth = (GL.glGetUniformLocation(self._program, name) for name in ('window', 'depth'))
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, GL.glGenBuffers(1))
         GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, GL.glGenBuffers(1))
-        for location, size, start in ((0, 3, 0), (1, 4, 12), (2, 1, 28)):
+        for location, size, start in ((0, 3, 0), (1, 4, 12), (2, 2, 28)):
             GL.glEnableVertexAttribArray(location)
             GL.glVertexAttribPointer(location, size, GL.GL_FLOAT, False, COLUMNS * 4, ctypes.c_void_p(start))
         GL.glUseProgram(self._program)
@@ -69,7 +69,7 @@ class Device:
 
     def draw(self, points: np.ndarray, surfaces: np.ndarray, strips: np.ndarray, region: tuple[int, int, int, int], scale: int,
              two_sided: bool) -> np.ndarray:
-        """Points (P, 8), triangles of surfaces and strips (T, 3) into them, region x0, y0, x1, y1 in pixels, `scale` samples along
+        """Points (P, 9), triangles of surfaces and strips (T, 3) into them, region x0, y0, x1, y1 in pixels, `scale` samples along
         each pixel side -> premultiplied RGBA (h * scale, w * scale, 4) uint8."""
         gl = self.gl
         x0, y0, x1, y1 = region

@@ -139,7 +139,7 @@ class Renderer:
 
 
 def _points(mesh: Mesh, intrinsics: Intrinsics):
-    """The topology of a mesh and its points (N, 8) as `strips` describes them."""
+    """The topology of a mesh and its points (N, 9) as `strips` describes them."""
     vertices = np.asarray(mesh.vertices)
     if vertices.ndim != 2 or vertices.shape[1] != 3:
         raise ValueError(f'vertices must be (N, 3), not {vertices.shape}')
@@ -156,7 +156,7 @@ def _points(mesh: Mesh, intrinsics: Intrinsics):
     if colours.dtype == np.uint8:
         points[:, 3:6] *= 1 / 255
     points[:, 6] = mesh.opacity
-    points[:, 7] = 1
+    points[:, 7], points[:, 8] = 0, 1
     if not np.isfinite(points).all():
         raise ValueError('the mesh holds numbers that are not finite')
     return topology_of(mesh.faces, len(vertices)), points

@@ -23,7 +23,7 @@ def skeleton_layer(joints: np.ndarray, depth: np.ndarray, size: tuple[int, int])
         raise ValueError('the joints hold numbers that are not finite')
     width, height = size
     hand = float(np.ptp(joints, axis=0).max())
-    radius = float(np.clip(0.019 * hand, 0.0022 * max(size), 0.011 * max(size)))  # of a joint
+    radius = float(np.clip(0.022 * hand, 0.0024 * max(size), 0.011 * max(size)))  # of a joint
     radius = max(radius, 1.1)
     low = np.maximum(np.floor(np.clip(joints, -1e5, 1e5).min(0) - radius - 2), 0).astype(int)
     high = np.minimum(np.ceil(np.clip(joints, -1e5, 1e5).max(0) + radius + 3), (width, height)).astype(int)

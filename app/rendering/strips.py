@@ -1,8 +1,8 @@
 """Thin strips beside edges, one per edge: a feather that antialiases silhouettes, and lines for wireframes.
 
-A point of a strip is drawn as (u, v, depth, red, green, blue, opacity, ramp): pixels, metres, sRGB 0..1; the ramp falls to 0 at the
-strip's outer side and its coverage is min(ramp, 1). That is exact antialiasing for the price of a few hundred slivers; a picture
-with four samples a pixel costs three times the time in software.
+A point is drawn as (u, v, depth, red, green, blue, opacity, across, reach): pixels, metres, sRGB 0..1, and again pixels: `across` is its
+distance from the strip's middle or root, and its coverage is reach - |across|, at most 1. That is exact antialiasing for the price of a few
+hundred slivers; a picture with four samples a pixel costs three times the time in software.
 """
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from app.rendering.topology import Topology
 
-COLUMNS = 8
+COLUMNS = 9
 _NEARER = 0.998  # lines lie a little in front of the surface that carries them
 _LONGEST_MITER = 1.6
 
 
 def feather(points: np.ndarray, front: np.ndarray, topology: Topology, width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Strips `width` pixels wide along the outside of the silhouettes of points (N, 8) -> points (P, 8), triangles (T, 3)."""
+    """Strips `width` pixels wide along the outside of the silhouettes of points (N, 9) -> points (P, 9), triangles (T, 3)."""
     left, right = front.take(topology.edge_faces)
     outline = np.flatnonzero((left != right) | (topology.rim & left))
     if not len(outline):
@@ -39,21 +39,21 @@ def feather(points: np.ndarray, front: np.ndarray, topology: Topology, width: fl
     for k in range(2):
         strips[:, k] = strips[:, k + 2] = points[edge[:, k]]
         strips[:, k + 2, :2] += outward[corner[:, k]] * (width * miter)[:, None]
-    strips[:, :2, 7], strips[:, 2:, 7] = 1, 0
+    strips[:, :2, 7], strips[:, 2:, 7] = 0, 1
     return strips.reshape(-1, COLUMNS), _triangles(len(edge), 4, [[0, 1, 2], [1, 3, 2]])
 
 
 def lines(points: np.ndarray, front: np.ndarray, topology: Topology, width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Lines `width` pixels wide along the edges of the faces that are seen -> points (P, 8), triangles (T, 3)."""
+    """Lines `width` pixels wide along the edges of the faces that are seen -> points (P, 9), triangles (T, 3)."""
     edge = topology.edges[front.take(topology.edge_faces).any(0)]
     half = width / 2 + 0.5
-    strips = np.repeat(points[edge], 3, axis=1)  # a, a, a, b, b, b: middle, one side, other side
+    strips = np.repeat(points[edge], 2, axis=1)  # a, a, b, b: one side, other side
     across = _across(points[edge[:, 0], :2], points[edge[:, 1], :2])[:, None] * half
-    strips[:, 1::3, :2] += across
-    strips[:, 2::3, :2] -= across
+    strips[:, 0::2, :2] += across
+    strips[:, 1::2, :2] -= across
     strips[:, :, 2] *= _NEARER
-    strips[:, 0::3, 7], strips[:, 1::3, 7], strips[:, 2::3, 7] = half, 0, 0
-    return strips.reshape(-1, COLUMNS), _triangles(len(edge), 6, [[0, 3, 1], [3, 4, 1], [0, 2, 3], [3, 2, 5]])
+    strips[:, 0::2, 7], strips[:, 1::2, 7], strips[:, :, 8] = half, -half, half
+    return strips.reshape(-1, COLUMNS), _triangles(len(edge), 4, [[0, 1, 2], [1, 3, 2]])
 
 
 def _across(a: np.ndarray, b: np.ndarray) -> np.ndarray:
