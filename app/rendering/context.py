@@ -72,6 +72,8 @@ def _release(platform) -> None:
 
 
 def _brief(error: Exception) -> str:
+    if isinstance(error, IndexError):  # pyrender takes the first device of an empty list
+        return 'EGL finds no driver'
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:120]
 

@@ -1,7 +1,11 @@
 """The off-screen renderer: where things land, what colour they get, what hides what, and what it refuses."""
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -202,6 +206,15 @@ def test_without_opengl_one_sentence_says_what_to_install(monkeypatch):
     with pytest.raises(InputError, match='install') as caught, context_module._Context().current():
         pass
     assert 'EGL' in str(caught.value) and '\n' not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='EGL is only used on Linux')
+def test_a_machine_without_an_egl_driver_says_so(tmp_path):
+    code = ('import numpy as np\nfrom app.errors import InputError\nfrom app.rendering.context import context\n'
+            'try:\n    with context.current(): print("drawn")\nexcept InputError as error: print(error)')
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2],
+                            env={**os.environ, '__EGL_VENDOR_LIBRARY_FILENAMES': str(tmp_path / 'none.json')})
+    assert 'EGL finds no driver' in result.stdout and 'apt-get install' in result.stdout, result.stdout + result.stderr
 
 
 def test_compositing_with_half_opacity_is_half_way(renderer):
