@@ -9,13 +9,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from app.errors import InputError
 from app.outputs.report import write_json
 from app.reconstruct import reconstruct, summary
 from app.reconstruct_settings import ReconstructSettings
+from app.rendering.renderer import Mesh, Renderer
 from app.types import Intrinsics
 
 FOLDER = Path(__file__).resolve().parent.parent / 'assets' / 'demo'
@@ -76,11 +76,12 @@ def compare(hands: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> Compa
     aligned = np.array([np.linalg.norm(superimposed(a, b) - b, axis=1).mean() for a, b in zip(solid, true_3d)])
     matrix = truth['intrinsics']
     camera = Intrinsics(matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], True)
-    width = truth['silhouette'].shape[2] * 8
-    overlaps = []
+    height, width = truth['silhouette'].shape[1], truth['silhouette'].shape[2] * 8
+    renderer, overlaps = Renderer(width, height), []
     for row, frame in zip(rows, frames):
-        true = np.unpackbits(truth['silhouette'][frame], axis=1)[:, :width] > 0
-        ours = silhouette(camera.project(hands['vertices'][row].astype(float)), hands['faces'], width, len(true))
+        true = np.unpackbits(truth['silhouette'][frame], axis=1) > 0
+        vertices = hands['vertices'][row]
+        ours = renderer.silhouette([Mesh(vertices, hands['faces'], np.ones_like(vertices))], camera)
         overlaps.append((ours & true).sum() / max((ours | true).sum(), 1))
     depth = np.abs(solid[:, 0, 2] - true_3d[:, 0, 2])
     return Comparison(
@@ -98,18 +99,6 @@ def superimposed(points: np.ndarray, target: np.ndarray) -> np.ndarray:
     sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
     turn = (u * sign) @ vt
     return (s * sign).sum() / (a * a).sum() * a @ turn.T + target.mean(0)
-
-
-def silhouette(points: np.ndarray, faces: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Projected vertices (N, 2) px and faces (F, 3) -> (height, width) bool."""
-    mask = np.zeros((height, width), np.uint8)
-    corners = points[faces]
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    near = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] < 0  # y points down: what faces the camera turns clockwise
-    shift = 4  # bits of a pixel's fraction
-    for triangle in np.round(corners[near] * 2**shift).astype(np.int32):
-        cv2.fillConvexPoly(mask, triangle, 1, cv2.LINE_8, shift)
-    return mask > 0
 
 
 def table(result: Comparison) -> str:

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from app.demo import FOLDER, compare, silhouette, superimposed
+from app.demo import FOLDER, compare, superimposed
 from app.errors import InputError
 from app.rotations import axis_angle_to_matrix
 
@@ -122,13 +122,6 @@ def test_alignment_undoes_turn_shift_and_scale_but_no_mirror():
     moved = 0.7 * target @ axis_angle_to_matrix(np.array([0.4, -1.0, 2.0])).T + (1, 2, 3)
     assert np.abs(superimposed(moved, target) - target).max() < 1e-9
     assert np.abs(superimposed(moved * (-1, 1, 1), target) - target).max() > 0.1
-
-
-def test_a_silhouette_is_filled_from_either_order_of_faces_that_face_the_camera():
-    points, faces = np.array([(10.0, 10), (10, 30), (30, 30), (30, 10)]), np.array([(0, 1, 2), (0, 2, 3)])
-    area = silhouette(points, faces, 64, 48).sum()
-    assert 400 <= area <= 450, f'a square of 20 px covers {area} pixels (its edge counts)'
-    assert not silhouette(points, faces[:, ::-1], 64, 48).any()
 
 
 @pytest.mark.slow

@@ -92,6 +92,19 @@ def test_the_drawn_hand_covers_the_projected_joints(sampler):
     assert inside >= 0.99 * total, f'{inside} of {total} joints lie on the silhouette (99 %: a bent joint may peep out)'
 
 
+def test_the_rasteriser_and_the_overlay_s_renderer_see_the_same_silhouette(sampler):
+    from app.rendering.renderer import Mesh, Renderer
+
+    camera, renderer = Intrinsics.from_field_of_view(320, 240, 60.0), Renderer(320, 240)
+    for k in range(4):
+        hand = sampler.hand(np.random.default_rng((8, k)), camera, (320, 240), (0.3, 0.5))
+        points = np.concatenate([camera.project(hand.vertices), hand.vertices[:, 2:]], 1)
+        ours = rasterise(points, sampler.model.faces, 320, 240).mask(320, 240)
+        theirs = renderer.silhouette([Mesh(hand.vertices, sampler.model.faces, np.ones_like(hand.vertices))], camera)
+        iou = (ours & theirs).sum() / (ours | theirs).sum()
+        assert iou > 0.99, f'the two silhouettes overlap by {iou:.4f} (both take pixels whose centres are covered; OpenGL rounds to 1/256 px)'
+
+
 def test_a_picture_depends_on_its_seed_and_number_alone(sampler, rows):
     again = sampler.sample(np.random.default_rng((9, 5)))
     assert np.array_equal(again['image'], rows['image'][5]) and not np.array_equal(rows['image'][4], rows['image'][5])
