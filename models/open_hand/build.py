@@ -8,21 +8,20 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 import trimesh
-from PIL import Image
 
-from models.open_hand import albedo
 from models.open_hand.correctives import pose_basis
 from models.open_hand.limits import pose_space
 from models.open_hand.meshing import polygonise, project, remesh_closed
 from models.open_hand.shapes import shape_space
-from models.open_hand.skeleton import JOINT_MAP, JOINT_NAMES, PARENTS
+from models.open_hand.skeleton import JOINT_MAP, JOINT_NAMES, PARENTS, Skeleton
 from models.open_hand.skinning import joint_regressor, skin_weights, tip_vertices
 from models.open_hand.surface import Hand
+from models.open_hand.texture import texture, vertex_colours, write_texture
 from models.open_hand.unwrap import unwrap
 
 ASSETS = Path(__file__).resolve().parents[2] / 'assets'
 LOW, HIGH = np.array([-100., -72, -60]), np.array([70., 195, 40])  # mm, a box around the mean hand
-VERTICES = 1400
+VERTICES = 1580
 
 
 def neighbour_mean(faces: np.ndarray, n: int) -> sp.csr_matrix:
@@ -33,27 +32,39 @@ def neighbour_mean(faces: np.ndarray, n: int) -> sp.csr_matrix:
     return (sp.diags(1 / np.asarray(w.sum(1)).ravel()) @ w).tocsr()
 
 
-def density(vertices: np.ndarray, hand: Hand) -> np.ndarray:
-    """(V,) how much finer than elsewhere the mesh shall be: fingers, and their joints most of all; the forearm least."""
-    joints = np.linalg.norm(vertices[:, None] - hand.skeleton.joints[1:], axis=-1)
-    small = np.delete(joints, [0], 1).min(1)
-    fingers = np.min([s.distance(vertices, hand.at_rest()) for part in (*hand.fingers, hand.thumb[1:]) for s, _ in part], 0) < 2
-    return 1 + 1.6 * fingers + 1.2 * np.exp(-(small / 11)**2) - .45 * (vertices[:, 1] < -15)
+def exaggerated(vertices: np.ndarray, weights: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """The hand with huge finger tips and a small forearm (V, 3): where it is larger, the mesh will be finer."""
+    scale = np.array([1., 1.15, 1.5, 1.9] + [1.5, 1.75, 2.15] * 4)
+    joints = skeleton.joints.copy()
+    for j in range(1, 16):  # the fingers also move apart, or they would run into each other
+        apart = np.array([.9, 0, 0]) * (skeleton.joints[j, 0] + 5) if PARENTS[j] == 0 and j > 1 else 0
+        joints[j] = apart + joints[PARENTS[j]] + (skeleton.joints[j] - skeleton.joints[PARENTS[j]]) * scale[PARENTS[j]]
+    palm = vertices.copy()
+    arm = np.minimum(palm[:, 1] + 10, 0)
+    palm[:, 1] -= .45 * arm
+    palm[:, [0, 2]] *= (1 + .006 * arm)[:, None]
+    out = weights[:, :1] * palm
+    for j in range(1, 16):
+        out += weights[:, j:j + 1] * ((vertices - skeleton.joints[j]) * scale[j] + joints[j])
+    return out
 
 
-def template_mesh(hand: Hand, count: int, step: float = 1.5) -> tuple[trimesh.Trimesh, trimesh.Trimesh]:
+def template_mesh(hand: Hand, count: int, step: float = 1.3) -> tuple[trimesh.Trimesh, trimesh.Trimesh]:
     """The coarse mesh (the template) and the fine one it came from."""
     fine = polygonise(hand.distance, LOW, HIGH, step)
-    mesh = remesh_closed(fine, count, density(fine.vertices, hand))
+    seen = exaggerated(fine.vertices, skin_weights(fine.vertices, fine, hand), hand.skeleton)
+    mesh = remesh_closed(fine, count, seen)
     mean = neighbour_mean(mesh.faces, len(mesh.vertices))
     v = project(mesh.vertices, hand.distance)
-    for _ in range(3):  # evens the triangles along the skin
-        v = project(v + .4 * (mean @ v - v), hand.distance, steps=3)
+    for _ in range(2):  # evens the triangles along the skin
+        v = project(v + .3 * (mean @ v - v), hand.distance, steps=3)
+    for tip in project(hand.skeleton.tips, hand.distance):  # a vertex exactly at each finger tip
+        v[np.linalg.norm(v - tip, axis=-1).argmin()] = tip
     return trimesh.Trimesh(v, mesh.faces, process=False), fine
 
 
-def build(count: int = VERTICES) -> dict[str, np.ndarray]:
-    """All arrays of the model file."""
+def build(count: int = VERTICES) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """All arrays of the model file, and the texture (1024, 1024, 3) uint8."""
     hand = Hand.build()
     mesh, fine = template_mesh(hand, count)
     v, f = np.asarray(mesh.vertices, float), np.asarray(mesh.faces)
@@ -63,16 +74,15 @@ def build(count: int = VERTICES) -> dict[str, np.ndarray]:
     regressor = joint_regressor(v, shapes, hand.skeleton.joints, points[:16])
     correctives = pose_basis(v, weights, hand, neighbour_mean(f, len(v)), tips)
     uv, uv_faces = unwrap(v, f)
-    colours = albedo.vertex_colours(v, mesh.vertex_normals)
-    skin = np.zeros((3, len(v), 3))
-    skin[:] = np.array([[-.16, -.16, -.15], [.02, -.02, -.03], [.03, .01, -.03]])[:, None]
+    albedo, skin = vertex_colours(mesh, weights, hand.skeleton)
+    picture = texture(mesh, weights, hand.skeleton, uv, uv_faces)
     arrays = {
         'name': np.array('open'), 'template': v / 1e3, 'faces': f.astype(np.int32), 'shape_basis': shapes / 1e3,
         'pose_basis': correctives / 1e3, 'joint_regressor': regressor, 'skin_weights': weights, 'parents': PARENTS,
         'joint_names': np.array(JOINT_NAMES), 'tip_vertices': tips, 'joint_map': JOINT_MAP, **pose_space(hand.skeleton),
-        'uv': uv, 'uv_faces': uv_faces, 'albedo': colours, 'skin_basis': skin, 'skin_sigma': np.ones(3),
+        'uv': uv, 'uv_faces': uv_faces, 'albedo': albedo, 'skin_basis': skin, 'skin_sigma': np.ones(len(skin)),
     }
-    return {k: a.astype(np.float32) if a.dtype == np.float64 else a for k, a in arrays.items()}
+    return {k: a.astype(np.float32) if a.dtype == np.float64 else a for k, a in arrays.items()}, picture
 
 
 def write(arrays: dict[str, np.ndarray], path: Path) -> None:
@@ -84,6 +94,7 @@ def write(arrays: dict[str, np.ndarray], path: Path) -> None:
 
 if __name__ == '__main__':
     start = time.perf_counter()
-    model = build()
+    model, skin_picture = build()
     write(model, ASSETS / 'open_hand.npz')
+    write_texture(skin_picture, ASSETS / 'open_hand_albedo.png')
     print(f'{len(model["template"])} vertices, {len(model["faces"])} faces, {time.perf_counter() - start:.0f} s')

@@ -7,6 +7,7 @@ import numpy as np
 import pyacvd
 import pyvista
 import trimesh
+from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 
 Field = Callable[[np.ndarray], np.ndarray]
@@ -47,13 +48,18 @@ def project(vertices: np.ndarray, field: Field, steps: int = 6, longest: float =
     return v
 
 
-def remesh(mesh: trimesh.Trimesh, count: int, weights: np.ndarray | None = None) -> trimesh.Trimesh:
-    """About `count` vertices, even triangles (clustering of Valette and Chassery); `weights` (V,) > 1 ask for smaller triangles."""
-    poly = pyvista.PolyData(mesh.vertices, np.hstack([np.full((len(mesh.faces), 1), 3), mesh.faces]).ravel())
-    clusters = pyacvd.Clustering(poly, weights=weights)
+def remesh(mesh: trimesh.Trimesh, count: int, seen: np.ndarray) -> trimesh.Trimesh:
+    """About `count` vertices, triangles even where the fine mesh has the vertices `seen` (V, 3): parts seen larger get smaller ones.
+
+    Clustering of Valette and Chassery on the distorted mesh (pyacvd's own weights have no effect); the vertices come from `mesh` itself.
+    """
+    clusters = pyacvd.Clustering(pyvista.PolyData(seen, np.hstack([np.full((len(mesh.faces), 1), 3), mesh.faces]).ravel()))
     clusters.cluster(count)
     out = clusters.create_mesh()
-    result = trimesh.Trimesh(np.asarray(out.points, float), out.faces.reshape(-1, 4)[:, 1:], process=True)
+    distance, index = cKDTree(seen).query(np.asarray(out.points, float), 6)
+    weight = 1 / (distance + .1)[..., None]
+    points = (mesh.vertices[index] * weight).sum(1) / weight.sum(1)
+    result = trimesh.Trimesh(points, out.faces.reshape(-1, 4)[:, 1:], process=False)
     result.fix_normals()
     return result
 
@@ -70,10 +76,10 @@ def without_flaps(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
         mesh.remove_unreferenced_vertices()
 
 
-def remesh_closed(mesh: trimesh.Trimesh, count: int, weights: np.ndarray, tries: int = 8) -> trimesh.Trimesh:
+def remesh_closed(mesh: trimesh.Trimesh, count: int, seen: np.ndarray, tries: int = 8) -> trimesh.Trimesh:
     """`remesh`, asked for a few vertices more each time until the result is a closed sphere."""
     for more in range(tries):
-        result = without_flaps(remesh(mesh, count + 3 * more, weights))
+        result = without_flaps(remesh(mesh, count + 3 * more, seen))
         if result.is_watertight and result.is_winding_consistent and result.euler_number == 2:
             return result
     raise RuntimeError(f'no closed mesh in {tries} tries')

@@ -55,7 +55,7 @@ def thumb_part(skeleton: Skeleton, p: Proportions) -> Part:
     return [
         (Cone(c - n1 * 1.0, m - n1 * .3, 1.30 * b, 1.0 * b, 1, flat=.97, squeeze=n1), 0),
         (Cone(m, e, .99 * b, .95 * b, 2, flat=flat, squeeze=n2), 5),
-        (Ellipsoid(m + n2 * .14 * b, (1.03 * b, 1.0 * b, .92 * b * (.93 + .07 * bump)), 1, axes2), 5),  # knuckle of the thumb
+        (Ellipsoid(m + n2 * .14 * b, (1.02 * b, 1.05 * b, .88 * b * (.93 + .07 * bump)), 1, axes2), 6),  # knuckle of the thumb
         (Ellipsoid(m + d2 * .50 * l2 - n2 * .24 * b, (.90 * b, .44 * l2, .80 * b), 2, axes2), 5),  # pad
         (Ellipsoid(e + n3 * .06 * b, (1.01 * b, .80 * b, .92 * b * flat * (.94 + .06 * bump)), 2, axes2), 3),
         (Cone(e, t - d3 * end * .92, .95 * b, end, 3, flat=.80 * flat / .90, squeeze=n3), 3),
@@ -81,7 +81,7 @@ def palm_part(skeleton: Skeleton, p: Proportions) -> Part:
         part.append((Ellipsoid(k + n * (1.6 * bump) * dz - (0, 2.5, 0), (.70 * b, 1.15 * b, .86 * b * dz / bx), 0), 7))
         part.append((Ellipsoid(k + np.array([0, -1.0 * ly, -7.6 * dz]), (.95 * b, 1.0 * b, .72 * b * dz / bx), 0), 7))
     part += [
-        (Ellipsoid(np.array([-1, 10, -5]) * s, (26.5 * bx, 27 * ly, 16.5 * dz), 0), 14),  # carpus
+        (Ellipsoid(np.array([-1, 8, -7]) * s, (25.5 * bx, 26 * ly, 13.5 * dz), 0), 12),  # carpus
         # the ball of the thumb rides on its metacarpal; the part next to the wrist stays
         (Ellipsoid(np.array([-24.5, 30, -14]) * s, (13.5 * bx * fat**.5, 25 * ly, 13.0 * dz * fat), 1, _tilted(-34, -12)), 12),
         (Ellipsoid(np.array([-15, 18, -11]) * s, (14 * bx, 22 * ly, 11 * dz * fat), 0, _tilted(-22, 0)), 12),
@@ -93,16 +93,16 @@ def palm_part(skeleton: Skeleton, p: Proportions) -> Part:
     for i in (1, 2, 3):  # webs between the fingers, half-way up to the palm's side
         a, b = 1 + 3 * i, 4 + 3 * i
         up = 15 * ly
-        ends = [joints[a] + along[a] * up + np.array([0, 0, -4.5 * dz]), joints[b] + along[b] * up + np.array([0, 0, -4.5 * dz])]
-        foot = (joints[a] + joints[b]) / 2 + np.array([0, -4, -4 * dz])
-        part.append((Sheet(np.stack([*ends, foot]), (4.2, 4.2, 8.5), (a, b, 0)), 8))
+        ends = [joints[a] + along[a] * up + np.array([0, 0, -4 * dz]), joints[b] + along[b] * up + np.array([0, 0, -4 * dz])]
+        foot = (joints[a] + joints[b]) / 2 + np.array([0, -3, -2.6 * dz])
+        part.append((Sheet(np.stack([*ends, foot]), (4.2, 4.2, 8.6), (a, b, 0)), 7))
     w, wd = p.get('wrist_breadth', 1), (p.get('wrist_breadth', 1) * dz)**.5
     depth = body.WRIST_DEPTH / body.WRIST_BREADTH * wd / w
     half = body.WRIST_BREADTH / 2 * w
     part += [
-        (Cone(np.array([-1.5, -40 * ly, -3 * dz]), np.array([-1, -2 * ly, -3 * dz]), half * 1.0, half * .97, 0, flat=depth), 20),
-        (Cone(np.array([-2, -84 * ly, -3 * dz]), np.array([-1.5, -34 * ly, -3 * dz]), half * 1.13, half * .98, 0, flat=depth * 1.08), 12),
-        (Ellipsoid(np.array([19 * w, -16 * ly, 8 * dz]), (7 * w, 9 * ly, 6.5 * dz), 0), 10),  # head of the ulna
+        (Cone(np.array([-1.5, -40 * ly, -4.5 * dz]), np.array([-1, 0, -4.5 * dz]), half * .97, half * .90, 0, flat=depth), 15),
+        (Cone(np.array([-2, -84 * ly, -4 * dz]), np.array([-1.5, -34 * ly, -4.5 * dz]), half * 1.13, half * .93, 0, flat=depth * 1.08), 12),
+        (Ellipsoid(np.array([17.5 * w, -18 * ly, 5 * dz]), (7.5 * w, 10 * ly, 6.5 * dz), 0), 12),  # head of the ulna
     ]
     return part
 
