@@ -29,6 +29,7 @@ _LEAST_FACING = 0.15
 _OUTLIER = 0.30, 0.12  # log units from what is known at which a colour stops being believed: brightness, hue
 _NOT_SKIN = 0.60, 0.22  # the same from the tone: nails, creases and tattoos pass, what holds the hand or lies behind it does not
 _SLEEVE = 0.5  # times that for what lies beyond the wrist, where sleeves and watches are
+_MET = 0.5  # weight of evidence from which a vertex is no guess any more
 _OWN = 0.12  # weight of evidence at which a vertex's own mean counts for half
 _LOCKED = 20.0  # weight of evidence (about as many good views) at which a vertex keeps its colour for good
 _TONE_LOCKED = 60.0  # the same for the tone, in views
@@ -143,14 +144,18 @@ class TextureMemory:
         if first:
             self._light = _guess(network_light, normals, weight) * _surroundings(image, seen.pixels)
         for attempt in range(4 if first else 1):
-            light = self._fit_light(colours, seen_log, normals, rows, weight, first)
+            own = 1 if first else 0.1 + 0.9 * self._weight[rows] / (self._weight[rows] + _MET)  # guesses tell little about the light
+            light = self._fit_light(colours, seen_log, normals, rows, weight * own, first)
             if first:
                 self._light = light
             view = seen_log - _log(shading(normals, light))  # the log albedo that this frame shows
             residual = view - self._known[rows]
-            belief = weight * _robust(residual - _weighted_median(residual, weight) if first else residual)
-            if not first:
-                belief *= _robust((view - self._prior[rows]) / skin.tolerance[rows, None], _NOT_SKIN)
+            if first:
+                belief = weight * _robust(residual - _centre(residual, weight))
+            else:  # a vertex seen for the first time may differ from the guess as far as skin can
+                met = self._weight[rows] > _MET
+                belief = weight * np.where(met, _robust(residual), 1) * _robust(
+                    (view - self._prior[rows]) / skin.tolerance[rows, None], _NOT_SKIN)
             if first or not self.lock or self._tone_views < _TONE_LOCKED:
                 self._fit_tone(view[::3], rows[::3], belief[::3], confidence, restart=first)  # a third says as much
             if first:
@@ -183,7 +188,7 @@ class TextureMemory:
         """Least squares of colours = albedo * (light . [1, normal]) against the albedo known so far, outliers down -> (4, 3)."""
         known, light = self._known[rows], self._light
         if first:  # nobody knows the exposure yet: as much of it as skin can be is skin
-            known = known + _weighted_median(seen_log - known - _log(shading(normals, light)), weight)
+            known = known + _centre(seen_log - known - _log(shading(normals, light)), weight)
         design = np.empty((len(rows), 4), np.float32)
         design[:, 0], design[:, 1:] = 1, normals
         albedo = np.exp(known)
@@ -327,6 +332,16 @@ def _surroundings(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     world = _log(TO_LINEAR[small[around]].mean(0))
     bright = world.mean()
     return np.exp(np.clip(0.5 * (bright - np.log(_GREY)), -0.7, 0.7) + np.clip(0.25 * (world - bright), -0.07, 0.07)).astype(np.float32)
+
+
+def _centre(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(n, 3) log colours and their weights (n,) -> (3,) where most of them lie. The median of each channel alone would lean towards an
+    object that covers a third of the hand; from there the mean of what is near finds the middle of the skin."""
+    centre = _weighted_median(values, weight)
+    for width in (2.5, 1.5, 1.0):
+        near = weight * _robust(values - centre, (width * _OUTLIER[0], width * _OUTLIER[1]))
+        centre = near @ values / max(float(near.sum()), 1e-9)
+    return centre
 
 
 def _weighted_median(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
