@@ -31,8 +31,8 @@ class SmoothingSettings:
     """How a hand is smoothed. Speeds in radians, hand lengths, or e-folds of distance per second."""
 
     strength: float = 0.5  # 0 off, 0.5 as the filters below say, 1 eight times as steady at rest
-    fingers: OneEuro = OneEuro(rest=1.2, gain=6.0, speed=3.0)  # of the joints' rotations, per radian per second
-    wrist: OneEuro = OneEuro(rest=1.1, gain=7.0, speed=3.0)  # of the whole hand's turn, per radian per second
+    fingers: OneEuro = OneEuro(rest=1.0, gain=4.0, speed=2.5)  # of the joints' rotations, per radian per second
+    wrist: OneEuro = OneEuro(rest=1.0, gain=6.0, speed=3.0)  # of the whole hand's turn, per radian per second
     place: OneEuro = OneEuro(rest=2.0, gain=16.0, speed=3.0)  # of the wrist in the picture, per hand length per second
     distance: OneEuro = OneEuro(rest=0.5, gain=5.0)  # of the logarithm of the distance, per e-fold per second
     points: OneEuro = OneEuro(rest=2.0, gain=4.0)  # of points in the picture, per hand length per second
