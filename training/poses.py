@@ -18,7 +18,7 @@ FINGERS = ('index', 'middle', 'ring', 'little')
 LOOSE, STRAIGHT, CURLED = (24, 34), (0, 4), (80, 100)  # degrees of MCP and PIP flexion
 THUMB_ANGLES = ('cmc_flexion', 'cmc_abduction', 'cmc_twist', 'mcp_flexion', 'ip_flexion')
 THUMB_OUT, THUMB_REST, THUMB_BESIDE = (-6, 8, 0, 0, -4), (8, 2, 6, 14, 16), (0, -22, 0, 4, 4)
-THUMB_ACROSS, THUMB_UP = (26, -12, 24, 34, 38), (-14, 2, 0, -4, -8)
+THUMB_ACROSS, THUMB_UP = (22, 22, 26, 30, 30), (-14, 2, 0, -4, -8)  # across: before the folded fingers
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Archetype:
     weight: float
     fingers: tuple
     thumb: tuple
-    touch: tuple[int, ...] = ()  # of the 21 points, those that the thumb's tip (4) touches
+    touch: tuple[int, ...] = ()  # of the 21 points, those that the thumb's tip (4) touches or lies on
     grip: float = 0.0  # radius in metres of a thing held, 0 for none
 
 
@@ -37,16 +37,16 @@ ARCHETYPES = {
     'flat': Archetype(1.0, ((2, 3, -8), (2, 3), (2, 3, -8), (2, 3, -12)), THUMB_BESIDE),
     'relaxed': Archetype(2.0, ((18, 28), (22, 34), (26, 38), (28, 40)), THUMB_REST),
     'half_closed': Archetype(1.0, ((40, 55), (45, 60), (48, 62), (48, 60)), (14, -2, 14, 20, 24)),
-    'fist': Archetype(1.5, (CURLED,) * 4, THUMB_ACROSS),
-    'point': Archetype(1.5, (STRAIGHT, (76, 96), (80, 98), (80, 98)), (24, -12, 24, 34, 38)),
+    'fist': Archetype(1.5, (CURLED,) * 4, THUMB_ACROSS, (10, 11)),
+    'point': Archetype(1.5, (STRAIGHT, (76, 96), (80, 98), (80, 98)), THUMB_ACROSS, (10, 11)),
     'gun': Archetype(0.7, (STRAIGHT, (76, 96), (80, 98), (80, 98)), THUMB_OUT),
     'thumb_up': Archetype(1.0, ((78, 98), (80, 100), (82, 100), (82, 98)), THUMB_UP),
-    'two': Archetype(1.2, ((0, 3, 12), (0, 3, -8), (78, 98), (80, 98)), (26, -8, 26, 36, 40)),
-    'three': Archetype(0.7, ((0, 3, 8), (0, 3), (0, 4, 8), (76, 94)), (28, -6, 30, 34, 38)),
+    'two': Archetype(1.2, ((0, 3, 12), (0, 3, -8), (78, 98), (80, 98)), THUMB_ACROSS, (14, 15)),
+    'three': Archetype(0.7, ((0, 3, 8), (0, 3), (0, 4, 8), (76, 94)), (30, 16, 30, 34, 38), (18, 19)),
     'thumb_three': Archetype(0.5, ((0, 3, 8), (0, 3), (76, 96), (78, 96)), THUMB_OUT),
     'four': Archetype(0.7, ((0, 3, 6), (0, 3), (0, 3, 6), (0, 4, 10)), (34, -8, 30, 40, 34)),
     'phone': Archetype(0.5, ((76, 98), (80, 100), (80, 98), (4, 6, 10)), THUMB_OUT),
-    'horns': Archetype(0.5, ((0, 4, 6), (78, 98), (80, 98), (2, 6, 8)), (28, -8, 26, 36, 34)),
+    'horns': Archetype(0.5, ((0, 4, 6), (78, 98), (80, 98), (2, 6, 8)), THUMB_ACROSS, (11, 14)),
     'pinch': Archetype(1.5, ((44, 48), LOOSE, (22, 30), (18, 26)), (14, 4, 22, 14, 22), (8,)),
     'ok': Archetype(1.0, ((48, 52), (10, 14, 2), (4, 8, 4), (0, 6, 8)), (14, 4, 22, 14, 22), (8,)),
     'pinch_middle': Archetype(0.5, (STRAIGHT, (50, 52), LOOSE, LOOSE), (18, 2, 24, 16, 22), (12,)),
@@ -57,9 +57,9 @@ ARCHETYPES = {
     'hook': Archetype(0.4, ((4, 92), (4, 94), (4, 94), (4, 90)), (16, -10, 14, 24, 26)),
     'table': Archetype(0.4, ((74, 8), (76, 8), (76, 8), (74, 8)), (14, -6, 14, 6, 8)),
     'grasp_can': Archetype(1.0, ((34, 46), (38, 50), (40, 50), (40, 48)), (12, 8, 28, 18, 22), (), 0.030),
-    'grasp_stick': Archetype(0.7, ((62, 80), (66, 84), (68, 84), (66, 82)), (24, 0, 30, 28, 36), (), 0.013),
+    'grasp_stick': Archetype(0.7, ((62, 80), (66, 84), (68, 84), (66, 82)), (22, 18, 30, 26, 32), (), 0.013),
     'grasp_ball': Archetype(0.8, ((22, 36, 8), (24, 38), (24, 38, 8), (24, 38, 14)), (4, 12, 24, 14, 18), (), 0.035),
-    'key_pinch': Archetype(0.6, ((58, 70), (64, 78), (68, 82), (70, 82)), (14, -16, 10, 18, 14), (6,)),
+    'key_pinch': Archetype(0.6, ((50, 66), (58, 76), (64, 80), (66, 80)), (14, -14, 10, 18, 14), (7,)),
     'cup': Archetype(0.5, ((24, 16, -6), (26, 16), (28, 18, -6), (30, 20, -10)), (10, -12, 10, 8, 8)),
 }
 SPELLING = 0.22  # share of poses with every finger on its own, as in finger-spelling

@@ -88,7 +88,7 @@ class RenderSampler:
         coefficients, gesture = self.poses.sample(random, shape)
         depth = np.exp(random.uniform(*np.log(distances)))
         rotation, view = sample_view(random)
-        while depth - 0.35 * rotation[2, 1] < 0.12:  # the forearm would run into the camera
+        while rotation[2, 1] > min(0.65, (depth - 0.12) / 0.35):  # the forearm would come at the camera and hide the hand
             rotation, view = sample_view(random)
         pose = self.model.pose_of(coefficients, matrix_to_axis_angle(rotation))
         vertices, joints = self.model.posed(pose, shape)

@@ -5,9 +5,11 @@ import numpy as np
 
 from app.hand_model import HandModel
 from app.rotations import axis_angle_to_matrix
+from app.types import TIPS
 
 BONE_RADII = {'thumb': (0.012, 0.0105, 0.0095), 'index': (0.0095, 0.0085, 0.0075), 'middle': (0.0095, 0.0085, 0.0075),
               'ring': (0.009, 0.008, 0.007), 'little': (0.008, 0.007, 0.006)}
+TIP_GAP, BONE_GAP = 0.010, 0.0195  # metres between the thumb's tip and what it touches: a finger's tip, a joint inside a finger
 ALLOWED_OVERLAP = 0.004  # metres: flesh gives way
 
 
@@ -78,7 +80,7 @@ class Settler:
                 gap = points[4] - points[p]
                 length = np.linalg.norm(gap) + 1e-9
                 rows.extend(jacobian[4] - jacobian[p])
-                wanted.extend(gap * (min(0.010, length) / length - 1))  # the tips' middles stay about one finger apart
+                wanted.extend(gap * (min(scale * (TIP_GAP if p in TIPS else BONE_GAP), length) / length - 1))
             if not rows:
                 break
             a, b = np.array(rows) / 0.003, np.array(wanted) / 0.003
@@ -98,10 +100,11 @@ class Settler:
         return float(depth[~self._meant(touch)].max())
 
     def _meant(self, touch: tuple[int, ...]) -> np.ndarray:
-        """(P,) whether the pair of capsules is the thumb's end and a bone that it should touch."""
-        if not touch:
+        """(P,) whether the pair of capsules is the thumb's end and the end of a finger whose tip it should touch."""
+        tips = [p for p in touch if p in TIPS]
+        if not tips:
             return np.zeros(len(self._pairs), bool)
-        involved = np.isin(self._segments, (4, *touch)).any(1)
+        involved = np.isin(self._segments, (4, *tips)).any(1)
         return involved[self._pairs].all(1)
 
 

@@ -41,7 +41,7 @@ def test_fingers_do_not_pass_through_each_other(sampler, samples):
 def test_tips_that_should_touch_do(sampler, name):
     points = sampler.model.joints(sampler.model.pose_of(sampler.archetype(name)), np.zeros(10))
     gaps = [1e3 * np.linalg.norm(points[4] - points[p]) for p in ARCHETYPES[name].touch]
-    assert max(gaps) < 17, f'{name}: the thumb tip stays {max(gaps):.0f} mm away; tips that touch have their middles within 17 mm'
+    assert max(gaps) < 26, f'{name}: the thumb tip stays {max(gaps):.0f} mm away; skin that touches has its bones within 26 mm'
 
 
 def test_straight_fingers_are_straight_and_curled_ones_curled(sampler):
