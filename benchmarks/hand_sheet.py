@@ -40,7 +40,8 @@ POSES: dict[str, dict[str, float] | None] = {  # degrees; None: the natural mean
     'spread': {'index_mcp_abduction': 14, 'ring_mcp_abduction': 12, 'little_mcp_abduction': 20, 'thumb_cmc_abduction': 22,
                'thumb_cmc_flexion': -16} | _all(mcp_flexion=-8),
     'together': {'index_mcp_abduction': -6, 'ring_mcp_abduction': -5.5, 'little_mcp_abduction': -11},
-    'knuckles at 90': _all(mcp_flexion=90), 'middle joints at 90': _all(pip_flexion=90), 'last joints at 80': _all(pip_flexion=45, dip_flexion=80),
+    'knuckles at 90': _all(mcp_flexion=90), 'middle joints at 90': _all(pip_flexion=90),
+    'last joints at 80': _all(pip_flexion=45, dip_flexion=80),
 }
 
 
@@ -66,31 +67,32 @@ class Studio:
             path = Path(__file__).resolve().parent.parent / 'assets' / 'open_hand_albedo.png'
             self.picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB).astype(np.float32) / 255
 
-    def draw(self, vertices: np.ndarray, view: np.ndarray, colours: np.ndarray | None = None, reach: float = .118, left: bool = False) -> np.ndarray:
+    def draw(self, vertices: np.ndarray, view: np.ndarray, colours: np.ndarray | None = None, reach: float = .118,
+             left: bool = False) -> np.ndarray:
         """(size, size, 3) uint8 of vertices (N, 3) seen so that `reach` metres around the palm's middle fill the picture."""
         faces = self.model.faces[:, ::-1] if left else self.model.faces
         colours = self.model.albedo if colours is None else colours
+        normals = np.asarray(trimesh.Trimesh(vertices, faces, process=False).vertex_normals)
         if self.textured:
-            vertices, faces, colours = self._divided(vertices, left)
-        normals = np.asarray(trimesh.Trimesh(vertices, faces, process=False).vertex_normals) @ view.T
-        lit = linear_to_srgb(srgb_to_linear(colours) * shading(normals, LIGHT))
+            vertices, normals, faces, colours = self._divided(vertices, normals, left)
+        lit = linear_to_srgb(srgb_to_linear(colours) * shading(normals @ view.T, LIGHT))
         at = (vertices - (0, .055, -.008)) @ view.T @ TO_CAMERA + (0, 0, reach / np.tan(np.radians(7)))
         mesh = Mesh(at, faces, lit)
         return self.renderer.render([mesh], self.camera, np.full((self.size, self.size, 3), (140, 147, 152), np.uint8))[0]
 
-    def _divided(self, vertices: np.ndarray, left: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _divided(self, vertices: np.ndarray, normals: np.ndarray, left: bool) -> tuple[np.ndarray, ...]:
         """The mesh cut along the texture's seams and divided twice, with the texture's colours."""
         model = self.model
         first = np.zeros(len(model.uv), int)
         first[model.uv_faces.ravel()] = model.faces.ravel()
-        normals = np.asarray(trimesh.Trimesh(vertices, model.faces, process=False).vertex_normals)
         data, faces = np.concatenate([vertices[first], model.uv, normals[first]], 1), model.uv_faces
         for _ in range(2):
             data, faces = trimesh.remesh.subdivide(data, faces)
         size = np.array(self.picture.shape[1::-1])
         at = (data[:, 3:5] * (1, -1) + (0, 1)) * size - .5
         colours = cv2.remap(self.picture, at[:, None, :1].astype(np.float32), at[:, None, 1:].astype(np.float32), cv2.INTER_LINEAR)[:, 0]
-        return data[:, :3], (faces[:, ::-1] if left else faces), colours
+        normals = data[:, 5:] / np.linalg.norm(data[:, 5:], axis=1, keepdims=True)
+        return data[:, :3], normals, (faces[:, ::-1] if left else faces), colours
 
 
 def pose_of(model: HandModel, degrees: dict[str, float] | None) -> np.ndarray:
@@ -127,12 +129,13 @@ def main() -> None:
     _save(options.out / 'poses.png', [a + b for a, b in zip(rows[:half], rows[half:])])
 
     rest, studio = pose_of(model, {}), Studio(model, options.size, False)
+    seen = [(k, v) for k in range(10) for v in (0, 2) if k == 0 or v == 0]
     _save(options.out / 'shapes.png', [
-        [studio.draw(model.posed(rest, sign * 3 * np.eye(10)[k])[0], VIEWS[v], reach=.155) for k in range(10) for v in ((0, 2) if k < 1 else (0,))]
-        for sign in (-1, 0, 1)])
-    tones = [[studio.draw(model.template, VIEWS[v], np.clip(model.albedo + np.tensordot(c, model.skin_basis, 1), .02, .98)) for v in (0, 1)]
-             for k in range(len(model.skin_sigma)) for c in (s * model.skin_sigma[k] * np.eye(len(model.skin_sigma))[k] for s in (-2.4, -1, 1, 2.4))]
-    _save(options.out / 'tones.png', [sum(tones[i:i + 4], []) for i in range(0, len(tones), 4)])
+        [studio.draw(model.posed(rest, sigma * np.eye(10)[k])[0], VIEWS[v], reach=.155) for k, v in seen] for sigma in (-3, 0, 3)])
+    _save(options.out / 'tones.png', [
+        [studio.draw(model.template, VIEWS[v], np.clip(model.albedo + s * sigma * basis, .02, .98))
+         for s in (-2.4, -1, 1, 2.4) for v in (0, 1)]
+        for sigma, basis in zip(model.skin_sigma, model.skin_basis)])
 
 
 if __name__ == '__main__':

@@ -31,12 +31,13 @@ HAND_LENGTH_RANGE = (130.0, 240.0)  # A: a child of about six to the largest of 
 HAND_BREADTH = 83.0  # across the knuckles II to V: [P] 87/76, [U] 90/79, [O] 84/75
 PALM_DEPTH = 30.0  # at metacarpal III: [P] 33/28
 WRIST_BREADTH, WRIST_DEPTH = 59.0, 40.0  # A: an ellipse of the circumference of [U] 1989, about 174/151 mm
-FINGER_BREADTH = {'thumb': 21.0, 'index': 19.5, 'middle': 19.8, 'ring': 18.6, 'little': 16.8}  # at PIP (thumb: IP): [P] index 21/18, thumb 23/19
+FINGER_BREADTH = {'thumb': 21.0, 'index': 19.5, 'middle': 19.8, 'ring': 18.6, 'little': 16.8}  # at PIP (thumb IP), after [P]
 FINGER_DEPTH_RATIO = 0.95  # A: depth over breadth at the middle joint
 
 # The dimensions that vary, as logarithms of their ratio to the mean; each loads (in per cent per standard deviation) on shared factors.
-# Size dominates, wider than among adults of one people (about 6 per cent) so that children are in it; the next three are those of [J]; taper follows [W]; each bone's own residue is what is left of its spread in [B],
-# limited to 3 %, because radiographic single-bone spreads contain the measuring error.
+# Size dominates, wider than among adults of one people (about 6 per cent) so that children are in it; the next three are those of [J];
+# taper follows [W]; each bone's own residue is what is left of its spread in [B], limited to 3 %, because
+# radiographic single-bone spreads contain the measuring error.
 _BONE_NAMES = tuple(f'{f}_{i}' for f in BONES for i in (1, 2, 3))
 DIMENSIONS = ('palm_length', 'palm_breadth', 'palm_depth', 'wrist_breadth', 'eminences', 'finger_breadth', 'finger_depth',
               'thumb_breadth', 'taper', 'knuckles') + _BONE_NAMES
@@ -44,7 +45,8 @@ FACTORS: dict[str, dict[str, float]] = {
     'size': {d: 7.2 for d in ('palm_length',) + _BONE_NAMES}
     | {'palm_breadth': 6.8, 'palm_depth': 6.6, 'wrist_breadth': 6.6, 'finger_breadth': 6.4, 'finger_depth': 6.4, 'thumb_breadth': 6.4},
     'finger_length': {b: 2.6 for b in _BONE_NAMES} | {'palm_length': -1.6, 'finger_breadth': -1.0, 'finger_depth': -1.0},
-    'breadth': {'palm_breadth': 3.4, 'wrist_breadth': 3.2, 'finger_breadth': 3.4, 'thumb_breadth': 3.4, 'palm_length': -.8, 'palm_depth': 1.4},
+    'breadth': {'palm_breadth': 3.4, 'wrist_breadth': 3.2, 'finger_breadth': 3.4, 'thumb_breadth': 3.4, 'palm_length': -.8,
+                'palm_depth': 1.4},
     'flesh': {'palm_depth': 4.0, 'eminences': 9.0, 'finger_depth': 4.0, 'finger_breadth': 2.4, 'thumb_breadth': 2.0, 'wrist_breadth': 2.0,
               'knuckles': -10.0},
     'thumb': {'thumb_1': 2.2, 'thumb_2': 3.0, 'thumb_3': 3.0, 'thumb_breadth': 1.0},

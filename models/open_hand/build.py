@@ -21,7 +21,8 @@ from models.open_hand.unwrap import unwrap
 
 ASSETS = Path(__file__).resolve().parents[2] / 'assets'
 LOW, HIGH = np.array([-100., -72, -60]), np.array([70., 195, 40])  # mm, a box around the mean hand
-VERTICES = 1580
+VERTICES = 1590
+KNUCKLES = .7  # how much longer the knuckles' part of the palm is seen, when the mesh's density is chosen
 
 
 def neighbour_mean(faces: np.ndarray, n: int) -> sp.csr_matrix:
@@ -37,11 +38,11 @@ def exaggerated(vertices: np.ndarray, weights: np.ndarray, skeleton: Skeleton) -
     scale = np.array([1., 1.15, 1.5, 1.9] + [1.5, 1.75, 2.15] * 4)
     joints = skeleton.joints.copy()
     for j in range(1, 16):  # the fingers also move apart, or they would run into each other
-        apart = np.array([.9, 0, 0]) * (skeleton.joints[j, 0] + 5) if PARENTS[j] == 0 and j > 1 else 0
+        apart = np.array([.9 * (skeleton.joints[j, 0] + 5), KNUCKLES * (skeleton.joints[j, 1] - 50), 0]) if PARENTS[j] == 0 and j > 1 else 0
         joints[j] = apart + joints[PARENTS[j]] + (skeleton.joints[j] - skeleton.joints[PARENTS[j]]) * scale[PARENTS[j]]
     palm = vertices.copy()
     arm = np.minimum(palm[:, 1] + 10, 0)
-    palm[:, 1] -= .45 * arm
+    palm[:, 1] += KNUCKLES * np.maximum(palm[:, 1] - 50, 0) - .45 * arm
     palm[:, [0, 2]] *= (1 + .006 * arm)[:, None]
     out = weights[:, :1] * palm
     for j in range(1, 16):

@@ -77,11 +77,12 @@ def pose_samples(joint: int, skeleton: Skeleton) -> list[np.ndarray]:
     low, high = limit('flexion')
     samples = []
     for flexion in np.linspace(0, max(high, np.pi / 2 if joint not in (1, 2) else high), 6):
-        for abduction in (0., *limit('abduction')) if limit('abduction') != (0., 0.) else (0.,):
+        for abduction in {0., *limit('abduction')}:
             samples.append((flexion, abduction * (1 - .5 * flexion / np.pi), 0.))
     samples += [(low, 0., 0.), (low / 2, 0., 0.)]
     if limit('twist')[1] > .3:
-        samples += [(0., 0., limit('twist')[1]), (0., 0., limit('twist')[1] / 2), (high / 2, limit('abduction')[1] / 2, limit('twist')[1] / 2)]
+        twist = limit('twist')[1]
+        samples += [(0., 0., twist), (0., 0., twist / 2), (high / 2, limit('abduction')[1] / 2, twist / 2)]
     out = []
     for angles in samples:
         turns = np.zeros((15, 3))

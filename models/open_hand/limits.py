@@ -2,6 +2,15 @@
 
 Flexion is positive towards the palm; abduction away from the middle finger (the middle finger's: towards the thumb; the thumb's: away
 from the index finger); twist is positive for pronation (a thumb's pad turns to face the fingers).
+All are relative to the rest pose, in which the fingers are bent by 3 to 10 degrees and spread by 6 degrees from finger to finger.
+
+Sources of the limits: the usual ranges of motion of hand surgery (e-hand.com, The Electronic Textbook of Hand Surgery: fingers MCP
+0-45 hyperextension to 90, PIP 0 to 100, DIP 0 to 80; thumb MCP -10 to 55, IP -15 to 80, basal joint palmar abduction to 45, radial to 60
+degrees); thumb MCP mean flexion 59 degrees (300 hands; abstract of "Normal range of motion of thumb
+metacarpophalangeal joint"); widest angles between neighbours 17 +- 3 (II-III), 14 +- 2 (III-IV) and 32 +- 7 degrees (IV-V)
+(Chatzioglou et al. 2024, Anat. Cell Biol. 57(2), 172-182). Some degrees are added, because
+people differ and hands are pushed further by what they hold. The little ranges of twist, and all means and spreads of the relaxed
+moving hand, are our own assumptions.
 """
 from __future__ import annotations
 
@@ -13,13 +22,13 @@ from models.open_hand.skeleton import FINGERS, JOINT_NAMES, LEVELS, Skeleton
 ANGLES = {
     'thumb_cmc_flexion': (8, 12, -22, 38), 'thumb_cmc_abduction': (4, 11, -28, 32), 'thumb_cmc_twist': (6, 10, -15, 38),
     'thumb_mcp_flexion': (14, 16, -12, 62), 'thumb_mcp_abduction': (0, 4, -9, 9), 'thumb_ip_flexion': (18, 22, -22, 82),
-    'index_mcp_flexion': (22, 24, -26, 88), 'index_mcp_abduction': (-4, 7, -22, 18), 'index_mcp_twist': (0, 2, -6, 6),
+    'index_mcp_flexion': (22, 24, -26, 88), 'index_mcp_abduction': (-3, 6, -16, 14), 'index_mcp_twist': (0, 2, -6, 6),
     'index_pip_flexion': (32, 28, -10, 108), 'index_dip_flexion': (16, 16, -16, 78),
-    'middle_mcp_flexion': (26, 25, -24, 90), 'middle_mcp_abduction': (0, 5, -15, 15), 'middle_mcp_twist': (0, 2, -6, 6),
+    'middle_mcp_flexion': (26, 25, -24, 90), 'middle_mcp_abduction': (0, 5, -12, 12), 'middle_mcp_twist': (0, 2, -6, 6),
     'middle_pip_flexion': (36, 29, -10, 110), 'middle_dip_flexion': (18, 16, -16, 80),
-    'ring_mcp_flexion': (28, 26, -22, 92), 'ring_mcp_abduction': (-4, 6, -20, 15), 'ring_mcp_twist': (0, 2, -6, 6),
+    'ring_mcp_flexion': (28, 26, -22, 92), 'ring_mcp_abduction': (-3, 5, -16, 13), 'ring_mcp_twist': (0, 2, -6, 6),
     'ring_pip_flexion': (36, 29, -10, 112), 'ring_dip_flexion': (18, 16, -16, 78),
-    'little_mcp_flexion': (28, 26, -24, 95), 'little_mcp_abduction': (-5, 8, -28, 22), 'little_mcp_twist': (0, 3, -8, 8),
+    'little_mcp_flexion': (28, 26, -24, 95), 'little_mcp_abduction': (-4, 7, -24, 22), 'little_mcp_twist': (0, 3, -8, 8),
     'little_pip_flexion': (34, 27, -10, 105), 'little_dip_flexion': (18, 16, -16, 82),
 }
 TOLERANCE = np.radians(3)  # axes that no muscle turns still give a little

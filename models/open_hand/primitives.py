@@ -31,7 +31,8 @@ class Pose:
 
 @dataclass(frozen=True)
 class Cone:
-    """A rounded cone from `a` (radius `ra`, on bone `bone`) to `b` (radius `rb`, on bone `bone_b`); flat < 1 squeezes it along `squeeze`."""
+    """A rounded cone from `a` (radius `ra`, on bone `bone`) to `b` (radius `rb`, on bone `bone_b`); flat < 1 squeezes it
+    along `squeeze`."""
 
     a: np.ndarray
     b: np.ndarray

@@ -21,8 +21,8 @@ def regions(points: np.ndarray, hand: Hand) -> np.ndarray:
     skeleton, pose = hand.skeleton, hand.at_rest()
     chains = [hand.thumb, *hand.fingers]
     reach = np.stack([np.min([s.distance(points, pose) for s, _ in chain], 0) for chain in chains])
-    ball = np.min([s.distance(points, pose) for s, _ in hand.palm if getattr(s, 'bone', None) == 1], 0)  # the ball of the thumb goes with it
-    reach[0] = np.minimum(reach[0], ball)
+    ball = np.min([s.distance(points, pose) for s, _ in hand.palm if getattr(s, 'bone', None) == 1], 0)
+    reach[0] = np.minimum(reach[0], ball)  # the ball of the thumb goes with it
     own = reach.argmin(0)
     palm = np.min([s.distance(points, pose) for s, _ in hand.palm if getattr(s, 'bone', 0) == 0], 0)
     out = np.zeros((16, len(points)), bool)

@@ -95,7 +95,7 @@ def palm_part(skeleton: Skeleton, p: Proportions) -> Part:
         up = 15 * ly
         ends = [joints[a] + along[a] * up + np.array([0, 0, -4 * dz]), joints[b] + along[b] * up + np.array([0, 0, -4 * dz])]
         foot = (joints[a] + joints[b]) / 2 + np.array([0, -3, -2.6 * dz])
-        part.append((Sheet(np.stack([*ends, foot]), (4.2, 4.2, 8.6), (a, b, 0)), 7))
+        part.append((Sheet(np.stack([*ends, foot]), (4.2, 4.2, 7.8), (a, b, 0)), 7))
     w, wd = p.get('wrist_breadth', 1), (p.get('wrist_breadth', 1) * dz)**.5
     depth = body.WRIST_DEPTH / body.WRIST_BREADTH * wd / w
     half = body.WRIST_BREADTH / 2 * w

@@ -47,12 +47,13 @@ def texels(uv: np.ndarray, uv_faces: np.ndarray, size: int) -> tuple[np.ndarray,
     return np.concatenate(rows), np.concatenate(columns), np.concatenate(faces), np.concatenate(weights)
 
 
-def texture(mesh: trimesh.Trimesh, weights: np.ndarray, skeleton: Skeleton, uv: np.ndarray, uv_faces: np.ndarray, size: int = 1024) -> np.ndarray:
+def texture(mesh: trimesh.Trimesh, weights: np.ndarray, skeleton: Skeleton, uv: np.ndarray, uv_faces: np.ndarray,
+            size: int = 1024) -> np.ndarray:
     """(size, size, 3) uint8 sRGB; the ground between the charts continues their colours, so that seams do not show."""
     row, column, face, barycentric = texels(uv, uv_faces, size)
-    lab, share = paint(points_on(mesh, weights, face, barycentric), skeleton, body.FINGER_BREADTH)
+    lab, pigmented = paint(points_on(mesh, weights, face, barycentric), skeleton, body.FINGER_BREADTH)
     picture, covered = np.zeros((size, size, 3)), np.zeros((size, size), bool)
-    picture[row, column], covered[row, column] = colours(lab, share)[0], True
+    picture[row, column], covered[row, column] = colours(lab, pigmented)[0], True
     nearest = distance_transform_edt(~covered, return_distances=False, return_indices=True)
     return (np.clip(picture[tuple(nearest)], 0, 1) * 255 + .5).astype(np.uint8)
 
@@ -62,12 +63,12 @@ def vertex_colours(mesh: trimesh.Trimesh, weights: np.ndarray, skeleton: Skeleto
     random = np.random.default_rng(0)
     face = np.repeat(np.arange(len(mesh.faces)), per_face)
     barycentric = random.dirichlet((1, 1, 1), len(face))
-    lab, share = paint(points_on(mesh, weights, face, barycentric), skeleton, body.FINGER_BREADTH)
+    lab, pigmented = paint(points_on(mesh, weights, face, barycentric), skeleton, body.FINGER_BREADTH)
     mean, total = np.zeros((len(mesh.vertices), 4)), np.zeros(len(mesh.vertices))
     for corner in range(3):
         weight = barycentric[:, corner]**2
         index = mesh.faces[face, corner]
-        for k, values in enumerate((*lab.T, share)):
+        for k, values in enumerate((*lab.T, pigmented)):
             mean[:, k] += np.bincount(index, weight * values, len(mean))
         total += np.bincount(index, weight, len(total))
     mean /= total[:, None]
