@@ -38,7 +38,8 @@ class Overlay:
         self._hand = 1 - arm_share(model)  # (N,) opacity
         self._renderer: Renderer | None = None
 
-    def draw(self, image: np.ndarray, hands: list[Hand], intrinsics: Intrinsics, style: Style = 'textured', opacity: float = 1.0) -> np.ndarray:
+    def draw(self, image: np.ndarray, hands: list[Hand], intrinsics: Intrinsics, style: Style = 'textured',
+             opacity: float = 1.0) -> np.ndarray:
         """The image (H, W, 3) uint8 with the hands on it, a new array; the image stays as it is.
 
         Hands of low confidence are drawn fainter. Raises InputError when the style needs OpenGL and there is none, ValueError on an

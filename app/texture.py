@@ -321,7 +321,8 @@ def _guess(network_light: np.ndarray | None, normals: np.ndarray, weight: np.nda
 
 def _surroundings(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """(3,) strength and colour of the light as far as what lies around the hand tells: on average the world is grey, and a camera
-    exposes for it. Half of the brightness is believed, a quarter of the hue. Keeps a pale hand in a dim room from passing for a dark one in a bright room."""
+    exposes for it. Half of the brightness is believed, a quarter of the hue. Keeps a pale hand in a dim room from passing for a dark one
+    in a bright room."""
     step = max(max(image.shape[:2]) // 64, 1)
     small = image[step // 2::step, step // 2::step]
     v, u = np.mgrid[:small.shape[0], :small.shape[1]] * step + step // 2

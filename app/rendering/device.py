@@ -120,7 +120,8 @@ class Device:
         frame = gl.glGenFramebuffers(1)
         gl.glBindFramebuffer(gl.GL_FRAMEBUFFER, frame)
         colour, depth = gl.glGenRenderbuffers(2)
-        for buffer, form, place in ((colour, gl.GL_RGBA8, gl.GL_COLOR_ATTACHMENT0), (depth, gl.GL_DEPTH_COMPONENT24, gl.GL_DEPTH_ATTACHMENT)):
+        for buffer, form, place in ((colour, gl.GL_RGBA8, gl.GL_COLOR_ATTACHMENT0),
+                                    (depth, gl.GL_DEPTH_COMPONENT24, gl.GL_DEPTH_ATTACHMENT)):
             gl.glBindRenderbuffer(gl.GL_RENDERBUFFER, buffer)
             gl.glRenderbufferStorage(gl.GL_RENDERBUFFER, form, width, height)
             gl.glFramebufferRenderbuffer(gl.GL_FRAMEBUFFER, place, gl.GL_RENDERBUFFER, buffer)

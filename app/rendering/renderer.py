@@ -1,7 +1,7 @@
 """Meshes to pictures, off screen, with antialiased edges: for the overlay, the demo clip, training pictures and silhouettes.
 
 Colours are drawn as given: light is computed per vertex before (`light.py`), so one path serves every look. Only the meshes' box is
-drawn and read back. 640x480 with one hand of 1,000 vertices covering 7 %: about 1.2 ms on two cores without a GPU.
+drawn and read back: about 2.3 ms for one hand of 1,400 vertices in a box of 210 x 210 pixels, on two cores without a GPU.
 """
 from __future__ import annotations
 

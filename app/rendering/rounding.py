@@ -1,6 +1,7 @@
 """Round what the triangles cut off: each edge gets a middle vertex, moved out to where the normals at its ends say the surface lies.
 
-For hands so large in the picture that the mesh's corners would show. Vlachos et al. (2001) and Boubekeur & Alexa (2008) do the same with more terms.
+For hands so large in the picture that the mesh's corners would show. Vlachos et al. (2001) and Boubekeur & Alexa (2008) do the same with
+more terms.
 """
 from __future__ import annotations
 

@@ -78,4 +78,5 @@ def _build(faces: np.ndarray, vertices: int) -> Topology:
     corners = faces.ravel()
     by_vertex = np.argsort(corners, kind='stable')
     touched, starts = np.unique(corners[by_vertex], return_index=True)
-    return Topology(faces, np.ascontiguousarray(faces.T, np.intp), vertices, edges, half_faces[pair], half_opposite[pair], counts == 1, by_vertex // 3, starts, touched)
+    return Topology(faces, np.ascontiguousarray(faces.T, np.intp), vertices, edges, half_faces[pair], half_opposite[pair], counts == 1,
+                    by_vertex // 3, starts, touched)

@@ -45,7 +45,7 @@ def test_each_style_draws_on_the_hand_and_nowhere_else_and_never_into_the_input(
     assert (image == kept).all(), 'the input was written to'
     changed = (out != image).any(2)
     pixels = CAMERA.project(hand.vertices)
-    low, high = pixels.min(0) - 4, pixels.max(0) + 4
+    low, high = pixels.min(0) - 9, pixels.max(0) + 9
     v, u = np.nonzero(changed)
     assert len(u) > 1000
     assert (u > low[0]).all() and (v > low[1]).all() and (u < high[0]).all() and (v < high[1]).all(), 'pixels far from the hand changed'
@@ -122,7 +122,8 @@ def test_a_left_hand_is_drawn_as_the_mirror_image_and_in_its_own_tint(overlay):
 
 def test_the_nearer_of_two_hands_is_in_front(overlay):
     grey = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
-    near, far = made_hand(place=(0, 0.08, 0.40)), made_hand(place=(0.02, 0.10, 0.55), colours=np.full((len(MODEL.template), 3), (0, 200, 0), np.uint8))
+    near = made_hand(place=(0, 0.08, 0.40))
+    far = made_hand(place=(0.02, 0.10, 0.55), colours=np.full((len(MODEL.template), 3), (0, 200, 0), np.uint8))
     u, v = np.round(CAMERA.project(near.joints_3d[[0, 9]].mean(0))).astype(int)
     for hands in ([near, far], [far, near]):
         pixel = overlay.draw(grey, hands, CAMERA, 'textured')[v, u].astype(int)

