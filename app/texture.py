@@ -285,7 +285,7 @@ def _read(image: np.ndarray, seen: Visibility) -> tuple[np.ndarray, np.ndarray]:
     if ratio > 1:
         step = int(ratio / 2)  # area filtering would be exact; every n-th pixel and a linear filter cost a fifth and see enough of them
         if step > 1:
-            crop = cv2.blur(crop, (step, step))[step // 2::step, step // 2::step]
+            crop = np.ascontiguousarray(crop[step // 2::step, step // 2::step])
         size = np.maximum(np.round((high - low) / ratio), 1).astype(int)
         crop = cv2.resize(crop, tuple(size.tolist()), interpolation=cv2.INTER_LINEAR)
         shrink = (size / (high - low)).astype(np.float32)
