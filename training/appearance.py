@@ -11,6 +11,7 @@ from training.props import held_object
 from training.scene import CLOTH, FOREARM, PATTERN_WIDTH, PROP, Part, Studio
 from training.shading import Light, Sky, srgb_to_linear, vertex_normals
 
+ARM = 0.55  # metres of forearm drawn: it must leave the picture
 DETAILS = 6  # variations of the skin's texture made once
 WARM, COLD = np.array([1.22, 0.96, 0.68]), np.array([0.9, 0.98, 1.1])
 BALANCED = 0.6  # of a light's tint that a camera's white balance takes away
@@ -92,13 +93,13 @@ class Appearance:
         """A forearm, often in a sleeve, sometimes with a band; and the sleeve's pattern."""
         studio, stub = self.studio, self.studio.stub(hand.shape)
         bend = random.normal(0, (0.16, 0.28))
-        arm = tube(stub, 0.010, 0.32, 2.2 + random.normal(0, 0.4), 0.0003, bend)
+        arm = tube(stub, 0.010, ARM, 2.2 + random.normal(0, 0.4), 0.0003, bend)
         parts = [studio.part(FOREARM, arm, hand.rotation, hand.wrist, studio.stub_colours(hand.shape, albedo, arm.angle))]
         patterns = {}
         if random.random() < 0.55:
             top = -stub.end - random.uniform(0.02, max(0.025, -stub.end - 0.004))
             grow, thickness, depth = 2.4 + random.normal(0, 0.6), random.uniform(0.004, 0.011), random.uniform(0.0005, 0.003)
-            sleeve = folded_sleeve(random, stub, top, 0.34, grow, thickness, bend, depth)
+            sleeve = folded_sleeve(random, stub, top, ARM, grow, thickness, bend, depth)
             parts.append(studio.part(CLOTH, sleeve, hand.rotation, hand.wrist, colour(random, 0.7)))
             number = int(random.integers(CLOTHS))
             if number not in self.cloths:
@@ -115,7 +116,7 @@ def folded_sleeve(
     random: np.random.Generator, stub: Stub, start: float, length: float, grow: float, thickness: float, bend: np.ndarray, depth: float,
 ) -> Tube:
     """A sleeve (`training.forearm.tube`) with folds of `depth` metres."""
-    rings = 26
+    rings = 34
     folds = depth * noise(random, AROUND + 1, rings, random.uniform(4, 9))[:, :AROUND, 0]
     folds = np.maximum(folds, -0.002) * np.linspace(0.3, 1.5, rings)[:, None]
     folds[:, -4:] += (folds[:, :1] - folds[:, -1:]) * np.linspace(0.2, 0.8, 4)  # closes around

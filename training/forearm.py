@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 AROUND = 40  # vertices of a ring
+BELLY = 0.22  # metres from the wrist's end to the forearm's thickest part
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def tube(
     shift = (turned**2 / 0.2 + np.maximum(beyond - 0.1, 0))[:, None] * slope
     round_radius = stub.radius.mean()
     even = np.clip(way / 0.2, 0, 0.6)[:, None]  # the forearm becomes rounder
-    radius = ((1 - even) * stub.radius + even * round_radius) * (1 + grow * np.maximum(way - 0.01, 0))[:, None] + thickness
+    radius = ((1 - even) * stub.radius + even * round_radius) * (1 + grow * np.clip(way - 0.01, 0, BELLY))[:, None] + thickness
     if folds is not None:
         radius = radius + folds
     y = stub.end + start - way

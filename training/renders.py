@@ -43,7 +43,7 @@ from app.crop_camera import crop_to_frame_rotation
 from app.hand_model import HandModel
 from app.rotations import matrix_to_axis_angle
 from app.types import Intrinsics
-from training.appearance import Appearance, Look
+from training.appearance import ARM, Appearance, Look
 from training.backgrounds import Backgrounds, default_folder
 from training.camera_faults import cut_at_frame, photographed
 from training.poses import ARCHETYPES, PoseSampler, sample_shape, sample_view
@@ -88,7 +88,7 @@ class RenderSampler:
         coefficients, gesture = self.poses.sample(random, shape)
         depth = np.exp(random.uniform(*np.log(distances)))
         rotation, view = sample_view(random)
-        while rotation[2, 1] > min(0.65, (depth - 0.12) / 0.35):  # the forearm would come at the camera and hide the hand
+        while rotation[2, 1] > min(0.65, (depth - 0.12) / ARM):  # the forearm would come at the camera and hide the hand
             rotation, view = sample_view(random)
         pose = self.model.pose_of(coefficients, matrix_to_axis_angle(rotation))
         vertices, joints = self.model.posed(pose, shape)
