@@ -283,7 +283,7 @@ def _read(image: np.ndarray, seen: Visibility) -> tuple[np.ndarray, np.ndarray]:
     crop = image[low[1]:high[1], low[0]:high[0]]
     ratio = max(float((high - low).max()) / _SAMPLED, 1.0)
     if ratio > 1:
-        step = int(ratio / 2)  # area filtering would be exact; every n-th pixel and a linear filter cost a fifth and see enough of them
+        step = min(int(ratio / 2), min(crop.shape[:2]) // 8)  # area filtering would be exact; every n-th pixel and a linear filter do
         if step > 1:
             crop = np.ascontiguousarray(crop[step // 2::step, step // 2::step])
         size = np.maximum(np.round((high - low) / ratio), 1).astype(int)
