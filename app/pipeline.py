@@ -5,7 +5,7 @@ The mode decides only what may be remembered: nothing between pictures ('image')
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,9 @@ from app.texture import TextureMemory
 from app.timing import StageClock
 from app.tracking import Track, Tracker, TrackingSettings
 from app.types import Crop, Frame, Hand, Intrinsics, Mode
+
+
+DEFAULT_LIGHT = np.array([[1, 1, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]], np.float32)  # the same from everywhere
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class _Memory:
 
     def __init__(self, model: HandModel, refiner: Refiner, settings: PipelineSettings):
         self.shape = ShapeMemory(refiner)
-        self.texture = TextureMemory(model)
+        self.texture = TextureMemory(model, lock=settings.lock)
         self.smoother = HandSmoother(SmoothingSettings(strength=settings.smoothing))
         self.side: str | None = None
         self.last: HandState | None = None
@@ -63,6 +66,7 @@ class Pipeline:
         self.tracker = Tracker(TrackingSettings(hands=settings.hands))
         self.detector = Detector(settings.hands)
         self.clock = StageClock()
+        self._default_colours = np.round(255 * self.model.albedo).astype(np.uint8)
         self._memories: dict[int, _Memory] = {}
 
     def reset(self) -> None:
@@ -84,7 +88,11 @@ class Pipeline:
             seen |= self._look(image, frame.time, new, from_search=True)
         for track in tracker.drop_duplicates():
             seen.pop(track.number, None)
-        hands = [self._hand(frame, intrinsics, track, *seen[track.number]) for track in tracker.tracks if track.number in seen]
+        tracks = [track for track in tracker.tracks if track.number in seen]
+        placed = [self._placed(frame, intrinsics, track, *seen[track.number]) for track in tracks]
+        with self.clock.stage('texture'):
+            hands = [self._coloured(frame, intrinsics, hand, seen[hand.track][1], [(h.vertices, h.side) for h in placed if h is not hand])
+                     for hand in placed]
         known = {t.number for t in (*tracker.tracks, *tracker.lost)}
         self._memories = {n: m for n, m in self._memories.items() if n in known}
         return hands
@@ -116,8 +124,8 @@ class Pipeline:
                 seen[track.number] = crop, prediction
         return seen
 
-    def _hand(self, frame: Frame, intrinsics: Intrinsics, track: Track, crop: Crop, prediction: Prediction) -> Hand:
-        """One hand: everything up to the colours happens in a picture mirrored, if need be, so that the hand is a right one."""
+    def _placed(self, frame: Frame, intrinsics: Intrinsics, track: Track, crop: Crop, prediction: Prediction) -> Hand:
+        """One hand, not yet coloured. All happens in a picture mirrored, if need be, so that the hand is a right one."""
         settings, width = self.settings, frame.image.shape[1]
         memory = self._memories.setdefault(track.number, _Memory(self.model, self.refiner, settings))
         side = 'left' if crop.mirrored else 'right'
@@ -139,11 +147,15 @@ class Pipeline:
             if left:
                 vertices, joints = mirror_points_3d(vertices), mirror_points_3d(joints)
                 pose, translation, points = mirror_pose(pose), mirror_points_3d(translation), mirror_points_2d(points, width)
-        with self.clock.stage('texture'):
-            colours, light = memory.texture.update(
-                frame.image, vertices, intrinsics, side, track.presence, network_texture=prediction.texture, network_light=prediction.light)
         return Hand(track.number, side, track.presence, pose, state.shape, translation, vertices, joints, intrinsics.project(joints),
-                    colours, light, points)
+                    self._default_colours, DEFAULT_LIGHT, points)
+
+    def _coloured(self, frame: Frame, intrinsics: Intrinsics, hand: Hand, prediction: Prediction, others: list) -> Hand:
+        """The hand with the colours and the light that its track has learned, this frame included; `others` may stand in front of it."""
+        colours, light = self._memories[hand.track].texture.update(
+            frame.image, hand.vertices, intrinsics, hand.side, hand.confidence, network_texture=prediction.texture,
+            network_light=prediction.light, others=others)
+        return replace(hand, colours=colours, light=light)
 
     def _refined(self, memory: _Memory, prediction: Prediction, points: np.ndarray, crop: Crop, camera: Intrinsics,
                  presence: float) -> HandState:

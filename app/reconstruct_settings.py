@@ -12,7 +12,7 @@ from app.errors import InputError
 from app.types import DEFAULT_FIELD_OF_VIEW, Intrinsics
 
 PRODUCTS = ('overlay', 'hands', 'meshes', 'glb')
-STYLES = ('textured', 'shaded', 'wireframe', 'skeleton')
+STYLES = ('textured', 'shaded', 'wireframe', 'skeleton', 'off')  # as in `app/overlay.py`, which is too heavy to import for --help
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument('--stop', type=int, metavar='N', help='frame to stop before')
     which.add_argument('--step', type=int, default=1, metavar='N', help='take every n-th frame')
     which.add_argument('--fps', type=_positive, help='frames per second of a folder of pictures')
-    which.add_argument('--sequence', action=argparse.BooleanOptionalAction, help="whether a folder's pictures follow each other (told by names)")
+    which.add_argument('--sequence', action=argparse.BooleanOptionalAction, help="a folder's pictures follow each other (told by their names)")
     seen = parser.add_argument_group('camera and hands')
     seen.add_argument('--hands', type=int, choices=(1, 2), default=default.hands, help='how many hands at once')
     seen.add_argument('--mirror', action='store_true', help='the input is a mirror image (selfie): flip it first')
     seen.add_argument('--intrinsics', type=Path, metavar='FILE', help='JSON with fx, fy, cx, cy in pixels (width, height optional)')
-    seen.add_argument('--fov', type=_degrees, metavar='DEGREES', help=f'field of view along the longer side ({DEFAULT_FIELD_OF_VIEW:.0f} assumed)')
+    seen.add_argument('--fov', type=_degrees, metavar='DEGREES', help=f'of the longer side ({DEFAULT_FIELD_OF_VIEW:.0f} assumed)')
     how = parser.add_argument_group('how')
     how.add_argument('--weights', type=Path, metavar='FILE', help='an exported network (.onnx) instead of the one that ships')
     how.add_argument('--provider', choices=('auto', 'tensorrt', 'cuda', 'cpu'), default=default.provider, help='what the network runs on')
