@@ -18,7 +18,7 @@ from models.open_hand.skeleton import FINGERS, Skeleton
 
 BACK, PALM = np.array([63., 12.0, 18.5]), np.array([68., 14.0, 16.0])
 TONES = {  # Lab per standard deviation on the back; share of it that palm and nails take
-    'melanin': (np.array([9.0, -1.6, -.6]), .45), 'blood': (np.array([-.8, 2.4, -.3]), 1.0), 'yellow': (np.array([.3, -.5, 2.6]), .8),
+    'melanin': (np.array([9.8, -1.6, -.6]), .45), 'blood': (np.array([-.8, 2.4, -.3]), 1.0), 'yellow': (np.array([.3, -.5, 2.6]), .8),
 }
 # Lines of the palm, (x, y) in mm of the mean hand, with strength
 PALM_LINES = {

@@ -13,6 +13,7 @@ from models.open_hand.surface import Hand
 # mm^2, heat time of each joint's blur: skin slides further over the big joints than over the small ones
 BLUR = np.array([0.] + [70., 14., 11.] + [20., 11., 9.] * 4)
 STEPS = 3  # implicit heat steps; more make the blur rounder
+BEFORE_END, ON_NAIL = 7.0, 4.5  # mm from the finger's end towards its root, and from its axis towards the back
 EDGE = 0.03  # what is left of the blur's tails is cut, so that each vertex has few bones and tips are rigid
 
 
@@ -78,8 +79,14 @@ def skin_weights(vertices: np.ndarray, fine: trimesh.Trimesh, hand: Hand) -> np.
 
 
 def tip_vertices(vertices: np.ndarray, weights: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """(5,) the vertex nearest to each finger tip; its weights become exactly one bone's (in place)."""
-    tips = np.array([int(np.linalg.norm(vertices - tip, axis=-1).argmin()) for tip in skeleton.tips], np.int32)
+    """(5,) the vertex that stands for each finger tip; its weights become exactly one bone's (in place).
+
+    Detectors of 21 points mean a place on the nail, 7 to 8 mm before the finger's end (measured on renders of this hand). With the very
+    end in its stead, hands fitted to such points come out a nail too short.
+    """
+    last = 3 * np.arange(len(FINGERS)) + 3
+    nails = skeleton.tips - BEFORE_END * skeleton.along[last] + ON_NAIL * skeleton.dorsal[last]
+    tips = np.array([int(np.linalg.norm(vertices - nail, axis=-1).argmin()) for nail in nails], np.int32)
     weights[tips] = np.eye(16)[[3 + 3 * f for f in range(len(FINGERS))]]
     return tips
 

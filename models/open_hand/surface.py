@@ -74,17 +74,17 @@ def palm_part(skeleton: Skeleton, p: Proportions) -> Part:
     for i, name in enumerate(FINGERS[1:], 1):  # one flattened cone per metacarpal
         k, b = joints[1 + 3 * i], body.FINGER_BREADTH[name] / 2 * bx
         foot = np.array(FEET[name], float) * s
-        part.append((Cone(foot + (0, 0, -2.5 * dz), k + np.array([0, -4 * ly, -2.6 * dz]), 13.0 * bx, b * 1.18, 0, flat=.98 * dz / bx), 11))
+        part.append((Cone(foot + (0, 0, -2.5 * dz), k + np.array([0, -4 * ly, -1.8 * dz]), 13.0 * bx, b * 1.18, 0, flat=.98 * dz / bx), 11))
     for i, name in enumerate(FINGERS[1:], 1):  # knuckles on the back, pads at the fingers' roots in the palm
         k, b = joints[1 + 3 * i], body.FINGER_BREADTH[name] / 2 * bx
         n = dorsal[1 + 3 * i]
-        part.append((Ellipsoid(k + n * (1.6 * bump) * dz - (0, 2.5, 0), (.70 * b, 1.15 * b, .86 * b * dz / bx), 0), 7))
+        part.append((Ellipsoid(k + n * (1.6 * bump) * dz - (0, 4.5, 0), (.72 * b, 1.5 * b, .84 * b * dz / bx), 0), 8))
         part.append((Ellipsoid(k + np.array([0, -1.0 * ly, -7.6 * dz]), (.95 * b, 1.0 * b, .72 * b * dz / bx), 0), 7))
     part += [
         (Ellipsoid(np.array([-1, 8, -7]) * s, (25.5 * bx, 26 * ly, 13.5 * dz), 0), 12),  # carpus
         # the ball of the thumb rides on its metacarpal; the part next to the wrist stays
-        (Ellipsoid(np.array([-24.5, 30, -14]) * s, (13.5 * bx * fat**.5, 25 * ly, 13.0 * dz * fat), 1, _tilted(-34, -12)), 12),
-        (Ellipsoid(np.array([-15, 18, -11]) * s, (14 * bx, 22 * ly, 11 * dz * fat), 0, _tilted(-22, 0)), 12),
+        (Ellipsoid(np.array([-24.5, 30, -14]) * s, (15.0 * bx * fat**.5, 27 * ly, 14.2 * dz * fat), 1, _tilted(-34, -12)), 12),
+        (Ellipsoid(np.array([-15, 18, -11]) * s, (16.5 * bx, 23 * ly, 12.5 * dz * fat), 0, _tilted(-22, 0)), 12),
         (Ellipsoid(np.array([23, 30, -8.5]) * s, (12 * bx * fat**.5, 33 * ly, 11.5 * dz * fat), 0, _tilted(10, 0)), 12),  # little finger's
         # web of the thumb
         (Sheet(np.stack([np.array([-23, 30, -7]) * s, joints[1] + .82 * (joints[2] - joints[1]) + (4, 0, 0),

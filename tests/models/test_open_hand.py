@@ -43,7 +43,8 @@ def test_the_mesh_is_one_closed_sphere_with_outward_faces_and_even_triangles():
     assert 778 <= len(mesh.vertices) <= 1600
     edges = np.linalg.norm(mesh.triangles - np.roll(mesh.triangles, 1, 1), axis=-1)
     ratio = edges.max(1) / edges.min(1)
-    assert np.percentile(ratio, 99) < 2.5 and ratio.max() < 5, f'longest to shortest edge: {np.percentile(ratio, 99):.2f}, worst {ratio.max():.2f}'
+    common = np.percentile(ratio, 99)
+    assert common < 2.5 and ratio.max() < 5, f'longest to shortest edge: 99 % below {common:.2f}, worst {ratio.max():.2f}'
 
 
 def test_weights_are_shares_of_few_bones_and_change_gradually_over_the_skin():
@@ -56,11 +57,15 @@ def test_weights_are_shares_of_few_bones_and_change_gradually_over_the_skin():
     assert steep.max() < .25, f'{steep.max():.2f} of a bone per mm; a finger is some 17 mm thick'
 
 
-def test_finger_tips_are_rigid_and_lie_at_the_ends_of_the_last_bones():
+def test_finger_tips_are_rigid_and_lie_on_the_nails_before_the_fingers_ends():
     for f, tip in enumerate(HAND['tip_vertices']):
         assert HAND['skin_weights'][tip, 3 + 3 * f] == 1 and not HAND['pose_basis'][tip].any()
-    off = np.linalg.norm(HAND['template'][HAND['tip_vertices']] * 1e3 - build_skeleton().tips, axis=-1)
-    assert off.max() < 1.5, f'{off.round(2)} mm from the skeleton'
+    skeleton = build_skeleton()
+    last = 3 * np.arange(5) + 3
+    off = HAND['template'][HAND['tip_vertices']] * 1e3 - skeleton.tips
+    back, up = -(off * skeleton.along[last]).sum(1), (off * skeleton.dorsal[last]).sum(1)
+    assert (4 < back).all() and (back < 10).all(), f'{back.round(1)} mm before the ends; detectors mean 7 to 8'
+    assert (0 < up).all(), f'{up.round(1)} mm towards the nail'
 
 
 def test_the_regressor_gives_the_joints_of_the_mean_and_of_every_shape():
@@ -78,7 +83,7 @@ def test_the_regressor_gives_the_joints_of_the_mean_and_of_every_shape():
 @pytest.mark.parametrize('sigma', [-3, 0, 3])
 def test_hand_lengths_of_the_first_component_stay_among_people(sigma: float):
     v = (HAND['template'] + sigma * HAND['shape_basis'][..., 0]) * 1e3
-    grown = (v[HAND['tip_vertices'][2], 1] - CREASE * v[:, 1].min() / HAND['template'][:, 1].min() / 1e3)
+    grown = (v[:, 1].max() - CREASE * v[:, 1].min() / HAND['template'][:, 1].min() / 1e3)
     low, high = body.HAND_LENGTH_RANGE
     assert low < grown < high, f'{grown:.0f} mm at {sigma} sigma, people: {low:.0f} to {high:.0f}'
     if sigma == 0:
@@ -185,6 +190,31 @@ def test_no_two_faces_share_a_place_in_the_texture():
     place = row[inside] * 512 + column[inside]
     twice = 1 - len(np.unique(place)) / len(place)
     assert twice < .002, f'{100 * twice:.2f} % of the texels belong to two faces'
-    assert .4 < len(place) / 512**2, f'only {100 * len(place) / 512**2:.0f} % of the picture is used'
+    assert .3 < len(place) / 512**2, f'only {100 * len(place) / 512**2:.0f} % of the picture is used'
     with Image.open(Path(OPEN_HAND).with_name('open_hand_albedo.png')) as picture:
         assert picture.size == (1024, 1024) and picture.mode == 'RGB'
+
+
+def test_the_file_is_what_the_builder_in_this_folder_makes():
+    """The build takes minutes; here its parts that are quick are compared with the file."""
+    from models.open_hand.limits import pose_space
+    from models.open_hand.surface import Hand
+
+    hand = Hand.build()
+    away = np.abs(hand.distance(HAND['template'].astype(float) * 1e3))
+    assert away.max() < .3, f'a vertex lies {away.max():.2f} mm off the surface: run python -m models.open_hand.build'
+    for key, value in pose_space(hand.skeleton).items():
+        if value.dtype.kind == 'U':
+            assert list(value) == list(HAND[key])
+        else:
+            assert np.abs(value - HAND[key]).max() < 1e-6, f'{key} differs: run python -m models.open_hand.build'
+
+
+def test_ten_components_carry_nearly_all_of_the_correlated_dimensions():
+    covariance = body.covariance()
+    values = np.linalg.eigvalsh(covariance)[::-1]
+    assert values[:10].sum() / values.sum() > .9, f'they carry {100 * values[:10].sum() / values.sum():.0f} %'
+    spread = np.sqrt(covariance.diagonal())
+    r = covariance / np.outer(spread, spread)
+    r = r[body.DIMENSIONS.index('palm_length'), body.DIMENSIONS.index('palm_breadth')]
+    assert .5 < r < .95, f'palm length and breadth correlate by {r:.2f}: long hands are mostly broad ones'
