@@ -22,7 +22,7 @@ def held_object(random: np.random.Generator, hand) -> Part | None:
         return _gripped(random, hand, ball=hand.gesture == 'grasp_ball')
     if 8 in gesture.touch and random.random() < 0.35:  # a pen between thumb and index
         middle = (joints[4] + joints[8]) / 2
-        if np.linalg.norm(joints[4] - joints[8]) > 0.016:
+        if np.linalg.norm(joints[4] - joints[8]) > 0.026:
             return None
         way = joints[5] - joints[8] + random.normal(0, 0.02, 3)
         return _cylinder(random, middle, way / np.linalg.norm(way), 0.0038, 0.14, random.uniform(-0.05, 0.03))

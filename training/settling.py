@@ -9,7 +9,7 @@ from app.types import TIPS
 
 BONE_RADII = {'thumb': (0.012, 0.0105, 0.0095), 'index': (0.0095, 0.0085, 0.0075), 'middle': (0.0095, 0.0085, 0.0075),
               'ring': (0.009, 0.008, 0.007), 'little': (0.008, 0.007, 0.006)}
-TIP_GAP, BONE_GAP = 0.010, 0.0195  # metres between the thumb's tip and what it touches: a finger's tip, a joint inside a finger
+TIP_GAP, BONE_GAP = 0.018, 0.021  # metres from the thumb's tip (the nail's middle) to what it touches: another tip, a joint inside a finger
 ALLOWED_OVERLAP = 0.004  # metres: flesh gives way
 
 
