@@ -67,7 +67,7 @@ class Studio:
             path = Path(__file__).resolve().parent.parent / 'assets' / 'open_hand_albedo.png'
             self.picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB).astype(np.float32) / 255
 
-    def draw(self, vertices: np.ndarray, view: np.ndarray, colours: np.ndarray | None = None, reach: float = .118,
+    def draw(self, vertices: np.ndarray, view: np.ndarray, colours: np.ndarray | None = None, reach: float = .128,
              left: bool = False) -> np.ndarray:
         """(size, size, 3) uint8 of vertices (N, 3) seen so that `reach` metres around the palm's middle fill the picture."""
         faces = self.model.faces[:, ::-1] if left else self.model.faces
