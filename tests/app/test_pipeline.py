@@ -1,0 +1,77 @@
+"""The stages together, on frames of the bundled clip."""
+import numpy as np
+import pytest
+
+from app.mirror import mirror_image, mirror_points_2d
+from app.pipeline import Pipeline, PipelineSettings
+from app.sources import open_source
+from app.types import Frame, Intrinsics
+
+CAMERA = Intrinsics.from_field_of_view(640, 480)
+
+
+@pytest.fixture(scope='module')
+def frames(demo_clip):
+    with open_source(demo_clip, stop=30) as source:
+        return list(source)
+
+
+def run(frames, **settings):
+    with Pipeline(PipelineSettings(hands=1, **settings)) as pipeline:
+        hands = []
+        for frame in frames:
+            hands.append(pipeline.process(frame, CAMERA))
+            pipeline.clock.end_frame()
+        return hands, pipeline
+
+
+@pytest.fixture(scope='module')
+def followed(frames):
+    return run(frames)
+
+
+def test_the_mesh_is_the_models_for_the_pose_shape_and_place_told(followed):
+    hands, pipeline = followed
+    for hand in (hands[0][0], hands[-1][0]):
+        vertices, joints = pipeline.model.posed(hand.pose, hand.shape, hand.side)
+        error = np.abs(vertices + hand.translation - hand.vertices).max()
+        assert error < 1e-5, f'the mesh is {1e3 * error:.3f} mm from the model'
+        assert np.abs(CAMERA.project((joints + hand.translation).astype(float)) - hand.joints_2d).max() < 0.05
+
+
+def test_the_detector_looks_once_while_the_hand_is_followed(followed):
+    hands, pipeline = followed
+    assert all(len(h) == 1 for h in hands), 'the hand was not in every frame'
+    looks = pipeline.clock.summary()['detect']['frames']
+    assert looks == 1, f'the detector ran in {looks} of 30 frames with the hand always in view'
+
+
+def test_the_mirrored_clip_gives_the_mirrored_hand_of_the_other_side(frames, followed):
+    mirrored = [Frame(mirror_image(f.image), f.index, f.time, f.captured) for f in frames[:8]]
+    for there, here in zip(run(mirrored)[0], followed[0]):
+        assert there[0].side == 'left' and here[0].side == 'right'
+        distance = np.linalg.norm(mirror_points_2d(there[0].joints_2d, 640) - here[0].joints_2d, axis=1).mean()
+        assert distance < 0.02 * here[0].box_side, f'{distance:.2f} px apart with a hand of {here[0].box_side:.0f} px, allowed 2 %'
+
+
+def test_single_pictures_leave_no_trace_on_each_other(frames):
+    alone = run(frames[20:21], mode='image')[0][0][0]
+    after = run([frames[0], frames[9], frames[20]], mode='image')[0][-1][0]
+    assert np.array_equal(alone.vertices, after.vertices) and np.array_equal(alone.colours, after.colours)
+    assert after.track == 2, 'unrelated pictures share a track'
+
+
+def test_refinement_brings_the_mesh_closer_to_the_points(frames):
+    before, after = (np.mean([h[0].reprojection for h in run(frames[:10], refine=r, smoothing=0.0)[0]]) for r in (False, True))
+    assert after < 0.75 * before, f'{before:.2f} px without, {after:.2f} px with refinement'
+
+
+def test_the_last_shape_of_a_locked_hand_stays(followed):
+    shapes = np.array([h[0].shape for h in followed[0]])
+    change = np.abs(np.diff(shapes, axis=0)).max(1)
+    assert change[-5:].mean() < max(0.5 * change[:5].mean(), 0.02), f'the shape still moves by {change[-5:].mean():.3f} sigma a frame'
+
+
+def test_a_frame_without_a_hand_gives_none_and_does_not_disturb():
+    wall = Frame(np.full((480, 640, 3), 120, np.uint8), 0, 0.0, 0.0)
+    assert run([wall])[0] == [[]]
