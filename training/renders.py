@@ -46,7 +46,7 @@ from app.types import Intrinsics
 from training.appearance import ARM, Appearance, Look
 from training.backgrounds import Backgrounds, default_folder
 from training.camera_faults import cut_at_frame, photographed
-from training.poses import ARCHETYPES, PoseSampler, sample_shape, sample_view
+from training.poses import PoseSampler, sample_shape, sample_view
 from training.scene import Picture, Studio
 from training.shading import srgb_to_linear
 

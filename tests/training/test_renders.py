@@ -102,7 +102,7 @@ def test_the_rasteriser_and_the_overlay_s_renderer_see_the_same_silhouette(sampl
         ours = rasterise(points, sampler.model.faces, 320, 240).mask(320, 240)
         theirs = renderer.silhouette([Mesh(hand.vertices, sampler.model.faces, np.ones_like(hand.vertices))], camera)
         iou = (ours & theirs).sum() / (ours | theirs).sum()
-        assert iou > 0.99, f'the two silhouettes overlap by {iou:.4f} (both take pixels whose centres are covered; OpenGL rounds to 1/256 px)'
+        assert iou > 0.99, f'the two silhouettes overlap by {iou:.4f}; both take covered pixel centres, OpenGL rounds to 1/256 px'
 
 
 def test_a_picture_depends_on_its_seed_and_number_alone(sampler, rows):
