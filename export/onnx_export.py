@@ -12,7 +12,7 @@ from torch import nn
 
 from app.errors import InputError
 from models.camera import FOCAL
-from models.checkpoint import VERSION, file_hash, load_checkpoint, read_header
+from models.checkpoint import VERSION, file_hash, load_checkpoint, read_header, save_checkpoint
 from models.hand_model import OPEN_HAND
 from models.s2hand import S2Hand, S2HandOutput
 
@@ -67,13 +67,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('format', choices=('onnx',), help='the kind of file to write')
     parser.add_argument('--checkpoint', type=Path, default=WEIGHTS / 's2hand-lite.safetensors', help='default: the one that ships')
     parser.add_argument('--out', type=Path, help='default: beside the checkpoint, ending in .onnx')
+    parser.add_argument('--adopt-hand', action='store_true', help='the hand model has changed since the training: take the new one all the same '
+                        '(and save the checkpoint so); a texture head of another size starts anew')
 
 
 def run(options: argparse.Namespace) -> int:
     if not options.checkpoint.is_file():
         raise InputError(f'there is no checkpoint {options.checkpoint}; train one with `python main.py train`')
     try:
-        network = load_checkpoint(options.checkpoint)
+        network = load_checkpoint(options.checkpoint, other_hand=options.adopt_hand)
+        if options.adopt_hand:
+            save_checkpoint(network, options.checkpoint, read_header(options.checkpoint)['name'], file_hash(OPEN_HAND))
     except ValueError as error:
         raise InputError(str(error)) from error
     out = options.out or options.checkpoint.with_suffix('.onnx')

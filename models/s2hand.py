@@ -1,10 +1,12 @@
 """S2HAND: one crop in, a textured 3D hand, its light and its 2D points out.
 
 After Chen et al., 'Model-based 3D Hand Reconstruction via Self-Supervised Learning' (CVPR 2021): encoder, geometry regressor and texture and
-light head, sized by the hand model. Written anew, with three changes, each for a reason:
+light head, sized by the hand model. Written anew, with four changes, each for a reason:
 - the root rotation is regressed as 6 numbers (Zhou et al., 2019), which are continuous where axis-angle is not; results are axis-angle;
 - pose coefficients are regressed in standard deviations about their natural mean, so that an unsure network answers a relaxed hand;
-- the wrist is regressed as a place in the crop and a log depth, so that errors of depth do not move the hand in the picture.
+- the wrist is regressed as a place in the crop and a log depth, so that errors of depth do not move the hand in the picture;
+- the first answer is projected and compared with the 2D branch's points, and a small network corrects it by what it sees there, twice: the
+  2D-3D consistency that S2HAND asks for in training, asked for in the answer.
 """
 from __future__ import annotations
 
@@ -15,12 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import light
-from models.camera import project, unproject
+from models.camera import FOCAL, project, unproject
 from models.encoders import EncoderName, make_encoder
 from models.hand_model import HandModel
 from models.rotations import matrix_to_axis_angle
+from models.skeleton import Skeleton
 
 HIDDEN, WIDTH = 1024, 512
+CORRECTIONS = 2
 START_DEPTH = 0.75  # metres; where a mean hand fills its crop
 START_LIGHT = (0.6, 0.6, 1, 1, 1, 1, 1, 1, 0.3, 0.5, 1)  # soft, from above behind the camera
 
@@ -74,29 +78,55 @@ def head(outputs: int, start: tuple[float, ...] | None = None) -> nn.Sequential:
 
 
 class GeometryHead(nn.Module):
-    """Pooled features (B, F) -> `Geometry`; layer names follow the official decoder."""
+    """Pooled features (B, F) and the 2D branch's points (B, 21, 3) -> `Geometry`; layer names follow the official decoder."""
 
     def __init__(self, features: int, hand: HandModel, size: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.skeleton = size, Skeleton(hand)
         self.base_layers = nn.Sequential(
             nn.Linear(features, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(), nn.Dropout(dropout),
             nn.Linear(HIDDEN, WIDTH), nn.BatchNorm1d(WIDTH), nn.ReLU(), nn.Dropout(dropout))
-        self.pose_reg = head(hand.pose_components.shape[0])
-        self.shape_reg = head(hand.shape_rows.shape[0])
+        self.sizes = [len(hand.pose_components), hand.shape_rows.shape[0], 6, 1, 3]
+        self.pose_reg, self.shape_reg = head(self.sizes[0]), head(self.sizes[1])
         self.rot_reg = head(6, (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0))  # an upright hand that shows its palm: x and y point left and up
         self.scale_reg = head(1, (0.0,))
         self.trans_reg = head(3, (0.0, 0.3, 0.0))
-        self.register_buffer('coefficient_mean', hand.coefficient_mean.clone(), persistent=False)
-        self.register_buffer('coefficient_sigma', hand.coefficient_sigma.clone(), persistent=False)
+        self.correction = nn.Sequential(nn.Linear(WIDTH + sum(self.sizes) + 63, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(),
+                                        nn.Linear(256, sum(self.sizes)))
+        nn.init.zeros_(self.correction[-1].weight)
+        nn.init.zeros_(self.correction[-1].bias)
+        for name in ('coefficient_mean', 'coefficient_sigma', 'pose_mean', 'pose_components'):
+            self.register_buffer(name, getattr(hand, name).clone(), persistent=False)
 
-    def forward(self, features: Tensor) -> Geometry:
+    def forward(self, features: Tensor, points: Tensor) -> Geometry:
+        return self.steps(features, points)[-1]
+
+    def steps(self, features: Tensor, points: Tensor) -> list[Geometry]:
+        """The first answer and the corrected ones, the last of which counts."""
         x = self.base_layers(features)
-        place = self.trans_reg(x)
+        raw = torch.cat([self.pose_reg(x), self.shape_reg(x), self.rot_reg(x), self.scale_reg(x), self.trans_reg(x)], 1)
+        answers = [self.geometry(raw)]
+        for _ in range(CORRECTIONS):
+            seen = self.off(answers[-1], points.detach())
+            raw = raw + self.correction(torch.cat([x, raw, seen], 1))
+            answers.append(self.geometry(raw))
+        return answers
+
+    def geometry(self, raw: Tensor) -> Geometry:
+        """The regressed numbers (B, R) -> what they mean."""
+        pose, shape, six, scale, place = torch.split(raw, self.sizes, 1)
         depth = START_DEPTH * torch.exp(place[:, 2:].clamp(-2, 2))
         wrist = unproject((place[:, :2] + 0.5) * self.size - 0.5, depth, self.size)
-        return Geometry(self.coefficient_mean + self.coefficient_sigma * self.pose_reg(x), rotation_from_6d(self.rot_reg(x)),
-                        self.shape_reg(x), torch.exp(self.scale_reg(x).clamp(-1, 1)), wrist)
+        return Geometry(self.coefficient_mean + self.coefficient_sigma * pose, rotation_from_6d(six), shape, torch.exp(scale.clamp(-1, 1)), wrist)
+
+    def off(self, geometry: Geometry, points: Tensor) -> Tensor:
+        """(B, 63) how far points (B, 21, 3) lie from the answer's joints, in tenths of the crop's side: x, y and relative depth."""
+        fingers = (self.pose_mean + torch.matmul(geometry.coefficients, self.pose_components)).reshape(-1, 15, 3)
+        joints = self.skeleton.from_pose(geometry.rotation, fingers, geometry.shape) * geometry.scale[..., None]
+        wrist = geometry.translation[:, None]
+        flat = project(joints + wrist, self.size)
+        depth = joints[..., 2:] * (FOCAL * self.size) / wrist[..., 2:]
+        return ((points - torch.cat([flat, depth], -1)) * (10 / self.size)).flatten(1)
 
 
 class TextureHead(nn.Module):
@@ -145,9 +175,9 @@ class S2Hand(nn.Module):
 
     def forward(self, crop: Tensor) -> S2HandOutput:
         features, low = self.encoder(crop)
-        geometry = self.decoder(features)
+        seen = self.encoder.landmarks(features)
+        geometry = self.decoder(features, seen.points)
         texture, lights = self.texture_light_from_low(low)
         vertices, joints, pose = self.place(geometry)
-        seen = self.encoder.landmarks(features)
         return S2HandOutput(vertices, joints, project(joints, self.size), pose, geometry.shape, geometry.scale, geometry.translation, texture,
                             lights, seen.points, seen.presence, seen.right)

@@ -31,7 +31,7 @@ class LossWeights:
 class Data:
     """Where examples come from."""
 
-    crops_per_picture: int = 8  # jittered crops of each real picture
+    crops_per_picture: int = 6  # jittered crops of each real picture
     rendered: int = 12000  # rendered pictures at most; 0: none
     renders: str = 'runs/renders'  # folder of shards that training/renders.py wrote
     fit_steps: int = 300  # steps of the fit of the hand model to each picture
@@ -43,13 +43,14 @@ class Data:
 class Heads:
     """Training of the regressor on fixed features."""
 
-    epochs: int = 20
+    epochs: int = 14  # 0: the regressor is left as it is
     batch: int = 512
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     dropout: float = 0.1
     threads: int = 2
     rendered_weight: float = 1.0  # of a rendered example against a real one
+    early_weight: float = 0.3  # of the answers before the last correction
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,15 @@ class Texture:
     """Training of the texture and light head; the first five are weights of terms."""
 
     photometric: float = 1.0  # colours under the visible vertices
-    outliers: float = 1.0  # what the space of skin tones cannot explain, root mean square
+    outliers: float = 4.0  # what the space of skin tones cannot explain, mean square
     tone: float = 0.003  # skin tones that are likely
     albedo: float = 0.5  # rendered pictures: the true albedo
     light: float = 0.3  # rendered pictures: the true light on the visible vertices
-    epochs: int = 6  # 0: the head is left as it is
+    epochs: int = 10  # 0: the head is left as it is
     batch: int = 64
     learning_rate: float = 2e-3
-    rendered: int = 3000  # rendered pictures at most
+    real: int = 2600  # real pictures at most
+    rendered: int = 1500  # rendered pictures at most
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from models.hand_model import HandModel
 from models.rotations import axis_angle_to_matrix
 from models.s2hand import rotation_from_6d
 from training import losses
-from training.skeleton import Skeleton
+from models.skeleton import Skeleton
 
 
 @dataclass(frozen=True)

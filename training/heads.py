@@ -12,11 +12,11 @@ from torch import Tensor
 from models.camera import FOCAL, project
 from models.hand_model import HandModel
 from models.rotations import axis_angle_to_matrix
-from models.s2hand import Geometry, GeometryHead
+from models.s2hand import Geometry, S2Hand
 from training import losses
 from training.config import Heads, LossWeights
 from training.examples import Examples
-from training.skeleton import Skeleton
+from models.skeleton import Skeleton
 
 
 class HeadLoss:
@@ -66,12 +66,12 @@ def tensors(examples: Examples, rows: np.ndarray) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.asarray(getattr(examples, name)[rows], np.float32)) for name in names}
 
 
-def train_heads(decoder: GeometryHead, hand: HandModel, examples: Examples, validation: Examples, settings: Heads, weights: LossWeights,
+def train_heads(network: S2Hand, examples: Examples, validation: Examples, settings: Heads, weights: LossWeights,
                 seed: int, say: Callable[[str], None] = print) -> dict[str, float]:
-    """Train `decoder` in place; returns the last validation figures. One line per epoch goes to `say`."""
+    """Train the regressor of `network` in place; returns the last validation figures. One line per epoch goes to `say`."""
     torch.set_num_threads(settings.threads)
     torch.manual_seed(seed)
-    loss = HeadLoss(hand, decoder.size, weights)
+    decoder, loss = network.decoder, HeadLoss(network.hand, network.size, weights)
     rng = np.random.default_rng(seed)
     optimiser = torch.optim.AdamW(decoder.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     steps = max(1, len(examples) // settings.batch)
@@ -83,9 +83,12 @@ def train_heads(decoder: GeometryHead, hand: HandModel, examples: Examples, vali
         order = rng.permutation(len(examples))
         for step in range(steps):
             target = tensors(examples, np.sort(order[step * settings.batch:(step + 1) * settings.batch]))
-            terms = loss(decoder(target['features']), target)
-            importance = 1 + (settings.rendered_weight - 1) * target['exact']
-            total = (sum(terms.values()) * importance).mean()
+            with torch.no_grad():
+                points = network.encoder.landmarks(target['features']).points
+            *early, last = decoder.steps(target['features'], points)
+            terms = loss(last, target)
+            each = sum(terms.values()) + settings.early_weight * sum(sum(loss(answer, target).values()) for answer in early)
+            total = (each * (1 + (settings.rendered_weight - 1) * target['exact'])).mean()
             if not torch.isfinite(total):
                 raise FloatingPointError(f'the loss became {total.item()} in epoch {epoch}, step {step}; lower the learning rate')
             optimiser.zero_grad()
@@ -95,20 +98,20 @@ def train_heads(decoder: GeometryHead, hand: HandModel, examples: Examples, vali
             schedule.step()
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(term.detach().mean()) / steps
-        figures = measure(decoder, loss, validation)
+        figures = measure(network, loss, validation)
         say(f'epoch {epoch + 1}/{settings.epochs} {time.monotonic() - started:.0f} s: ' + ' '.join(f'{k} {v:.4f}' for k, v in sums.items())
             + ' | validation: ' + ' '.join(f'{k} {v:.2f}' for k, v in figures.items()))
     return figures
 
 
 @torch.no_grad()
-def measure(decoder: GeometryHead, loss: HeadLoss, examples: Examples) -> dict[str, float]:
+def measure(network: S2Hand, loss: HeadLoss, examples: Examples) -> dict[str, float]:
     """On examples: mean 2D distance in per cent of the hand box; mean 3D distance about the wrist to the fit or truth in mm."""
-    decoder.eval()
+    network.decoder.eval()
     distances, apart = [], []
     for start in range(0, len(examples), 1024):
         target = tensors(examples, np.arange(start, min(start + 1024, len(examples))))
-        geometry = decoder(target['features'])
+        geometry = network.decoder(target['features'], network.encoder.landmarks(target['features']).points)
         relative, _ = loss.place(geometry)
         seen = project(relative + geometry.translation[:, None], loss.size)
         box = (target['points'].amax(1) - target['points'].amin(1)).amax(1)

@@ -11,7 +11,7 @@ from models.hand_model import HandModel
 from training.examples import Subject
 from training.fitting import Fits, depth_in_pixels, fit
 from training.pictures import Picture
-from training.skeleton import Skeleton
+from models.skeleton import Skeleton
 
 GOOD_FIT = 0.03  # of the hand box: a fit this far from the points has half the trust
 

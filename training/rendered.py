@@ -12,7 +12,7 @@ from models.hand_model import HandModel
 from models.rotations import axis_angle_to_matrix
 from training.examples import Examples
 from training.features import FeatureReader
-from training.skeleton import Skeleton
+from models.skeleton import Skeleton
 
 LEAST_UNCERTAINTY, HIDDEN_UNCERTAINTY = 1.0, 6.0  # crop pixels
 

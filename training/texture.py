@@ -75,7 +75,7 @@ def look(network: S2Hand, crops: np.ndarray) -> dict[str, np.ndarray]:
     for start in range(0, len(crops), BATCH):
         images = torch.from_numpy(crops[start:start + BATCH]).permute(0, 3, 1, 2).float() / 255
         features, low = network.encoder(images)
-        vertices, _, _ = network.place(network.decoder(features))
+        vertices, _, _ = network.place(network.decoder(features, network.encoder.landmarks(features).points))
         normals, pixels = vertex_normals(vertices, network.hand.faces), project(vertices, network.size)
         made['low'].append(low.half().numpy())
         made['normals'].append(normals.half().numpy())
@@ -120,7 +120,7 @@ class TextureLoss:
         bright = (shading(row['normals'], light) - shading(row['normals'], row['light'])).abs().mean(-1)
         terms = {
             'photometric': photometric,
-            'outliers': ((offset - tone @ self.basis) ** 2).mean(1) ** 0.5,
+            'outliers': ((offset - tone @ self.basis) ** 2).mean(1),
             'tone': ((tone / self.sigma) ** 2).mean(1),
             'albedo': (texture - row['albedo']).abs().mean((1, 2)) * exact,
             'light': (bright * visible).sum(1) / visible.sum(1).clamp(min=20) * exact,
@@ -160,9 +160,10 @@ def train_texture(head: TextureHead, hand: HandModel, seen: Seen, settings: Text
     head.eval()
 
 
-def look_at_all(network: S2Hand, pictures: list[Picture], renders: Path, most: int) -> Seen:
-    """Real pictures and up to `most` rendered ones (0: none)."""
-    parts, count = [look_at_pictures(network, pictures)], 0
+def look_at_all(network: S2Hand, pictures: list[Picture], most_real: int, renders: Path, most: int) -> Seen:
+    """Up to `most_real` real pictures, evenly chosen, and up to `most` rendered ones (0: none)."""
+    step = max(1, -(-len(pictures) // most_real))
+    parts, count = [look_at_pictures(network, pictures[::step])], 0
     for shard in shards_of(renders) if most else ():
         if count >= most:
             break

@@ -72,9 +72,17 @@ def trunk_of(config: Config) -> dict[str, torch.Tensor]:
     return trunk_weights(read_landmark_file(detector_path()))
 
 
-def kept_features(config: Config, pictures: list[Picture], split: str, graph: Path, size: int, jitter: Jitter | None) -> Features:
+def weights_hash(encoder: torch.nn.Module) -> str:
+    """sha256 of an encoder's weights, so that features kept from another one are never taken for its own."""
+    digest = hashlib.sha256()
+    for value in encoder.state_dict().values():
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def kept_features(config: Config, pictures: list[Picture], split: str, encoder: str, graph: Path, size: int, jitter: Jitter | None) -> Features:
     """Features of a split's pictures from the run's folder, worked out when they are not there."""
-    what = f'{split} {config.data.crops_per_picture if jitter else 1} {jitter} {config.seed} {len(pictures)} {config.start}'
+    what = f'{split} {config.data.crops_per_picture if jitter else 1} {jitter} {config.seed} {len(pictures)} {encoder}'
     path = Path(config.out) / f'features-{split}-{hashlib.sha256(what.encode()).hexdigest()[:10]}.npz'
     if path.exists():
         return Features.load(path)
@@ -91,7 +99,8 @@ def train(config: Config) -> Path:
     hand_hash = hashlib.sha256(OPEN_HAND.read_bytes()).hexdigest()
     hand = HandModel.load()
     network = start_network(config, hand)
-    graph = out / 'encoder.onnx'
+    encoder = weights_hash(network.encoder)
+    graph = out / f'encoder-{encoder[:10]}.onnx'
     if not graph.exists():
         export_encoder(network.encoder, graph)
     folder = data_folder()
@@ -99,7 +108,7 @@ def train(config: Config) -> Path:
     all_pictures = {split: read_pictures(split, folder) for split in ('train', 'val')}
     for split, jitter in (('train', config.data.jitter), ('val', None)):
         pictures = all_pictures[split]
-        features = kept_features(config, pictures, split, graph, network.size, jitter)
+        features = kept_features(config, pictures, split, encoder, graph, network.size, jitter)
         steps = config.data.fit_steps if split == 'train' else config.data.fit_steps // 3  # only looked at
         fits, subjects = fit_pictures(pictures, hand, network.size, steps)
         sets[split] = examples_of(features, subjects, network.size)
@@ -108,10 +117,12 @@ def train(config: Config) -> Path:
         rendered = rendered_examples(Path(config.data.renders), graph, network.size, config.data.rendered, hand)
         say(f'{len(rendered)} rendered pictures')
         sets['train'] = Examples.join([sets['train'], rendered])
-    say(settings_text(config.heads, config.losses))
-    train_heads(network.decoder, hand, sets['train'], sets['val'], config.heads, config.losses, config.seed, say)
+    if config.heads.epochs:
+        say(settings_text(config.heads, config.losses))
+        train_heads(network, sets['train'], sets['val'], config.heads, config.losses, config.seed, say)
     if config.texture.epochs:
-        seen = look_at_all(network, all_pictures['train'], Path(config.data.renders), config.texture.rendered if config.data.rendered else 0)
+        seen = look_at_all(network, all_pictures['train'], config.texture.real, Path(config.data.renders),
+                           config.texture.rendered if config.data.rendered else 0)
         train_texture(network.texture_light_from_low, hand, seen, config.texture, config.seed, say)
     checkpoint = out / f'{config.name}.safetensors'
     save_checkpoint(network, checkpoint, config.name, hand_hash)

@@ -11,7 +11,7 @@ from models.rotations import axis_angle_to_matrix
 from training.augment import Jitter, jittered_crop, spoil
 from training.examples import Subject, in_crop
 from training.fitting import depth_in_pixels, fit
-from training.skeleton import Skeleton
+from models.skeleton import Skeleton
 
 FOCAL = 560.0
 
