@@ -127,7 +127,9 @@ class Pipeline:
     def _placed(self, frame: Frame, intrinsics: Intrinsics, track: Track, crop: Crop, prediction: Prediction) -> Hand:
         """One hand, not yet coloured. All happens in a picture mirrored, if need be, so that the hand is a right one."""
         settings, width = self.settings, frame.image.shape[1]
-        memory = self._memories.setdefault(track.number, _Memory(self.model, self.refiner, settings))
+        if track.number not in self._memories:
+            self._memories[track.number] = _Memory(self.model, self.refiner, settings)
+        memory = self._memories[track.number]
         side = 'left' if crop.mirrored else 'right'
         if memory.side != side:  # a flipped side is another hand to every filter
             memory.side, memory.last = side, None
@@ -143,6 +145,8 @@ class Pipeline:
             if settings.mode != 'image':
                 pose, translation = memory.smoother.smooth(pose, translation, frame.time)
             vertices, joints = self.model.posed(pose, state.shape)
+            if settings.mode != 'image' and settings.refine:
+                translation = centred(joints, translation, points, camera)
             vertices, joints = vertices + translation, joints + translation
             if left:
                 vertices, joints = mirror_points_3d(vertices), mirror_points_3d(joints)
@@ -168,10 +172,24 @@ class Pipeline:
         state = HandState(pose, shape, wrist)
         if not self.settings.refine:
             return state
-        refined = self.refiner.refine(
-            state, points, prediction.depths / crop.scale, np.full(21, presence), camera, shape_fixed=memory.shape.locked,
-            shape_prior=memory.shape.prior if remembers else None, previous=memory.last)
-        if remembers:
+        depths, confidence = prediction.depths / crop.scale, np.full(21, presence)
+        refined = self.refiner.refine(state, points, depths, confidence, camera, shape_fixed=memory.shape.locked,
+                                      shape_prior=memory.shape.prior if remembers else None, previous=memory.last)
+        if remembers and not memory.shape.locked and not refined.problem:
+            # one frame's own shape is noise: it goes into the track's, which hardly moves, and the hand is fitted again with that one
             memory.shape.update(refined, presence)
+            refined = self.refiner.refine(replace(refined.state, shape=memory.shape.shape), points, depths, confidence, camera,
+                                          shape_fixed=True, previous=memory.last, iterations=3)
         memory.last = None if refined.problem or self.settings.mode == 'image' else refined.state
         return refined.state
+
+
+def centred(joints: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics) -> np.ndarray:
+    """The wrist (3,) moved sideways so that the joints (21, 3) project, on average, to the points (21, 2).
+
+    Turns, distance and place are smoothed one by one, so what one gave to make up for another comes apart, and a quick hand trails.
+    The mean of 21 points is steady enough to be followed as it is.
+    """
+    placed = joints + translation
+    off = points - camera.project(placed)
+    return translation + np.append((off / (camera.fx, camera.fy)).mean(0) / (1 / placed[:, 2]).mean(), 0)

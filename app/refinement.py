@@ -27,7 +27,7 @@ HOPELESS = 0.5  # hand lengths; where the middle point is farther off, the hand 
 class RefinementSettings:
     """Mostly standard deviations of what is known; larger means weaker."""
 
-    points_sigma: float = 0.01  # error of a fully confident detected point, as a share of the hand's length in the picture
+    points_sigma: float = 0.007  # error of a fully confident detected point, as a share of the hand's length in the picture
     outlier: float = 4.0  # beyond this many sigmas a point loses its say (Geman-McClure)
     depth_sigma: float = 0.015  # metres, error of a relative depth
     pose_sigma: float = 0.35  # radians, error of the network's coefficients
