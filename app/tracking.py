@@ -19,6 +19,7 @@ class TrackingSettings:
     presence: float = 0.5  # below this probability the crop shows no hand and the track is lost
     search_every: float = 0.4  # while fewer than `hands` are followed, look at the whole picture this often
     remember: float = 0.7  # a hand found again within this time near its old place keeps its number, shape and texture
+    other_hand: float = 0.8  # a hand found near a lost one, but surely (this score) of the other side, is the other hand
     same_hand: float = 0.35  # two sets of points closer than this share of the hand's box (mean) are one hand
     flip_after: float = 12.0  # evidence (summed log odds, at most 1 a frame) against a track's side before the side flips
     favour: float = 0.2  # added each frame for the side a track has, so that looks that disagree half of the time never flip it
@@ -131,7 +132,8 @@ class Tracker:
         def distance(track: Track) -> float:
             return float(np.linalg.norm(track.points.mean(0) - detection.points.mean(0)))
 
-        near = [t for t in self.lost if distance(t) < 1.5 * t.box_side and 0.5 < np.ptp(detection.points, 0).max() / t.box_side < 2]
+        near = [t for t in self.lost if distance(t) < 1.5 * t.box_side and 0.5 < np.ptp(detection.points, 0).max() / t.box_side < 2
+                and (t.side == detection.side or detection.side_score < self.settings.other_hand)]
         if not near:
             return None
         track = min(near, key=lambda t: (t.side != detection.side, distance(t)))

@@ -83,6 +83,16 @@ def test_a_hand_far_from_where_one_was_lost_is_another_hand():
     assert other.number != track.number
 
 
+def test_the_other_hand_of_a_person_does_not_inherit_a_lost_hands_number():
+    for side_score, same in ((0.97, False), (0.6, True)):
+        tracker = Tracker(TrackingSettings(hands=1))
+        track, = tracker.searched([detection(side='right')], 0.0)
+        follow(tracker, track, 3, 0.0)
+        follow(tracker, track, 1, 0.1, presence=0.1)
+        found, = tracker.searched([detection(x=10, side='left', score=side_score)], 0.2)
+        assert (found.number == track.number) == same, f'a left hand of score {side_score} near a lost right one'
+
+
 def test_points_that_leap_or_collapse_lose_the_hand():
     for bad in (lambda p: p + 1000, lambda p: p * 0.1 + 300, lambda p: p * np.nan):
         tracker = Tracker(TrackingSettings(hands=1))
