@@ -21,6 +21,7 @@ STYLES: tuple[str, ...] = typing.get_args(Style)
 
 _SURE, _UNSURE = 0.6, 0.2  # confidence at which a hand is drawn in full, and at which it is almost gone
 _FAINTEST = 0.25
+_ARM_GONE = 0.4  # share of the arm (`arm_share`) at which nothing of it is left, about 3 cm behind the wrist
 _LARGE = 420  # pixels: the corners of a larger hand's mesh would show
 _INK: dict[Side, tuple] = {'right': (1.0, 0.93, 0.85), 'left': (0.85, 0.95, 1.0)}  # sRGB of a wireframe's lines
 _GROUND: dict[Side, tuple] = {'right': (0.16, 0.09, 0.06), 'left': (0.05, 0.10, 0.16)}  # and under them, so that they read on white too
@@ -35,7 +36,8 @@ class Overlay:
         count = len(model.template)
         self._topology: dict[Side, Topology] = {
             'right': topology_of(model.faces, count), 'left': topology_of(np.ascontiguousarray(model.faces[:, ::-1]), count)}
-        self._hand = 1 - arm_share(model)  # (N,) opacity
+        # (N,) opacity: the arm is rigid behind the wrist and points elsewhere when the wrist is bent, so little of it is drawn
+        self._hand = np.clip(1 - arm_share(model) / _ARM_GONE, 0, 1)
         self._renderer: Renderer | None = None
 
     def draw(self, image: np.ndarray, hands: list[Hand], intrinsics: Intrinsics, style: Style = 'textured',
