@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -63,6 +64,12 @@ def metadata_of(checkpoint: Path, network: S2Hand, hand_path: Path = OPEN_HAND) 
     }
 
 
+def note_hash(card: Path, sha256: str) -> None:
+    """Put the graph's sha256 into the card beside it, in place of the one that stands there; nothing happens without a card."""
+    if card.is_file():
+        card.write_text(re.sub(r'(sha256 of `[^`]*`: `)[0-9a-f]{64}', rf'\g<1>{sha256}', card.read_text()))
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('format', choices=('onnx',), help='the kind of file to write')
     parser.add_argument('--checkpoint', type=Path, default=WEIGHTS / 's2hand-lite.safetensors', help='default: the one that ships')
@@ -82,5 +89,6 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(str(error)) from error
     out = options.out or options.checkpoint.with_suffix('.onnx')
     export_onnx(network, out, metadata_of(options.checkpoint, network))
+    note_hash(out.with_suffix('.md'), file_hash(out))
     print(f'{out}: {out.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(out)}')
     return 0

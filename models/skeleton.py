@@ -13,29 +13,45 @@ from models.rotations import axis_angle_to_matrix
 
 
 class Skeleton(nn.Module):
-    """Rest joints and tips as linear functions of the shape, and forward kinematics."""
+    """Rest bones as linear functions of the shape, and forward kinematics: all joints of one depth in the tree at once.
+
+    Nodes are the 16 joints and the 5 tips, a tip being the child of the joint that moves it.
+    """
 
     def __init__(self, hand: HandModel) -> None:
         super().__init__()
-        self.parents, self.joint_map = hand.parents, hand.joint_map
-        shapes = hand.shape_rows.shape[0]
-        tips = hand.tip_vertices
-        self.tip_parents = [int(hand.skin_weights[v].argmax()) for v in tips]
-        basis = hand.shape_rows.reshape(shapes, -1, 3)[:, tips].reshape(shapes, -1)
-        self.register_buffer('template', torch.cat([hand.joint_template, hand.template[tips]]), persistent=False)  # (21, 3)
-        self.register_buffer('rows', torch.cat([hand.joint_rows, basis], 1), persistent=False)  # (S, 63)
+        shapes, tips = hand.shape_rows.shape[0], hand.tip_vertices
+        parents = [*hand.parents, *(int(hand.skin_weights[v].argmax()) for v in tips)]
+        depth = [0] * len(parents)
+        for node in range(1, len(parents)):
+            depth[node] = depth[parents[node]] + 1
+        self.levels = [[n for n in range(len(parents)) if depth[n] == d] for d in range(max(depth) + 1)]
+        # each node's parent as a place in the level above
+        self.above = [[self.levels[d - 1].index(parents[n]) for n in self.levels[d]] for d in range(1, len(self.levels))]
+        order = [n for level in self.levels for n in level]
+        self.to_joints = [order.index(n) for n in hand.joint_map]
+        self.joint_map = hand.joint_map
+        tip_rows = hand.shape_rows.reshape(shapes, -1, 3)[:, tips]
+        rest = torch.cat([hand.joint_template, hand.template[tips]])  # (21, 3)
+        rows = torch.cat([hand.joint_rows.reshape(shapes, -1, 3), tip_rows], 1)  # (S, 21, 3)
+        above = [parents[n] for n in order[1:]]
+        self.register_buffer('template', rest, persistent=False)
+        self.register_buffer('bones', rest[order[1:]] - rest[above], persistent=False)  # (20, 3) by level
+        self.register_buffer('bone_rows', (rows[:, order[1:]] - rows[:, above]).reshape(shapes, -1), persistent=False)  # (S, 60)
 
     def forward(self, rotations: Tensor, shape: Tensor) -> Tensor:
         """Local rotations (B, 16, 3, 3) (row 0 turns the hand) and shape (B, S) -> joints (B, 21, 3) in metres, the wrist at the origin."""
-        rest = self.template + torch.matmul(shape, self.rows).reshape(-1, 21, 3)
-        turned, moved = [rotations[:, 0]], [torch.zeros_like(rest[:, 0])]
-        for j in range(1, 16):
-            p = self.parents[j]
-            moved.append(moved[p] + torch.matmul(turned[p], (rest[:, j] - rest[:, p])[..., None])[..., 0])
-            turned.append(torch.matmul(turned[p], rotations[:, j]))
-        for tip, p in enumerate(self.tip_parents):
-            moved.append(moved[p] + torch.matmul(turned[p], (rest[:, 16 + tip] - rest[:, p])[..., None])[..., 0])
-        return torch.stack(moved, 1)[:, self.joint_map]
+        bones = (self.bones.flatten() + torch.matmul(shape, self.bone_rows)).reshape(-1, len(self.bones), 3, 1)
+        turned, places, first = rotations[:, :1], [torch.zeros_like(bones[:, :1])], 0
+        for level, above in zip(self.levels[1:], self.above):
+            alone = above == list(range(turned.shape[1]))  # one child each: nothing to choose
+            parent = turned if alone else turned[:, above]
+            place = places[-1] if alone else places[-1][:, above]
+            places.append(place + torch.matmul(parent, bones[:, first:first + len(level)]))
+            first += len(level)
+            if level[0] < 16 and level is not self.levels[-1]:
+                turned = torch.matmul(parent, rotations[:, [n if n < 16 else 0 for n in level]])
+        return torch.cat(places, 1)[:, self.to_joints, :, 0]
 
     def from_pose(self, root: Tensor, fingers: Tensor, shape: Tensor) -> Tensor:
         """Root rotation (B, 3, 3), finger axis-angles (B, 15, 3) and shape (B, S) -> joints (B, 21, 3)."""

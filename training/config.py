@@ -55,12 +55,13 @@ class Heads:
 
 @dataclass(frozen=True)
 class Texture:
-    """Training of the texture and light head; the first five are weights of terms."""
+    """Training of the texture and light head; the first six are weights of terms."""
 
     photometric: float = 1.0  # colours under the visible vertices
     outliers: float = 4.0  # what the space of skin tones cannot explain, mean square
-    tone: float = 0.003  # skin tones that are likely
-    albedo: float = 0.5  # rendered pictures: the true albedo
+    tone: float = 0.002  # skin tones that are likely
+    exposure: float = 0.05  # real pictures: well exposed, so that dark hands have dark skin instead of little light
+    albedo: float = 0.3  # rendered pictures: the true albedo
     light: float = 0.3  # rendered pictures: the true light on the visible vertices
     epochs: int = 10  # 0: the head is left as it is
     batch: int = 64

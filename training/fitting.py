@@ -74,12 +74,12 @@ def fit(hand: HandModel, points: np.ndarray, uncertainty: np.ndarray, depth: np.
     sixes = start_rotation(skeleton, rough)[:, :, :2].transpose(1, 2).reshape(-1, 6)
     coefficients = hand.coefficient_mean.repeat(len(p), 1)
     with torch.no_grad():
-        rest = skeleton.from_pose(rotation_from_6d(sixes), hand.pose_from_coefficients(coefficients), torch.zeros(len(p), skeleton.rows.shape[0]))
+        rest = skeleton.from_pose(rotation_from_6d(sixes), hand.pose_from_coefficients(coefficients), torch.zeros(len(p), hand.shape_rows.shape[0]))
         spread = (rest[..., :2] - rest[..., :2].mean(1, keepdim=True)).pow(2).sum((1, 2)).sqrt()
         seen = (p - p.mean(1, keepdim=True)).pow(2).sum((1, 2)).sqrt()
         far = f * spread / seen
         wrist = torch.cat([p[:, 0] / f[:, None], far.log()[:, None]], 1)  # place over focal length, log depth
-    shape = torch.zeros(int(session.max()) + 1, skeleton.rows.shape[0])
+    shape = torch.zeros(int(session.max()) + 1, hand.shape_rows.shape[0])
     member = torch.as_tensor(session, dtype=torch.long)
     variables = [v.clone().requires_grad_() for v in (sixes, coefficients, wrist, shape)]
     optimiser = torch.optim.Adam([{'params': [variables[0], variables[1]], 'lr': 0.04}, {'params': [variables[2]], 'lr': 0.01},

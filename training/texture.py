@@ -26,6 +26,7 @@ from training.rendered import shards_of
 BATCH = 32
 FACING = 0.35  # cosine between normal and view: vertices seen more askance lie too near the outline to trust their pixel
 BEHIND = 0.006  # metres behind the nearest vertex of the same cell: such a vertex is hidden
+EXPOSURE = 0.8  # usual mean shading of a hand in a well exposed picture
 CELLS = 56  # cells of the crop's side for that
 
 
@@ -118,10 +119,13 @@ class TextureLoss:
         apart = (shaded(texture, row['normals'], light) - row['colours']).abs().mean(-1)
         photometric = (apart * visible).sum(1) / visible.sum(1).clamp(min=20)
         bright = (shading(row['normals'], light) - shading(row['normals'], row['light'])).abs().mean(-1)
+        shade = shading(row['normals'], light).mean(-1)
+        level = torch.log(((shade * visible).sum(1) / visible.sum(1).clamp(min=20)).clamp(min=1e-3) / EXPOSURE)
         terms = {
             'photometric': photometric,
             'outliers': ((offset - tone @ self.basis) ** 2).mean(1),
             'tone': ((tone / self.sigma) ** 2).mean(1),
+            'exposure': level ** 2 * (1 - exact),
             'albedo': (texture - row['albedo']).abs().mean((1, 2)) * exact,
             'light': (bright * visible).sum(1) / visible.sum(1).clamp(min=20) * exact,
         }

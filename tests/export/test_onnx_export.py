@@ -7,7 +7,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from export.onnx_export import OUTPUTS, WEIGHTS, export_onnx, metadata_of
+from export.onnx_export import OUTPUTS, WEIGHTS, export_onnx, metadata_of, note_hash
 from models.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from models.hand_model import OPEN_HAND, HandModel
 from models.s2hand import S2Hand
@@ -109,3 +109,10 @@ def test_the_shipped_onnx_file_is_the_shipped_checkpoint():
     differences, _ = largest_difference(network, run, crops)
     assert 1000 * differences['vertices'] < TOLERANCE_MM, f'{1000 * differences["vertices"]:.5f} mm apart'
     assert (WEIGHTS / 's2hand-lite.md').read_text().count(file_hash(path)) >= 1, 'the card names another file'
+
+
+def test_exporting_writes_the_new_hash_into_the_card(tmp_path):
+    card = tmp_path / 'net.md'
+    card.write_text('# net\n\nsha256 of `net.onnx`: `' + 'a' * 64 + '`\n\nother text\n')
+    note_hash(card, 'b' * 64)
+    assert 'b' * 64 in card.read_text() and 'a' * 64 not in card.read_text() and 'other text' in card.read_text()
