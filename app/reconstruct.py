@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from app.background import Ahead, Behind
 from app.errors import InputError
 from app.mirror import mirror_image
 from app.outputs.folder import prepare_folder, remove_others, result_folders
@@ -22,7 +24,8 @@ from app.overlay import Overlay
 from app.pipeline import Pipeline, PipelineSettings
 from app.reconstruct_settings import ReconstructSettings, add_arguments, from_arguments
 from app.sources import Source, open_source
-from app.types import Frame
+from app.timing import StageClock
+from app.types import Frame, Hand, Intrinsics
 
 __all__ = ['Outcome', 'add_arguments', 'reconstruct', 'run']
 
@@ -74,27 +77,28 @@ class _Run:
         self.source, self.folder, self.settings, self.pipeline = source, folder, settings, pipeline
         self.overlay = Overlay(pipeline.model) if 'overlay' in settings.write else None
         self.video: VideoWriter | None = None
+        self.reading, self.writing = StageClock(), StageClock()  # one clock per thread; the pipeline has the third
         self.frames = self.with_hand = 0
         self.pixels: list[float] = []
         self.percents: list[float] = []
         self.written: set[str] = {'report.json', 'settings.json'}
 
     def all_frames(self, progress: bool) -> Outcome:
-        """Every frame in order, then the report."""
-        clock = self.pipeline.clock
+        """Every frame in order, then the report. Frames are decoded ahead, and drawn and written behind, each on its own thread."""
         started = time.perf_counter()
-        with ExitStack() as stack:
-            self._open_writers(stack)
-            frames = self._progress(stack, progress)
-            iterator = iter(self.source)
-            while True:
-                with clock.stage('decode'):
-                    frame = next(iterator, None)
-                if frame is None:
-                    break
-                self._one_frame(frame, stack)
-                if frames is not None:
-                    frames.update()
+        with ExitStack() as files:
+            self._open_writers(files)
+            bar = self._progress(files, progress)
+            with Behind(lambda done: self._write(*done, files)) as writer, Ahead(self._decoded()) as frames:
+                for frame in frames:
+                    height, width = frame.image.shape[:2]
+                    intrinsics = self.settings.camera(width, height)
+                    hands = self.pipeline.process(frame, intrinsics)
+                    self.pipeline.clock.end_frame()
+                    self._count(hands)
+                    writer.put((frame, hands, intrinsics))
+                    if bar is not None:
+                        bar.update()
         seconds = time.perf_counter() - started
         self.written |= {name for name, wrote in (('hands.npz', self.hands), ('meshes', self.meshes and self.meshes.files),
                                                   ('hands.glb', self.scene and self.with_hand)) if wrote}
@@ -104,35 +108,44 @@ class _Run:
         write_report(self.folder / 'report.json', report)
         return Outcome(self.folder, report)
 
-    def _open_writers(self, stack: ExitStack) -> None:
-        write, model = self.settings.write, self.pipeline.model
-        self.hands = stack.enter_context(HandsWriter(self.folder / 'hands.npz', model.faces)) if 'hands' in write else None
-        self.meshes = stack.enter_context(MeshWriter(self.folder / 'meshes', model.faces)) if 'meshes' in write else None
-        self.scene = stack.enter_context(SceneWriter(self.folder / 'hands.glb', model)) if 'glb' in write else None
+    def _decoded(self) -> Iterator[Frame]:
+        iterator = iter(self.source)
+        while True:
+            with self.reading.stage('decode'):
+                frame = next(iterator, None)
+                if frame is not None and self.settings.mirror:
+                    frame = replace(frame, image=mirror_image(frame.image))
+            if frame is None:
+                return
+            self.reading.end_frame()
+            yield frame
 
-    def _progress(self, stack: ExitStack, wanted: bool):
+    def _open_writers(self, files: ExitStack) -> None:
+        write, model = self.settings.write, self.pipeline.model
+        self.hands = files.enter_context(HandsWriter(self.folder / 'hands.npz', model.faces)) if 'hands' in write else None
+        self.meshes = files.enter_context(MeshWriter(self.folder / 'meshes', model.faces)) if 'meshes' in write else None
+        self.scene = files.enter_context(SceneWriter(self.folder / 'hands.glb', model)) if 'glb' in write else None
+
+    def _progress(self, files: ExitStack, wanted: bool):
         if not wanted:
             return None
         from tqdm import tqdm
 
-        return stack.enter_context(tqdm(total=self.source.frame_count, unit=' frames', desc=self.source.name[:30], dynamic_ncols=True))
+        return files.enter_context(tqdm(total=self.source.frame_count, unit=' frames', desc=self.source.name[:30], dynamic_ncols=True))
 
-    def _one_frame(self, frame: Frame, stack: ExitStack) -> None:
-        settings, clock = self.settings, self.pipeline.clock
-        if settings.mirror:
-            frame = replace(frame, image=mirror_image(frame.image))
-        height, width = frame.image.shape[:2]
-        intrinsics = settings.camera(width, height)
-        hands = self.pipeline.process(frame, intrinsics)
+    def _count(self, hands: list[Hand]) -> None:
         self.frames += 1
         self.with_hand += bool(hands)
         self.pixels += [hand.reprojection for hand in hands]
         self.percents += [100 * hand.reprojection / hand.box_side for hand in hands]
+
+    def _write(self, frame: Frame, hands: list[Hand], intrinsics: Intrinsics, files: ExitStack) -> None:
+        settings, clock = self.settings, self.writing
         if self.overlay is not None:
             with clock.stage('overlay'):
                 picture = self.overlay.draw(frame.image, hands, intrinsics, settings.style, settings.opacity)
             with clock.stage('encode'):
-                self._save_overlay(frame, picture, stack)
+                self._save_overlay(frame, picture, files)
         with clock.stage('write'):
             if self.hands is not None:
                 self.hands.write(frame, hands, intrinsics)
@@ -142,11 +155,12 @@ class _Run:
                 self.scene.write(frame, hands)
         clock.end_frame()
 
-    def _save_overlay(self, frame: Frame, picture: np.ndarray, stack: ExitStack) -> None:
+    def _save_overlay(self, frame: Frame, picture: np.ndarray, files: ExitStack) -> None:
         """A sequence becomes a video, one picture `overlay.jpg`, a folder of unrelated pictures a folder of overlays."""
         if self.source.is_sequence:
             if self.video is None:
-                self.video = stack.enter_context(VideoWriter(self.folder / 'overlay.mp4', picture.shape[1], picture.shape[0], self.source.fps))
+                height, width = picture.shape[:2]
+                self.video = files.enter_context(VideoWriter(self.folder / 'overlay.mp4', width, height, self.source.fps))
             self.video.write(picture, frame.time)
             self.written.add('overlay.mp4')
         elif self.source.frame_count == 1:
@@ -164,7 +178,8 @@ class _Run:
         regressor = self.pipeline.regressor
         return Report(
             frames=self.frames, frames_with_hand=self.with_hand, fps=round(self.frames / seconds, 2) if self.frames else None,
-            stage_ms=self.pipeline.clock.summary(), reprojection_px=_mean(self.pixels), reprojection_percent=_mean(self.percents),
+            stage_ms={**self.reading.summary(), **self.pipeline.clock.summary(), **self.writing.summary()},
+            reprojection_px=_mean(self.pixels), reprojection_percent=_mean(self.percents),
             provider=regressor.provider, model=f'{regressor.name}, hand model {self.pipeline.model.name}',
             versions={**versions(), 'network': regressor.version}, warnings=tuple(warnings))
 

@@ -40,14 +40,14 @@ class Regressor:
     Raises InputError if the weights are missing, are not this network, or belong to another hand model.
     """
 
-    def __init__(self, weights: Path | None = None, provider: Provider = 'auto', threads: int = 2, hand_model_hash: str | None = None):
+    def __init__(self, weights: Path | None = None, provider: Provider = 'auto', threads: int | None = None, hand_model_hash: str | None = None):
         import onnxruntime as ort
 
         path = Path(weights or WEIGHTS)
         if not path.is_file():
             raise InputError(f'the network weights {path} do not exist; give the path of an exported .onnx file')
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or usual_threads()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')  # a spinning thread takes the core the other stages need
@@ -74,6 +74,11 @@ class Regressor:
             points=out['points'][i, :, :2], depths=out['points'][i, :, 2], presence=float(out['presence'][i, 0]), right=float(out['right'][i, 0]),
             pose=out['pose'][i], shape=out['shape'][i], scale=float(out['scale'][i, 0]), translation=out['translation'][i],
             texture=out['texture'][i], light=out['light'][i]) for i in range(len(crops))]
+
+
+def usual_threads() -> int:
+    """Half of the cores, at most 4: the other stages need the rest, and two threads on one free core wait for each other."""
+    return max(1, min(4, (os.cpu_count() or 2) // 2))
 
 
 def wanted_providers(provider: Provider, ort) -> list[str]:
