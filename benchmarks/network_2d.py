@@ -2,7 +2,7 @@
 
     python -m benchmarks.network_2d [--weights FILE.onnx] [--json FILE]
 
-2D: validation pictures (sources not trained on), plain crops, no refinement; distance to the detected points in per cent of the hand box's side.
+2D: validation pictures (sources not trained on), plain crops, no refinement; distance to the detected points in per cent of the hand box.
 3D: pictures with measured joints (`truth/fridge`), PA-MPJPE in mm; the peer is the landmark network's world points on the same crops.
 Both networks get the crop around the known points, mirrored if the hand is a left one.
 """
@@ -119,7 +119,8 @@ def main() -> None:
     truth = data_folder() / 'truth' / 'fridge'
     if truth.is_dir():
         t = figures['truth'] = measure_truth(session, peer, truth)
-        print(f'{t["pictures"]} pictures with measured joints, PA-MPJPE: mesh {t["mesh_pa_mpjpe_mm"]:.2f} mm, landmark network {t["peer_pa_mpjpe_mm"]:.2f} mm')
+        print(f'{t["pictures"]} pictures with measured joints, PA-MPJPE: mesh {t["mesh_pa_mpjpe_mm"]:.2f} mm, '
+              f'landmark network {t["peer_pa_mpjpe_mm"]:.2f} mm')
     print(f'one crop: {ms["1"]:.1f} ms at 1 thread, {ms["2"]:.1f} ms at 2')
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))

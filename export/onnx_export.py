@@ -39,8 +39,8 @@ def export_onnx(network: S2Hand, path: Path, metadata: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix('.part')
     crop = torch.rand(2, 3, network.size, network.size)  # two: with one, the exporter would freeze the batch
-    torch.onnx.export(Graph(network).eval(), (crop,), str(unfinished), input_names=['crop'], output_names=list(OUTPUTS), opset_version=OPSET,
-                      dynamo=True, verbose=False, external_data=False,
+    torch.onnx.export(Graph(network).eval(), (crop,), str(unfinished), input_names=['crop'], output_names=list(OUTPUTS),
+                      opset_version=OPSET, dynamo=True, verbose=False, external_data=False,
                       dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=4096)},))
     graph = onnx.load(str(unfinished))
     onnx.helper.set_model_props(graph, metadata)
@@ -56,10 +56,12 @@ def export_onnx(network: S2Hand, path: Path, metadata: dict[str, str]) -> None:
 
 def metadata_of(checkpoint: Path, network: S2Hand, hand_path: Path = OPEN_HAND) -> dict[str, str]:
     """What the file says of itself."""
+    fingers = ('thumb', 'index', 'middle', 'ring', 'little')
     return {
-        'name': read_header(checkpoint)['name'], 'version': VERSION, 'hand_model': file_hash(hand_path), 'checkpoint': file_hash(checkpoint),
+        'name': read_header(checkpoint)['name'], 'version': VERSION,
+        'hand_model': file_hash(hand_path), 'checkpoint': file_hash(checkpoint),
         'focal': str(FOCAL * network.size), 'size': str(network.size), 'normalisation': 'RGB in 0..1, nothing else',
-        'joint_order': json.dumps(['wrist', *(f'{finger} {i}' for finger in ('thumb', 'index', 'middle', 'ring', 'little') for i in (1, 2, 3, 'tip'))]),
+        'joint_order': json.dumps(['wrist', *(f'{finger} {i}' for finger in fingers for i in (1, 2, 3, 'tip'))]),
         'units': 'metres in the crop camera (x right, y down, z forward); pixels of the crop; radians; sRGB 0..1',
     }
 
@@ -74,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('format', choices=('onnx',), help='the kind of file to write')
     parser.add_argument('--checkpoint', type=Path, default=WEIGHTS / 's2hand-lite.safetensors', help='default: the one that ships')
     parser.add_argument('--out', type=Path, help='default: beside the checkpoint, ending in .onnx')
-    parser.add_argument('--adopt-hand', action='store_true', help='the hand model has changed since the training: take the new one all the same '
-                        '(and save the checkpoint so); a texture head of another size starts anew')
+    parser.add_argument('--adopt-hand', action='store_true', help='the hand model has changed since the training: take the new one '
+                        'all the same (and save the checkpoint so); a texture head of another size starts anew')
 
 
 def run(options: argparse.Namespace) -> int:

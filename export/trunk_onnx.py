@@ -22,5 +22,5 @@ def export_encoder(encoder: nn.Module, path: Path) -> None:
     """Write the encoder's pooled features as a graph: `crop` (B, 3, S, S) -> `features` (B, F)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     crop = torch.rand(2, 3, encoder.size, encoder.size)
-    torch.onnx.export(Pooled(encoder).eval(), (crop,), str(path), input_names=['crop'], output_names=['features'], dynamo=True, verbose=False,
-                      dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=256)},), external_data=False)
+    torch.onnx.export(Pooled(encoder).eval(), (crop,), str(path), input_names=['crop'], output_names=['features'], dynamo=True,
+                      verbose=False, dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=256)},), external_data=False)

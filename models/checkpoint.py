@@ -22,7 +22,7 @@ def file_hash(path: Path) -> str:
 def save_checkpoint(network: S2Hand, path: Path, name: str, hand_hash: str) -> None:
     """Write the learned numbers to `path`, whole or not at all. The hand model is not inside; the sha256 of its file is."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    state = {key: value.half().contiguous() if value.is_floating_point() else value.contiguous() for key, value in network.state_dict().items()}
+    state = {key: (value.half() if value.is_floating_point() else value).contiguous() for key, value in network.state_dict().items()}
     unfinished = path.with_suffix('.part')
     save_file(state, unfinished, {'name': name, 'encoder': network.encoder_name, 'version': VERSION, 'hand_model': hand_hash})
     unfinished.rename(path)

@@ -63,7 +63,7 @@ class Landmarks:
 
 
 class LandmarkTrunk(nn.Module):
-    """Crop (B, 3, 224, 224) in [0, 1] -> pooled features (B, 1152), low-level map (B, 24, 56, 56); `landmarks(features)` are its own heads."""
+    """Crop (B, 3, 224, 224) in [0, 1] -> pooled features (B, 1152) and low-level map (B, 24, 56, 56); `landmarks` are its own heads."""
 
     features = FEATURES
     low_channels = LOW_CHANNELS

@@ -1,7 +1,7 @@
 """S2HAND: one crop in, a textured 3D hand, its light and its 2D points out.
 
-After Chen et al., 'Model-based 3D Hand Reconstruction via Self-Supervised Learning' (CVPR 2021): encoder, geometry regressor and texture and
-light head, sized by the hand model. Written anew, with four changes, each for a reason:
+After Chen et al., 'Model-based 3D Hand Reconstruction via Self-Supervised Learning' (CVPR 2021): encoder, geometry regressor and texture
+and light head, sized by the hand model. Written anew, with four changes, each for a reason:
 - the root rotation is regressed as 6 numbers (Zhou et al., 2019), which are continuous where axis-angle is not; results are axis-angle;
 - pose coefficients are regressed in standard deviations about their natural mean, so that an unsure network answers a relaxed hand;
 - the wrist is regressed as a place in the crop and a log depth, so that errors of depth do not move the hand in the picture;
@@ -67,7 +67,7 @@ def rotation_from_6d(values: Tensor) -> Tensor:
 
 
 def head(outputs: int, start: tuple[float, ...] | None = None) -> nn.Sequential:
-    """512 -> 128 -> outputs; with `start` through 32 more, and starting as that constant (S2HAND's rotation, scale and translation heads)."""
+    """512 -> 128 -> outputs; with `start` through 32 more, starting as that constant (S2HAND's rotation, scale and translation heads)."""
     if start is None:
         return nn.Sequential(nn.Linear(WIDTH, 128), nn.ReLU(), nn.Linear(128, outputs))
     layers = nn.Sequential(nn.Linear(WIDTH, 128), nn.ReLU(), nn.Linear(128, 32), nn.Linear(32, outputs))
@@ -117,7 +117,8 @@ class GeometryHead(nn.Module):
         pose, shape, six, scale, place = torch.split(raw, self.sizes, 1)
         depth = START_DEPTH * torch.exp(place[:, 2:].clamp(-2, 2))
         wrist = unproject((place[:, :2] + 0.5) * self.size - 0.5, depth, self.size)
-        return Geometry(self.coefficient_mean + self.coefficient_sigma * pose, rotation_from_6d(six), shape, torch.exp(scale.clamp(-1, 1)), wrist)
+        coefficients = self.coefficient_mean + self.coefficient_sigma * pose
+        return Geometry(coefficients, rotation_from_6d(six), shape, torch.exp(scale.clamp(-1, 1)), wrist)
 
     def off(self, geometry: Geometry, points: Tensor) -> Tensor:
         """(B, 63) how far points (B, 21, 3) lie from the answer's joints, in tenths of the crop's side: x, y and relative depth."""
@@ -179,5 +180,5 @@ class S2Hand(nn.Module):
         geometry = self.decoder(features, seen.points)
         texture, lights = self.texture_light_from_low(low)
         vertices, joints, pose = self.place(geometry)
-        return S2HandOutput(vertices, joints, project(joints, self.size), pose, geometry.shape, geometry.scale, geometry.translation, texture,
-                            lights, seen.points, seen.presence, seen.right)
+        return S2HandOutput(vertices, joints, project(joints, self.size), pose, geometry.shape, geometry.scale, geometry.translation,
+                            texture, lights, seen.points, seen.presence, seen.right)

@@ -1,7 +1,7 @@
 """Training examples: the trunk's features of a jittered crop, and what is known of the hand in it, in the crop's camera.
 
-Features are worked out once and kept, because the trunk is most of the work and does not change while the heads learn. They do not depend on
-the hand model; what is known of the hand does, and is worked out anew each time.
+Features are worked out once and kept, because the trunk is most of the work and does not change while the heads learn. They do not depend
+on the hand model; what is known of the hand does, and is worked out anew each time.
 """
 from __future__ import annotations
 

@@ -63,7 +63,8 @@ def _share(share: tuple[int, list[Picture]], graph: Path, count: int, size: int,
     return Features(np.concatenate(features), np.stack(matrices), np.array(owner))
 
 
-def picture_features(pictures: list[Picture], graph: Path, count: int, size: int, jitter: Jitter | None, seed: int, workers: int) -> Features:
+def picture_features(pictures: list[Picture], graph: Path, count: int, size: int, jitter: Jitter | None, seed: int,
+                     workers: int) -> Features:
     """Features of `count` jittered crops of each picture (one plain crop when `jitter` is None), in the pictures' order."""
     shares = [(i, pictures[i:i + SHARE]) for i in range(0, len(pictures), SHARE)]
     task = partial(_share, graph=graph, count=count, size=size, jitter=jitter, seed=seed)

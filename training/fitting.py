@@ -41,7 +41,7 @@ class Fits:
 
 
 def depth_in_pixels(points: np.ndarray, world: np.ndarray) -> np.ndarray:
-    """Relative depths (n, 21) in pixels, wrist = 0: the world points' depths scaled so that their picture is as large as points (n, 21, 2)."""
+    """Relative depths (n, 21) in pixels, wrist = 0: the world points' depths, scaled as their picture must be to fit points (n, 21, 2)."""
     flat = world[..., :2] - world[..., :2].mean(1, keepdims=True)
     seen = points - points.mean(1, keepdims=True)
     scale = np.sqrt((seen ** 2).sum((1, 2)) / np.maximum((flat ** 2).sum((1, 2)), 1e-9))
@@ -74,7 +74,8 @@ def fit(hand: HandModel, points: np.ndarray, uncertainty: np.ndarray, depth: np.
     sixes = start_rotation(skeleton, rough)[:, :, :2].transpose(1, 2).reshape(-1, 6)
     coefficients = hand.coefficient_mean.repeat(len(p), 1)
     with torch.no_grad():
-        rest = skeleton.from_pose(rotation_from_6d(sixes), hand.pose_from_coefficients(coefficients), torch.zeros(len(p), hand.shape_rows.shape[0]))
+        mean = torch.zeros(len(p), hand.shape_rows.shape[0])
+        rest = skeleton.from_pose(rotation_from_6d(sixes), hand.pose_from_coefficients(coefficients), mean)
         spread = (rest[..., :2] - rest[..., :2].mean(1, keepdim=True)).pow(2).sum((1, 2)).sqrt()
         seen = (p - p.mean(1, keepdim=True)).pow(2).sum((1, 2)).sqrt()
         far = f * spread / seen

@@ -31,7 +31,8 @@ def fit_pictures(pictures: list[Picture], hand: HandModel, size: int, steps: int
     uncertainty = np.stack([p.uncertainty for p in right])
     numbers = {name: i for i, name in enumerate(sorted({p.session for p in right}))}
     middle = np.array([(c.cx, c.cy) for c in cameras])[:, None]
-    fits = fit(hand, points - middle, uncertainty, depth, np.array([numbers[p.session] for p in right]), np.array([c.fx for c in cameras]), steps)
+    session, focal = np.array([numbers[p.session] for p in right]), np.array([c.fx for c in cameras])
+    fits = fit(hand, points - middle, uncertainty, depth, session, focal, steps)
     with torch.no_grad():
         fingers = hand.pose_from_coefficients(torch.as_tensor(fits.coefficients))
         joints = Skeleton(hand).from_pose(torch.as_tensor(fits.rotation), fingers, torch.as_tensor(fits.shape)).numpy()

@@ -1,7 +1,8 @@
 """The texture and light head learns on the trunk's low-level maps.
 
-Rendered pictures say the albedo and the light. Real ones say only the product: the colours found where the predicted mesh shows its vertices,
-which is a photometric loss taken at points instead of pixels. The space of skin tones and natural light decides between the two factors.
+Rendered pictures say the albedo and the light. Real ones say only the product: the colours found where the predicted mesh shows its
+vertices, which is a photometric loss taken at points instead of pixels. The space of skin tones and natural
+light decides between the two factors.
 """
 from __future__ import annotations
 
@@ -89,7 +90,8 @@ def look_at_pictures(network: S2Hand, pictures: list[Picture]) -> Seen:
     """Plain crops of real pictures."""
     crops = np.stack([crops_of(p, 1, network.size, None, np.random.default_rng(0))[0][0] for p in pictures])
     n, vertices = len(crops), network.hand.template.shape[0]
-    return Seen(**look(network, crops), albedo=np.zeros((n, vertices, 3), np.float16), light=np.zeros((n, 11), np.float32), exact=np.zeros(n, bool))
+    unknown = {'albedo': np.zeros((n, vertices, 3), np.float16), 'light': np.zeros((n, 11), np.float32), 'exact': np.zeros(n, bool)}
+    return Seen(**look(network, crops), **unknown)
 
 
 def look_at_renders(network: S2Hand, shard: Path) -> Seen:

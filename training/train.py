@@ -1,7 +1,7 @@
 """`python main.py train CONFIG`: from pictures to a checkpoint.
 
-The trunk's features are worked out once and kept in the run's folder; then the hand model is fitted to every picture, the regressor learns on the
-features, and the texture and light head on the trunk's low-level maps.
+The trunk's features are worked out once and kept in the run's folder; then the hand model is fitted to every picture, the regressor learns
+on the features, and the texture and light head on the trunk's low-level maps.
 """
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ def weights_hash(encoder: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def kept_features(config: Config, pictures: list[Picture], split: str, encoder: str, graph: Path, size: int, jitter: Jitter | None) -> Features:
+def kept_features(config: Config, pictures: list[Picture], split: str, encoder: str, graph: Path, size: int,
+                  jitter: Jitter | None) -> Features:
     """Features of a split's pictures from the run's folder, worked out when they are not there."""
     what = f'{split} {config.data.crops_per_picture if jitter else 1} {jitter} {config.seed} {len(pictures)} {encoder}'
     path = Path(config.out) / f'features-{split}-{hashlib.sha256(what.encode()).hexdigest()[:10]}.npz'
@@ -112,7 +113,8 @@ def train(config: Config) -> Path:
         steps = config.data.fit_steps if split == 'train' else config.data.fit_steps // 3  # only looked at
         fits, subjects = fit_pictures(pictures, hand, network.size, steps)
         sets[split] = examples_of(features, subjects, network.size)
-        say(f'{split}: {len(pictures)} pictures, {len(sets[split])} crops; fits are {100 * np.median(fits.error):.2f} % of the box off (median)')
+        apart = 100 * np.median(fits.error)
+        say(f'{split}: {len(pictures)} pictures, {len(sets[split])} crops; fits are {apart:.2f} % of the box off (median)')
     if config.data.rendered:
         rendered = rendered_examples(Path(config.data.renders), graph, network.size, config.data.rendered, hand)
         say(f'{len(rendered)} rendered pictures')

@@ -37,8 +37,9 @@ def answer(network):
 
 def test_sizes_come_from_the_hand_model(answer, hand):
     n = len(hand.template)
-    shapes = {'vertices': (3, n, 3), 'joints_3d': (3, 21, 3), 'joints_2d': (3, 21, 2), 'pose': (3, 16, 3), 'shape': (3, 10), 'scale': (3, 1),
-              'translation': (3, 3), 'texture': (3, n, 3), 'light': (3, 11), 'points': (3, 21, 3), 'presence': (3, 1), 'right': (3, 1)}
+    shapes = {'vertices': (3, n, 3), 'joints_3d': (3, 21, 3), 'joints_2d': (3, 21, 2), 'pose': (3, 16, 3), 'shape': (3, 10),
+              'scale': (3, 1), 'translation': (3, 3), 'texture': (3, n, 3), 'light': (3, 11), 'points': (3, 21, 3),
+              'presence': (3, 1), 'right': (3, 1)}
     assert {name: tuple(value.shape) for name, value in vars(answer).items()} == shapes
 
 
@@ -109,7 +110,8 @@ def test_the_b3_encoder_takes_the_official_state_dict():
         pytest.skip(f'no table of the official state dict at {STATE_TABLE} (S2HAND_STATE_TABLE)')
     with open(STATE_TABLE) as lines:
         rows = [row for row in csv.reader(lines, delimiter='\t') if row and row[0] == 'encoder']
-    ours = {key: tuple(value.shape) for key, value in EfficientNetEncoder('efficientnet-b3').state_dict().items() if not key.startswith('heads.')}
+    state = EfficientNetEncoder('efficientnet-b3').state_dict()
+    ours = {key: tuple(value.shape) for key, value in state.items() if not key.startswith('heads.')}
     official = {row[1]: tuple(int(n) for n in row[2].strip('()[]').replace('x', ',').split(',') if n.strip()) for row in rows}
     assert len(official) == 574 and ours == official
 

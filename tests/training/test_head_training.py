@@ -33,5 +33,6 @@ def test_a_few_epochs_bring_the_joints_near_their_points():
     hand = HandModel.load()
     network, examples = S2Hand('landmark', hand), made_examples(hand, 384)
     before = measure(network, HeadLoss(hand, 224, LossWeights()), examples)['2d_percent']
-    after = train_heads(network, examples, examples, Heads(epochs=6, batch=64, threads=1), LossWeights(), 0, lambda line: None)['2d_percent']
+    settings = Heads(epochs=6, batch=64, threads=1)
+    after = train_heads(network, examples, examples, settings, LossWeights(), 0, lambda line: None)['2d_percent']
     assert after < 0.55 * before, f'{after:.1f} % of the box after training, {before:.1f} % before'
