@@ -33,7 +33,7 @@ class RefinementSettings:
     pose_sigma: float = 0.35  # radians, error of the network's coefficients
     turn_sigma: float = 0.35  # radians, error of the network's wrist turn
     distance_sigma: float = 0.25  # of the logarithm of the network's distance
-    natural: float = 2.0  # the natural poses' spread is widened by this: people do odd things
+    natural: float = 3.0  # the natural poses' spread is widened by this: people do odd things
     limit_sigma: float = 0.03  # radians beyond a joint limit that weigh as much as one sigma elsewhere
     shape_sigma: float = 1.0  # of each shape component about 0, when no other prior is given
     size_sigma: float = 0.35  # of the overall size: one camera cannot tell it from distance
