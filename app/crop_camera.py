@@ -2,7 +2,8 @@
 
 The network answers in a camera of its own: the crop seen with a fixed focal length. The real camera differs in three ways: it is turned
 (the crop was rolled upright, and its centre is off the optical axis), its focal length is another, and so the hand's distance is.
-What both must agree on is the picture: where the wrist lies, and how many pixels a metre spans at the hand. Fixed size is traded for distance.
+What both must agree on is the picture: where the wrist lies, and how many pixels a metre spans at the hand. A size of 1 is kept, and
+paid for with distance.
 """
 from __future__ import annotations
 

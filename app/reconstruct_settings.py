@@ -81,7 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument('--stop', type=int, metavar='N', help='frame to stop before')
     which.add_argument('--step', type=int, default=1, metavar='N', help='take every n-th frame')
     which.add_argument('--fps', type=_positive, help='frames per second of a folder of pictures')
-    which.add_argument('--sequence', action=argparse.BooleanOptionalAction, help="a folder's pictures follow each other (told by their names)")
+    which.add_argument('--sequence', action=argparse.BooleanOptionalAction,
+                       help="a folder's pictures follow each other (told by their names)")
     seen = parser.add_argument_group('camera and hands')
     seen.add_argument('--hands', type=int, choices=(1, 2), default=default.hands, help='how many hands at once')
     seen.add_argument('--mirror', action='store_true', help='the input is a mirror image (selfie): flip it first')

@@ -38,14 +38,16 @@ class MediaPipeVideo:
         self.mp, self.clock = mp, -1
         with quiet_native_stderr():
             self.landmarker = vision.HandLandmarker.create_from_options(vision.HandLandmarkerOptions(
-                base_options=BaseOptions(model_asset_buffer=detector_path().read_bytes()), running_mode=vision.RunningMode.VIDEO, num_hands=hands))
+                base_options=BaseOptions(model_asset_buffer=detector_path().read_bytes()), num_hands=hands,
+                running_mode=vision.RunningMode.VIDEO))
 
     def __call__(self, image: np.ndarray, seconds: float) -> list[tuple[np.ndarray, str]]:
         """(points (21, 2) px, side) of each hand."""
         height, width = image.shape[:2]
         self.clock = max(self.clock + 1, round(seconds * 1e3))
         with quiet_native_stderr():
-            found = self.landmarker.detect_for_video(self.mp.Image(image_format=self.mp.ImageFormat.SRGB, data=np.ascontiguousarray(image)), self.clock)
+            picture = self.mp.Image(image_format=self.mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
+            found = self.landmarker.detect_for_video(picture, self.clock)
         return [(np.array([(p.x, p.y) for p in points]) * (width, height) - 0.5, side[0].category_name.lower())
                 for points, side in zip(found.hand_landmarks, found.handedness)]
 
@@ -82,18 +84,21 @@ def measure(path: Path, most_hands: int, out: Path) -> dict:
                 sides.setdefault(hand.track, []).append(hand.side)
                 wrists.setdefault(hand.track, []).append((frame.index, hand.joints_2d.mean(0), hand.box_side))
             if frame.index % max(1, count // SHEET) == 0 and len(sheet) < SHEET:
-                picture = overlay.draw(frame.image, hands, intrinsics, 'textured', 1.0)
-                sheet.append(np.hstack([tile(frame.image), tile(picture), tile(overlay.draw(frame.image, hands, intrinsics, 'skeleton', 1.0))]))
+                drawn = [overlay.draw(frame.image, hands, intrinsics, style) for style in ('textured', 'skeleton')]
+                sheet.append(np.hstack([tile(picture) for picture in (frame.image, *drawn)]))
     peer.close()
     pipeline.close()
     save_sheet(sheet, out / f'{path.stem}.jpg')
     flips = sum(a != b for track in sides.values() for a, b in zip(track, track[1:]))
     jumps = [np.linalg.norm(b[1] - a[1]) / a[2] for track in wrists.values() for a, b in zip(track, track[1:]) if b[0] == a[0] + 1]
     return {
-        'clip': path.name, 'frames': total, 'hands_mediapipe': seen, 'found_percent': percent(met, seen), 'tracks': len(sides), 'side_flips': flips,
-        'error_percent_mean': mean_percent(errors), 'error_percent_p95': round(100 * float(np.percentile(errors, 95)), 2) if errors else None,
+        'clip': path.name, 'frames': total, 'hands_mediapipe': seen, 'found_percent': percent(met, seen), 'tracks': len(sides),
+        'side_flips': flips,
+        'error_percent_mean': mean_percent(errors),
+        'error_percent_p95': round(100 * float(np.percentile(errors, 95)), 2) if errors else None,
         'fit_percent_mean': mean_percent(fits), 'jump_percent_max': round(100 * max(jumps), 1) if jumps else None,
-        'fps_pipeline': round(1 / float(np.median(seconds)), 1) if seconds else None, 'stage_ms': pipeline.clock.summary(),
+        'fps_pipeline': round(1 / float(np.median(seconds)), 1) if seconds else None,
+        'stage_ms': pipeline.clock.summary(),
     }
 
 

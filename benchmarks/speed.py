@@ -66,7 +66,8 @@ def main(arguments: list[str]) -> int:
     for kind, fps in rounds.items():
         ratio = np.median([a / b for a, b in zip(fps, rounds['mediapipe'])])
         print(f'{names[kind]:<34}{max(fps):>9.1f}{np.median(fps):>9.1f}{ratio:>13.2f}x')
-    print('\nstages of the overlay run, ms (p50 / p95): ' + ', '.join(f'{k} {v["p50"]} / {v["p95"]}' for k, v in stages['overlay'].items()))
+    listed = ', '.join(f'{k} {v["p50"]} / {v["p95"]}' for k, v in stages['overlay'].items())
+    print(f'\nstages of the overlay run, ms (p50 / p95): {listed}')
     if args.json:
         args.json.write_text(json.dumps({'clip': args.clip.name, 'fps': rounds, 'stage_ms': stages}, indent=1))
     return 0
