@@ -77,8 +77,8 @@ class Regressor:
 
 
 def usual_threads() -> int:
-    """Half of the cores, at most 4: the other stages need the rest, and two threads on one free core wait for each other."""
-    return max(1, min(4, (os.cpu_count() or 2) // 2))
+    """All cores, at most 4: the other stages leave gaps, and with spinning off a thread that waits costs nothing."""
+    return min(4, os.cpu_count() or 1)
 
 
 def wanted_providers(provider: Provider, ort) -> list[str]:
