@@ -96,7 +96,9 @@ def test_a_missing_system_library_is_named_with_the_way_to_get_it(monkeypatch, c
 
 @pytest.mark.skipif(os.name == 'nt', reason='POSIX signals')
 def test_ctrl_c_ends_with_one_line_and_exit_code_130():
-    script = 'import sys, types, main\nmodule = types.ModuleType("waits")\nmodule.add_arguments = lambda parser: None\n' \
+    script = 'import signal, sys, types, main\n' \
+             'signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background inherits a deaf ear\n' \
+             'module = types.ModuleType("waits")\nmodule.add_arguments = lambda parser: None\n' \
              'def run(args):\n    import time\n    print("waiting", flush=True)\n    time.sleep(60)\n' \
              'module.run = run\nsys.modules["waits"] = module\nmain.COMMANDS["waits"] = ("waits", "waits")\nsys.exit(main.main(["waits"]))'
     child = subprocess.Popen([sys.executable, '-c', script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
