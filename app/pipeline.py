@@ -4,7 +4,6 @@ The mode decides only what may be remembered: nothing between pictures ('image')
 """
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from app.crop import crop_from_points, cut, to_frame
 from app.crop_camera import crop_to_frame_rotation, unmirrored, wrist_in_frame
 from app.detection import Detector
+from app.detector_file import sha256
 from app.hand_model import DEFAULT_PATH, HandModel
 from app.mirror import mirror_intrinsics, mirror_points_2d, mirror_points_3d, mirror_pose
 from app.refinement import HandState, Refiner
@@ -61,7 +61,7 @@ class Pipeline:
         path = Path(model_path or DEFAULT_PATH)
         self.settings = settings
         self.model = HandModel.load(path)
-        self.regressor = Regressor(settings.weights, settings.provider, settings.threads, hashlib.sha256(path.read_bytes()).hexdigest())
+        self.regressor = Regressor(settings.weights, settings.provider, settings.threads, sha256(path))
         self.refiner = Refiner(self.model)
         self.tracker = Tracker(TrackingSettings(hands=settings.hands))
         self.detector = Detector(settings.hands)
@@ -81,11 +81,11 @@ class Pipeline:
             self.tracker.forget()
             self._memories.clear()
         tracker, image = self.tracker, frame.image
-        seen = self._look(image, frame.time, tracker.tracks, from_search=False)
+        seen = self._look(image, frame.time, tracker.tracks)
         if tracker.wants_search(frame.time):
             with self.clock.stage('detect'):
                 new = tracker.searched(self.detector.detect(image), frame.time)
-            seen |= self._look(image, frame.time, new, from_search=True)
+            seen |= self._look(image, frame.time, new)
         for track in tracker.drop_duplicates():
             seen.pop(track.number, None)
         tracks = [track for track in tracker.tracks if track.number in seen]
@@ -107,7 +107,7 @@ class Pipeline:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def _look(self, image: np.ndarray, time: float, tracks: list[Track], from_search: bool) -> dict[int, tuple[Crop, Prediction]]:
+    def _look(self, image: np.ndarray, time: float, tracks: list[Track]) -> dict[int, tuple[Crop, Prediction]]:
         """Cut each track out, run the network on all cuts at once, and tell the tracker; what was seen, by track number."""
         tracks = list(tracks)
         if not tracks:

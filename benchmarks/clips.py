@@ -23,7 +23,7 @@ from app.overlay import Overlay
 from app.pipeline import Pipeline, PipelineSettings
 from app.sources import open_source
 from app.types import Intrinsics
-from benchmarks.data_folder import data_folder
+from training.data_folder import data_folder
 
 SHEET = 12  # frames on a contact sheet
 
@@ -139,7 +139,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument('--out', type=Path, default=Path('out/clips'))
     parser.add_argument('--json', type=Path)
     args = parser.parse_args(arguments)
-    clips = args.clips or sorted(p for split in ('train', 'val') for p in (data_folder() / 'clips' / split).iterdir())
+    clips = args.clips or sorted(p for split in ('train', 'val') for p in (data_folder('clips') / 'clips' / split).iterdir())
     rows = []
     for clip in clips:
         rows.append(measure(clip, args.hands, args.out))

@@ -23,7 +23,8 @@ from app.detector_file import detector_path
 from models.landmark_trunk import LandmarkTrunk
 from training.import_trunk import read_landmark_file, trunk_weights
 from training.metrics import box_percent, pa_mpjpe
-from training.pictures import data_folder, read_pictures
+from training.data_folder import MANIFEST, data_folder
+from training.pictures import read_pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH = 16
@@ -116,7 +117,7 @@ def main() -> None:
     for name, label in (('mesh', 'joints of the mesh'), ('branch', '2D branch'), ('peer', 'landmark network')):
         print(f'  {label:<20} {p[f"{name}_2d_percent"]:6.2f} {p[f"{name}_2d_percent_median"]:6.2f} {p[f"{name}_2d_percent_p90"]:6.2f}')
     print(f'  worst source: {p["worst_source"]}, {p["worst_source_2d_percent"]:.2f} %')
-    truth = data_folder() / 'truth' / 'fridge'
+    truth = data_folder(MANIFEST) / 'truth' / 'fridge'
     if truth.is_dir():
         t = figures['truth'] = measure_truth(session, peer, truth)
         print(f'{t["pictures"]} pictures with measured joints, PA-MPJPE: mesh {t["mesh_pa_mpjpe_mm"]:.2f} mm, '

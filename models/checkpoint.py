@@ -4,7 +4,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -59,10 +58,3 @@ def load_checkpoint(path: Path, hand_path: Path = OPEN_HAND, *, other_hand: bool
     except RuntimeError as error:
         raise ValueError(f'{path} does not fit this network: {error}') from error
     return network.eval()
-
-
-def freeze_batch_norms(module: torch.nn.Module) -> None:
-    """Keep the running statistics of every batch normalisation as they are, also while training."""
-    for part in module.modules():
-        if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
-            part.eval()

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from app.errors import InputError
+from training.data_folder import MANIFEST, data_folder
 
 PROCEDURAL_SHARE = 0.4  # when there are real pictures
 MARGIN = 26  # pixels (of 256) kept from the hand's points: fingers are thick, and a sleeve follows
@@ -15,9 +17,11 @@ SMALLEST = 40  # pixels; narrower strips are stretched too much to look like any
 
 
 def default_folder() -> Path | None:
-    """The data folder `$S2HAND_DATA`, or `../shared/data` beside the project; None if there is none."""
-    folder = Path(os.environ.get('S2HAND_DATA') or Path(__file__).resolve().parents[2] / 'shared' / 'data')
-    return folder if (folder / 'pictures.jsonl').is_file() else None
+    """The folder of real pictures; None if there is none."""
+    try:
+        return data_folder(MANIFEST)
+    except InputError:
+        return None
 
 
 class Backgrounds:
@@ -28,7 +32,7 @@ class Backgrounds:
         self.folder, self.strips, self._rooms = folder, [], {}
         if folder is None:
             return
-        for line in (folder / 'pictures.jsonl').read_text().splitlines():
+        for line in (folder / MANIFEST).read_text().splitlines():
             row = json.loads(line)
             wanted = row['split'] == 'val' if measuring else row['split'] == 'train' and row['open']
             if wanted and row['valid_area'] > 0.85:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,8 +10,7 @@ import numpy as np
 
 from app.errors import InputError
 from app.types import Side
-
-ROOT = Path(__file__).resolve().parent.parent
+from training.data_folder import MANIFEST, data_folder
 
 
 @dataclass(frozen=True)
@@ -51,19 +49,11 @@ class Picture:
         return np.ascontiguousarray(image[:, ::-1]) if self.side == 'left' else image
 
 
-def data_folder() -> Path:
-    """The folder of training data: environment variable S2HAND_DATA, or `../shared/data` beside the project. Raises InputError."""
-    folder = Path(os.environ.get('S2HAND_DATA') or ROOT.parent / 'shared' / 'data')
-    if not (folder / 'pictures.jsonl').is_file():
-        raise InputError(f'no pictures.jsonl in {folder}; set S2HAND_DATA to the folder of training pictures')
-    return folder
-
-
 def read_pictures(split: str, folder: Path | None = None) -> list[Picture]:
     """Pictures (256 x 256) of `split` ('train' or 'val') whose side is certain. Training takes openly licensed pictures only."""
-    folder = folder or data_folder()
+    folder = folder or data_folder(MANIFEST)
     pictures = []
-    with open(folder / 'pictures.jsonl') as lines:
+    with open(folder / MANIFEST) as lines:
         for line in lines:
             row = json.loads(line)
             if row['split'] != split or row['side_agreement'] < 1 or (split == 'train' and not row['open']):

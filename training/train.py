@@ -16,16 +16,17 @@ from safetensors.torch import load_file
 
 from app.errors import InputError
 from export.trunk_onnx import export_encoder
-from models.checkpoint import load_checkpoint, save_checkpoint
+from models.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from models.hand_model import OPEN_HAND, HandModel
 from models.s2hand import S2Hand
 from training.augment import Jitter
 from training.config import Config, read_config
+from training.data_folder import MANIFEST, data_folder
 from training.examples import Examples, Features, examples_of
 from training.features import picture_features
 from training.heads import settings_text, train_heads
 from training.import_trunk import read_landmark_file, trunk_weights
-from training.pictures import Picture, data_folder, read_pictures
+from training.pictures import Picture, read_pictures
 from training.real import fit_pictures
 from training.rendered import rendered_examples
 from training.texture import look_at_all, train_texture
@@ -97,14 +98,14 @@ def train(config: Config) -> Path:
     out = Path(config.out)
     say = Log(out)
     torch.set_num_threads(config.heads.threads)
-    hand_hash = hashlib.sha256(OPEN_HAND.read_bytes()).hexdigest()
+    hand_hash = file_hash(OPEN_HAND)
     hand = HandModel.load()
     network = start_network(config, hand)
     encoder = weights_hash(network.encoder)
     graph = out / f'encoder-{encoder[:10]}.onnx'
     if not graph.exists():
         export_encoder(network.encoder, graph)
-    folder = data_folder()
+    folder = data_folder(MANIFEST)
     sets: dict[str, Examples] = {}
     all_pictures = {split: read_pictures(split, folder) for split in ('train', 'val')}
     for split, jitter in (('train', config.data.jitter), ('val', None)):
