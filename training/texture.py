@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from models.camera import project
 from models.hand_model import HandModel
 from models.light import shaded, shading, vertex_normals
-from models.s2hand import S2Hand, TextureHead
+from models.s2hand import S2Hand
+from models.texture_head import TextureHead
 from training.config import Texture
 from training.features import crops_of
 from training.pictures import Picture

@@ -6,7 +6,7 @@ import torch
 from models.camera import project
 from models.hand_model import HandModel
 from models.light import shaded, vertex_normals
-from models.s2hand import TextureHead
+from models.texture_head import TextureHead
 from training.config import Texture
 from training.texture import Seen, colours_under, train_texture, visible_vertices
 
