@@ -1,24 +1,22 @@
 """Encoders by name: crop (B, 3, S, S) in [0, 1] -> pooled features and a low-level map at a quarter of the crop's side."""
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
-import torch
 from efficientnet_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.landmark_trunk import Landmarks, LandmarkTrunk
+from models.encoder import Encoder, Landmarks, PointHeads
+from models.landmark_trunk import LandmarkTrunk
+from models.resnet import HalfResNet18
 
-EncoderName = Literal['landmark', 'efficientnet-b0', 'efficientnet-b3']
+EncoderName = Literal['landmark', 'efficientnet-b0', 'efficientnet-b3', 'resnet18-half']
 LOW_BLOCKS = {'efficientnet-b0': 2, 'efficientnet-b3': 4}  # the last block at a quarter of the crop's side
 
 
-class EfficientNetEncoder(nn.Module):
-    """EfficientNet as S2HAND uses it: no input normalisation, random start, state-dict keys `encoder.*` as in the official checkpoints.
-
-    Its linear point heads stand where the landmark trunk has its own, so that every network answers the same questions.
-    """
+class EfficientNetEncoder(Encoder):
+    """EfficientNet as S2HAND uses it: no input normalisation, random start, state-dict keys `encoder.*` as in the official checkpoints."""
 
     size = 224
 
@@ -29,34 +27,37 @@ class EfficientNetEncoder(nn.Module):
         self.low_block = LOW_BLOCKS[name]
         self.features = self.encoder._conv_head.out_channels
         self.low_channels = self.encoder._blocks[self.low_block]._project_conv.out_channels
-        self.heads = nn.ModuleDict({'points': nn.Linear(self.features, 63), 'world': nn.Linear(self.features, 63),
-                                    'presence': nn.Linear(self.features, 1), 'right': nn.Linear(self.features, 1)})
+        self.heads = PointHeads(self.features, self.size)
 
-    def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
-        net = self.encoder
-        x = net._swish(net._bn0(net._conv_stem(crop)))
-        low = x
-        for index, block in enumerate(net._blocks):
-            rate = net._global_params.drop_connect_rate
-            x = block(x, drop_connect_rate=rate * index / len(net._blocks) if rate else None)
-            if index == self.low_block:
-                low = x
-        x = net._swish(net._bn1(net._conv_head(x)))
-        return F.adaptive_avg_pool2d(x, 1).flatten(1), low
+    @property
+    def depth(self) -> int:
+        return len(self.encoder._blocks)
+
+    @property
+    def point_heads(self) -> nn.ModuleList:
+        return nn.ModuleList([self.heads])
+
+    def begin(self, crop: Tensor) -> Tensor:
+        return self.encoder._swish(self.encoder._bn0(self.encoder._conv_stem(crop)))
+
+    def block(self, x: Tensor, index: int) -> Tensor:
+        rate = self.encoder._global_params.drop_connect_rate
+        return self.encoder._blocks[index](x, drop_connect_rate=rate * index / self.depth if rate else None)
+
+    def finish(self, x: Tensor) -> Tensor:
+        x = self.encoder._swish(self.encoder._bn1(self.encoder._conv_head(x)))
+        return F.adaptive_avg_pool2d(x, 1).flatten(1)
 
     def landmarks(self, features: Tensor) -> Landmarks:
-        """2D points, world points, presence and side from pooled features."""
-        middle = (self.size - 1) / 2
-        points = self.heads['points'](features).reshape(-1, 21, 3) * self.size
-        points = points + torch.tensor([middle, middle, 0.0], device=points.device)
-        return Landmarks(points, self.heads['world'](features).reshape(-1, 21, 3), torch.sigmoid(self.heads['presence'](features)),
-                         torch.sigmoid(self.heads['right'](features)))
+        return self.heads(features)
 
 
 def make_encoder(name: EncoderName) -> nn.Module:
     """The encoder called `name`, with random weights. Raises ValueError for a name it does not know."""
     if name == 'landmark':
         return LandmarkTrunk()
+    if name == 'resnet18-half':
+        return HalfResNet18()
     if name in LOW_BLOCKS:
         return EfficientNetEncoder(name)
-    raise ValueError(f'there is no encoder {name!r}; known: landmark, {", ".join(LOW_BLOCKS)}')
+    raise ValueError(f'there is no encoder {name!r}; known: {", ".join(get_args(EncoderName))}')

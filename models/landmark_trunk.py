@@ -5,11 +5,11 @@ copies its weights. It expects the crop of `app/crop.py` in [0, 1], without furt
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from models.encoder import Encoder, Landmarks
 
 SIZE = 224  # pixels of the crop's side
 FEATURES = 1152  # pooled channels
@@ -52,21 +52,12 @@ class Block(nn.Module):
         return x + y if self.skip else y
 
 
-@dataclass(frozen=True)
-class Landmarks:
-    """What the landmark network says about a crop."""
-
-    points: Tensor  # (B, 21, 3) x, y in crop pixels (pixel centres at integers) and depth in pixels, wrist = 0, forward positive
-    world: Tensor  # (B, 21, 3) metres, camera axes, the hand's middle at the origin
-    presence: Tensor  # (B, 1) probability that a hand is there
-    right: Tensor  # (B, 1) probability that it is a right hand
-
-
-class LandmarkTrunk(nn.Module):
+class LandmarkTrunk(Encoder):
     """Crop (B, 3, 224, 224) in [0, 1] -> pooled features (B, 1152) and low-level map (B, 24, 56, 56); `landmarks` are its own heads."""
 
     features = FEATURES
     low_channels = LOW_CHANNELS
+    low_block = LOW_BLOCK
     size = SIZE
 
     def __init__(self) -> None:
@@ -82,14 +73,22 @@ class LandmarkTrunk(nn.Module):
         self.presence = nn.Linear(FEATURES, 1)
         self.right = nn.Linear(FEATURES, 1)
 
-    def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
-        x = F.relu6(self.stem(crop))
-        low = x
-        for index, block in enumerate(self.blocks):
-            x = block(x)
-            if index == LOW_BLOCK:
-                low = x
-        return x.mean((2, 3)), low
+    @property
+    def depth(self) -> int:
+        return len(self.blocks)
+
+    @property
+    def point_heads(self) -> nn.ModuleList:
+        return nn.ModuleList([self.points, self.world, self.presence, self.right])
+
+    def begin(self, crop: Tensor) -> Tensor:
+        return F.relu6(self.stem(crop))
+
+    def block(self, x: Tensor, index: int) -> Tensor:
+        return self.blocks[index](x)
+
+    def finish(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
 
     def landmarks(self, features: Tensor) -> Landmarks:
         """The landmark network's own answers from pooled features (B, 1152)."""

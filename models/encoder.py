@@ -1,0 +1,97 @@
+"""What every encoder is: a start, a row of blocks, an end; so that its first blocks can be frozen and their answers kept."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """What an encoder's own point heads say about a crop: S2HAND's 2D keypoint branch."""
+
+    points: Tensor  # (B, 21, 3) x, y in crop pixels (pixel centres at integers) and depth in pixels, wrist = 0, forward positive
+    world: Tensor  # (B, 21, 3) metres, camera axes, the hand's middle at the origin
+    presence: Tensor  # (B, 1) probability that a hand is there
+    right: Tensor  # (B, 1) probability that it is a right hand
+
+
+class Encoder(nn.Module, ABC):
+    """Crop (B, 3, size, size) in [0, 1] -> pooled features (B, `features`) and a low-level map (B, `low_channels`, size / 4, size / 4).
+
+    A subclass says `begin`, `block` and `finish`, and how many `blocks` there are; the low-level map is the answer of block `low_block`.
+    """
+
+    size: int
+    features: int
+    low_channels: int
+    low_block: int
+
+    @property
+    @abstractmethod
+    def depth(self) -> int:
+        """How many blocks there are."""
+
+    @abstractmethod
+    def begin(self, crop: Tensor) -> Tensor:
+        """Everything before the first block."""
+
+    @abstractmethod
+    def block(self, x: Tensor, index: int) -> Tensor:
+        """The answer of block `index`."""
+
+    @abstractmethod
+    def finish(self, x: Tensor) -> Tensor:
+        """The last block's answer -> pooled features."""
+
+    @abstractmethod
+    def landmarks(self, features: Tensor) -> Landmarks:
+        """Points, presence and side from pooled features (B, `features`)."""
+
+    @property
+    @abstractmethod
+    def point_heads(self) -> nn.ModuleList:
+        """The layers of `landmarks`, which are trained as the 2D keypoint branch."""
+
+    def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.begin(crop)
+        low = x
+        for index in range(self.depth):
+            x = self.block(x, index)
+            if index == self.low_block:
+                low = x
+        return self.finish(x), low
+
+    def front(self, crop: Tensor, blocks: int) -> Tensor:
+        """The answer after the first `blocks` blocks; after all of them, the pooled features."""
+        x = self.begin(crop)
+        for index in range(blocks):
+            x = self.block(x, index)
+        return self.finish(x) if blocks == self.depth else x
+
+    def tail(self, x: Tensor, blocks: int) -> Tensor:
+        """What `front` of the same number of blocks left -> pooled features."""
+        if blocks == self.depth:
+            return x
+        for index in range(blocks, self.depth):
+            x = self.block(x, index)
+        return self.finish(x)
+
+
+class PointHeads(nn.Module):
+    """Linear heads on pooled features, the same questions that the landmark trunk's own heads answer."""
+
+    def __init__(self, features: int, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.points, self.world = nn.Linear(features, 63), nn.Linear(features, 63)
+        self.presence, self.right = nn.Linear(features, 1), nn.Linear(features, 1)
+
+    def forward(self, features: Tensor) -> Landmarks:
+        middle = (self.size - 1) / 2
+        points = self.points(features).reshape(-1, 21, 3) * self.size
+        points = points + torch.tensor([middle, middle, 0.0], device=points.device)
+        return Landmarks(points, self.world(features).reshape(-1, 21, 3), torch.sigmoid(self.presence(features)),
+                         torch.sigmoid(self.right(features)))
