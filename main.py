@@ -17,7 +17,9 @@ COMMANDS = {  # name: (module, what it does)
     'demo': ('app.demo', 'run the main job on the bundled clip and compare the result with the truth'),
     'reconstruct': ('app.reconstruct', 'videos, pictures or folders of pictures in; textured 3D hands out'),
     'setup': ('setup.command', "fetch the hand detector's model file, once"),
+    'label': ('training.label', 'pictures and videos in; a training set of crops with detected points out'),
     'train': ('training.train', 'train the network'),
+    'evaluate': ('training.evaluate', 'measure a network on pictures with truth, beside its peers'),
     'export': ('export.onnx_export', 'write a checkpoint as the ONNX file that the program runs'),
 }
 OWN_FOLDERS = {'app', 'models', 'training', 'export', 'setup', 'benchmarks'}

@@ -1,0 +1,111 @@
+"""`python main.py evaluate`: every published figure of a network on pictures with truth, beside its peers on the same pictures.
+
+2D errors are those of the network's joints projected by its own camera; 3D joints and vertices are turned into the picture's camera as the
+program does. All contenders get the same crop, cut around the known points; MediaPipe on whole pictures cuts its own.
+"""
+from __future__ import annotations
+
+import argparse
+import datetime
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from app.detector_file import sha256
+from app.errors import InputError
+from app.outputs.report import versions, write_json
+from app.regression import WEIGHTS
+from training.evaluation_answers import LABELS, Contenders
+from training.evaluation_figures import measure
+from training.evaluation_rendered import read_rendered
+from training.evaluation_report import set_text
+from training.evaluation_sets import EvaluationSet, evenly
+from training.evaluation_truth import read_manifest, read_stereo, read_truth
+
+SPEED_RUNS = 40
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    data = parser.add_argument_group('what to evaluate on (each may be given several times)')
+    many = {'action': 'append', 'type': Path, 'default': [], 'metavar': 'DIR'}
+    data.add_argument('--truth', **many, help='folder with gt.jsonl: image, K, xyz_mm, uv (measured joints)')
+    data.add_argument('--stereo', **many, help='folder with a stereo recording: gt.jsonl, cameras.json, two clips')
+    data.add_argument('--rendered', **many, help='shards of rendered pictures (python -m training.renders), a folder or one file')
+    data.add_argument('--pictures', **{**many, 'metavar': 'MANIFEST'}, help='manifest of pictures with detected 2D points, or its folder')
+    parser.add_argument('--split', default='val', help='which split of the manifests')
+    parser.add_argument('--side', choices=('right', 'left'), help='side of the hands of --truth whose rows name none; without it, their bend tells')
+    parser.add_argument('--weights', type=Path, default=WEIGHTS, help='network: .onnx, or a .safetensors checkpoint')
+    parser.add_argument('--contenders', default=','.join(LABELS), help='which of these are measured')
+    parser.add_argument('--limit', type=int, help='at most this many pictures of each set, evenly spread')
+    parser.add_argument('--draw', type=int, default=300, help='at most this many pictures of each set are drawn and compared (PSNR, silhouette)')
+    parser.add_argument('--threads', type=int, default=2, help='of the network')
+    parser.add_argument('--json', type=Path, help='write every figure to this file')
+
+
+def wanted_contenders(text: str) -> tuple[str, ...]:
+    """The keys of a comma-separated list. Raises InputError for an unknown one."""
+    keys = tuple(dict.fromkeys(part.strip() for part in text.split(',') if part.strip()))
+    unknown = [key for key in keys if key not in LABELS]
+    if unknown or not keys:
+        raise InputError(f'--contenders knows {", ".join(LABELS)}, not {", ".join(unknown) or "nothing"}')
+    return keys
+
+
+def sets_of(options: argparse.Namespace) -> list[EvaluationSet]:
+    """Read all that was asked for. Raises InputError if that is nothing."""
+    limit = options.limit
+    sets = [read_truth(folder, limit, options.side) for folder in options.truth]
+    sets += [read_stereo(folder, limit) for folder in options.stereo]
+    sets += [read_rendered(folder, limit) for folder in options.rendered]
+    sets += [read_manifest(path, options.split, limit) for path in options.pictures]
+    if not sets:
+        raise InputError('there is nothing to evaluate on; give --truth, --stereo, --rendered or --pictures')
+    return sets
+
+
+def crop_milliseconds(contenders: Contenders) -> float:
+    """Median time in milliseconds of the network for one crop."""
+    crop = np.random.default_rng(0).integers(0, 255, (1, contenders.network.size, contenders.network.size, 3), np.uint8)
+    times = []
+    for _ in range(SPEED_RUNS):
+        start = time.perf_counter()
+        contenders.network(crop)
+        times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times))
+
+
+def run(options: argparse.Namespace) -> int:
+    keys = wanted_contenders(options.contenders)
+    for name in ('limit', 'draw', 'threads'):
+        value = getattr(options, name)
+        if value is not None and value < (0 if name == 'draw' else 1):
+            raise InputError(f'--{name} must be at least {0 if name == "draw" else 1}, not {value}')
+    cv2.setNumThreads(1)
+    torch.set_num_threads(options.threads)
+    started = time.monotonic()
+    sets = sets_of(options)
+    contenders = Contenders(options.weights, keys, options.threads)
+    report = {'command': ['main.py', *sys.argv[1:]], 'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+              'weights': {'file': str(options.weights), 'sha256': sha256(options.weights)},
+              'versions': {**versions(), 'torch': torch.__version__}, 'milliseconds_a_crop': crop_milliseconds(contenders),
+              'threads': options.threads, 'sets': {}}
+    try:
+        for chosen in sets:
+            draw = np.zeros(len(chosen.samples), bool)
+            draw[evenly(len(draw), options.draw)] = options.draw > 0
+            seen = contenders.look(chosen, draw)
+            figures, _ = measure(chosen, seen)
+            report['sets'][chosen.name] = figures
+            print(set_text(chosen.name, figures), flush=True)
+    finally:
+        contenders.close()
+    report['seconds'] = round(time.monotonic() - started, 1)
+    print(f'{options.weights.name}, {report["milliseconds_a_crop"]:.1f} ms a crop at {options.threads} threads; {report["seconds"]:.0f} s in all')
+    if options.json:
+        write_json(options.json, report)
+        print(f'{options.json} written')
+    return 0
