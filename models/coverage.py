@@ -1,7 +1,7 @@
 """Which face each pixel shows: a z-buffer over pairs of a face and a pixel of its box, in plain torch, without gradients.
 
-Every step is one IEEE operation per kernel (no fused multiply-add, no sum over an axis), and the buffer keeps whole numbers, so CPU and CUDA
-give the same picture, bit for bit.
+Every step is one IEEE operation per kernel (no fused multiply-add, no sum over an axis), and the buffer keeps whole numbers, so CPU and
+CUDA give the same picture, bit for bit.
 """
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ def nearest_faces(x: Tensor, y: Tensor, near: Tensor, faces: Tensor, height: int
     """Points x, y in pixels and 1/depth (B, N) (0: not to be drawn), faces (F, 3) -> (B, H, W), (B, F), (B, F).
 
     They are the nearest face in each pixel (int64, -1 where there is none), whether each face looks at the camera, and whether it is drawn.
-    A face covers the pixels whose centres (at integers) it contains, its edges included: as the side of an edge on which a pixel lies is worked
-    out alike in both of its faces, no pixel falls between them. Of faces equally near the one with the smallest number is in front.
+    A face covers the pixels whose centres (at integers) it contains, its edges included: as the side of an edge on which a pixel lies is
+    worked out alike in both of its faces, no pixel falls between them. Of faces equally near the one with the smallest number is in
+    front.
     """
     batch, count = x.shape[0], len(faces)
     corners = [faces[:, k] for k in range(3)]

@@ -1,9 +1,10 @@
 """A differentiable renderer in plain torch: the same picture on CPU and CUDA, no compiled extension.
 
-Triangles are z-buffered (`coverage.py`), colours interpolated with perspective in mind, the outline softened (`silhouette.py`). Gradients reach
-colours and vertices: inside through the interpolation, at the outline through the soft silhouette. The colour picture itself has hard edges.
-Replaces the renderer of S2HAND (Kato et al.'s neural renderer, CUDA only); its traps are avoided: what is empty is 0 in every output and so
-has no error against a masked picture, and there is no half pixel between it and the keypoints (pixel centres lie at integers).
+Triangles are z-buffered (`coverage.py`), colours interpolated with perspective in mind, the outline softened (`silhouette.py`). Gradients
+reach colours and vertices: inside through the interpolation, at the outline through the soft silhouette. The colour picture itself has
+hard edges. Replaces the renderer of S2HAND (Kato et al.'s neural renderer, CUDA only); its traps are avoided: what is empty is 0 in every
+output and so has no error against a masked picture, and there is no half pixel between it and the keypoints (pixel centres lie at
+integers).
 
 Light is put on the colours before, per vertex, by `models/light.py`; `lit` does both steps:
 
@@ -44,16 +45,17 @@ def lit(albedo: Tensor, vertices: Tensor, faces: Tensor, light: Tensor) -> Tenso
 def render(vertices: Tensor, faces: Tensor, colours: Tensor | None = None, *, face_colours: Tensor | None = None,
            size: int | tuple[int, int], focal: float | None = None, intrinsics: Tensor | None = None,
            soft: bool = True, reach: float = 2.5, both_sides: bool = False) -> Rendered:
-    """Vertices (B, N, 3) in metres, camera axes; faces (F, 3) int64, counter-clockwise from outside; colours (B, N, C) or face_colours (B, F, C).
+    """Vertices (B, N, 3) in metres, camera axes; faces (F, 3) int64, counter-clockwise from outside; colours (B, N, C) or face_colours
+    (B, F, C).
 
     size: pixels along the side, or (height, width). The camera is `focal` (pixels, principal point in the picture's middle) or `intrinsics`
-    (B, 3, 3) or (3, 3) without skew. A picture at part s of the size has u' = (u + 0.5) s - 0.5; for the crop camera, `models/camera.py`, that
-    is just `focal=FOCAL * size`. soft, reach (pixels): the soft silhouette, see `silhouette.py`. both_sides: faces seen from behind are
-    drawn as well. For the mirrored (left) hand turn the faces round.
+    (B, 3, 3) or (3, 3) without skew. A picture at part s of the size has u' = (u + 0.5) s - 0.5; for the crop camera, `models/camera.py`,
+    that is just `focal=FOCAL * size`. soft, reach (pixels): the soft silhouette, see `silhouette.py`. both_sides: faces seen from behind
+    are drawn as well. For the mirrored (left) hand turn the faces round.
 
     Works in float32 (float64 if the vertices have it) also under autocast. Without colours the picture is black. Faces that come nearer
-    than 1 cm, or lie behind the camera, are not drawn; an empty picture is 0 with gradients 0. Where two faces are equally near the first is
-    seen. On CUDA sums of gradients may differ in the last digits from run to run.
+    than 1 cm, or lie behind the camera, are not drawn; an empty picture is 0 with gradients 0. Where two faces are equally near the first
+    is seen. On CUDA sums of gradients may differ in the last digits from run to run.
 
     Raises ValueError on shapes that do not fit and on numbers that are not finite (naming the rows of the batch).
     """
@@ -103,11 +105,12 @@ def _project(vertices: Tensor, height: int, width: int, focal: float | None, int
     return x * near * k[:, 0, 0, None] + k[:, 0, 2, None], y * near * k[:, 1, 1, None] + k[:, 1, 2, None], near
 
 
-def _interpolated(x: Tensor, y: Tensor, near: Tensor, faces: Tensor, face: Tensor, colours: Tensor, per_face: bool) -> tuple[Tensor, Tensor]:
+def _interpolated(x: Tensor, y: Tensor, near: Tensor, faces: Tensor, face: Tensor, colours: Tensor,
+                  per_face: bool) -> tuple[Tensor, Tensor]:
     """Colour (B, C, H, W) and depth (B, H, W) of the faces (B, H, W) seen.
 
-    With e_i twice the area that pixel p spans with the side opposite corner i, and n_i = 1 / z_i, a value is sum(e_i n_i v_i) / sum(e_i n_i)
-    and the depth sum(e_i) / sum(e_i n_i): attributes are linear on the face in space, not in the picture.
+    With e_i twice the area that pixel p spans with the side opposite corner i, and n_i = 1 / z_i, a value is sum(e_i n_i v_i) / sum(e_i
+    n_i) and the depth sum(e_i) / sum(e_i n_i): attributes are linear on the face in space, not in the picture.
     """
     batch, height, width = face.shape
     channels = colours.shape[2]

@@ -1,13 +1,14 @@
 """A silhouette with soft edges, so that the outline of a rendered mesh has gradients.
 
-Definition. An edge of the mesh is a contour when exactly one of its two faces looks at the camera (or when it has one face only, and that is
-drawn). Of the contours those that lie nearest to some background pixel, within `reach` pixels, are the outline: this leaves out inner
-contours, where a finger crosses the palm, and hidden ones. For every pixel within `reach` of the outline let d be the distance of its centre
-to the nearest outline edge, positive inside the mask and negative outside; its value is the smooth step 3 t^2 - 2 t^3 of t = (1 + d / reach) / 2.
-All other pixels are 1 inside, 0 outside. In contrast to a logistic curve this one ends at 0 and 1, so nothing jumps where the reach ends.
+Definition. An edge of the mesh is a contour when exactly one of its two faces looks at the camera (or when it has one face only, and that
+is drawn). Of the contours those that lie nearest to some background pixel, within `reach` pixels, are the outline: this leaves out inner
+contours, where a finger crosses the palm, and hidden ones. For every pixel within `reach` of the outline let d be the distance of its
+centre to the nearest outline edge, positive inside the mask and negative outside; its value is the smooth step 3 t^2 - 2 t^3 of t = (1 +
+d / reach) / 2. All other pixels are 1 inside, 0 outside. In contrast to a logistic curve this one ends at 0 and 1, so nothing jumps where
+the reach ends.
 
-Gradients reach the two ends of the nearest edge only, in x and y of the picture and so in x, y and z of the camera. The nearest edge itself, and
-the mask, are taken as given: both change only where d is the same for two edges, or 0.
+Gradients reach the two ends of the nearest edge only, in x and y of the picture and so in x, y and z of the camera. The nearest edge
+itself, and the mask, are taken as given: both change only where d is the same for two edges, or 0.
 
 Limits. An edge is outline or not as a whole, also when it is partly hidden. A part thinner than 2 `reach` stays below 1. Where the picture
 cuts the hand off there is no outline, so no gradient; nor in a picture without background, or without a hand. A mesh that
@@ -43,7 +44,8 @@ def edges_of(faces: Tensor) -> Edges:
     """The edges of faces (F, 3); worked out once for each tensor."""
     version, edges = _known.get(faces, (None, None))
     if version != faces._version:
-        edges = _edges(faces)
+        with torch.inference_mode(False):  # kept tensors must also serve where gradients are wanted
+            edges = _edges(faces)
         _known[faces] = faces._version, edges
     return edges
 
