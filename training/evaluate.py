@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         if value is not None and value < (0 if name == 'draw' else 1):
             raise InputError(f'--{name} must be at least {0 if name == "draw" else 1}, not {value}')
     cv2.setNumThreads(1)
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1)  # small batches: more threads wait for each other more than they help
     started = time.monotonic()
     sets = sets_of(options)
     contenders = Contenders(options.weights, keys, options.threads)

@@ -35,12 +35,12 @@ class LandmarkPeer:
     def __init__(self) -> None:
         self.trunk = LandmarkTrunk()
         self.trunk.load_state_dict(trunk_weights(read_landmark_file(detector_path())))
-        self.trunk.eval()
+        self.trunk.eval().to(memory_format=torch.channels_last)  # depthwise convolutions are more than twice as fast so
 
     @torch.inference_mode()
     def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Crops (B, 224, 224, 3) uint8 -> points (B, 21, 3) in crop pixels with relative depth, world points (B, 21, 3) metres."""
-        batch = torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / 255)
+        batch = torch.from_numpy(np.float32(crops) / 255).permute(0, 3, 1, 2)  # a view: channels last in memory
         seen = self.trunk.landmarks(self.trunk(batch)[0])
         return seen.points.numpy(), seen.world.numpy()
 
