@@ -17,14 +17,18 @@ import torch
 
 from app.detector_file import sha256
 from app.errors import InputError
+from app.outputs.picture import write_picture
 from app.outputs.report import versions, write_json
 from app.regression import WEIGHTS
+from models.hand_model import HandModel
 from training.evaluation_answers import LABELS, Contenders
+from training.evaluation_export import write_predictions
 from training.evaluation_figures import measure
+from training.evaluation_page import page, set_sheet
 from training.evaluation_rendered import read_rendered
-from training.evaluation_report import set_text
+from training.evaluation_report import MEANINGS, set_text
 from training.evaluation_sets import EvaluationSet, evenly
-from training.evaluation_truth import read_manifest, read_stereo, read_truth
+from training.evaluation_truth import read_manifest, read_official, read_stereo, read_truth
 
 SPEED_RUNS = 40
 
@@ -36,14 +40,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument('--stereo', **many, help='folder with a stereo recording: gt.jsonl, cameras.json, two clips')
     data.add_argument('--rendered', **many, help='shards of rendered pictures (python -m training.renders), a folder or one file')
     data.add_argument('--pictures', **{**many, 'metavar': 'MANIFEST'}, help='manifest of pictures with detected 2D points, or its folder')
+    data.add_argument('--freihand', **many, help='FreiHAND as it is unpacked')
+    data.add_argument('--ho3d', **many, help='HO-3D, version 2 or 3, as it is unpacked')
     parser.add_argument('--split', default='val', help='which split of the manifests')
+    parser.add_argument('--official-split', choices=('evaluation', 'training'), default='evaluation', help='which part of FreiHAND and HO-3D')
     parser.add_argument('--side', choices=('right', 'left'), help='side of the hands of --truth whose rows name none; without it, their bend tells')
     parser.add_argument('--weights', type=Path, default=WEIGHTS, help='network: .onnx, or a .safetensors checkpoint')
     parser.add_argument('--contenders', default=','.join(LABELS), help='which of these are measured')
+    parser.add_argument('--crop', choices=('given', 'detected'), default='given',
+                        help='cut around the known points, or around those that MediaPipe finds in the whole picture, where it does')
     parser.add_argument('--limit', type=int, help='at most this many pictures of each set, evenly spread')
     parser.add_argument('--draw', type=int, default=300, help='at most this many pictures of each set are drawn and compared (PSNR, silhouette)')
     parser.add_argument('--threads', type=int, default=2, help='of the network')
-    parser.add_argument('--json', type=Path, help='write every figure to this file')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write every figure to this file')
+    parser.add_argument('--page', type=Path, metavar='FILE', help='write a page of pictures (.png or .jpg): best, middle and worst of each set')
+    parser.add_argument('--page-rows', type=int, default=3, help='pictures of each kind on the page')
+    parser.add_argument('--pred', type=Path, metavar='FILE', help='write pred.json (or a .zip with it) of the one set, as FreiHAND and HO-3D want it')
+    parser.add_argument('--pred-of', choices=('network', 'refined'), default='network', help='whose answers go into it')
 
 
 def wanted_contenders(text: str) -> tuple[str, ...]:
@@ -62,8 +75,11 @@ def sets_of(options: argparse.Namespace) -> list[EvaluationSet]:
     sets += [read_stereo(folder, limit) for folder in options.stereo]
     sets += [read_rendered(folder, limit) for folder in options.rendered]
     sets += [read_manifest(path, options.split, limit) for path in options.pictures]
+    official = options.official_split
+    sets += [read_official('freihand', folder, official, limit) for folder in options.freihand]
+    sets += [read_official('ho3d', folder, official.replace('training', 'train'), limit) for folder in options.ho3d]
     if not sets:
-        raise InputError('there is nothing to evaluate on; give --truth, --stereo, --rendered or --pictures')
+        raise InputError('there is nothing to evaluate on; give --truth, --pictures, --rendered, --stereo, --freihand or --ho3d')
     return sets
 
 
@@ -78,34 +94,65 @@ def crop_milliseconds(contenders: Contenders) -> float:
     return 1000 * float(np.median(times))
 
 
+def check(options: argparse.Namespace, keys: tuple[str, ...]) -> None:
+    """Raise InputError for options that cannot be, before anything is worked out."""
+    for name, least in (('limit', 1), ('draw', 0), ('threads', 1), ('page_rows', 1)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise InputError(f'--{name.replace("_", "-")} must be at least {least}, not {value}')
+    for path in (options.json, options.page, options.pred):
+        if path is not None and not path.parent.is_dir():
+            raise InputError(f'there is no folder {path.parent} to write {path.name} into; make it first')
+    if options.page and options.page.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
+        raise InputError(f'--page writes a .png or .jpg picture, not {options.page.name}')
+    if options.page and 'network' not in keys:
+        raise InputError('--page shows the network; have it among the --contenders')
+    if options.pred and options.pred_of not in keys:
+        raise InputError(f'--pred writes the answers of {options.pred_of}; have it among the --contenders')
+    if options.pred and options.limit:
+        raise InputError('--pred needs every picture of the set; leave out --limit')
+
+
 def run(options: argparse.Namespace) -> int:
     keys = wanted_contenders(options.contenders)
-    for name in ('limit', 'draw', 'threads'):
-        value = getattr(options, name)
-        if value is not None and value < (0 if name == 'draw' else 1):
-            raise InputError(f'--{name} must be at least {0 if name == "draw" else 1}, not {value}')
+    check(options, keys)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)  # small batches: more threads wait for each other more than they help
     started = time.monotonic()
     sets = sets_of(options)
-    contenders = Contenders(options.weights, keys, options.threads)
+    if options.pred and len(sets) > 1:
+        raise InputError(f'--pred writes one set, not {len(sets)}; evaluate them one by one')
+    contenders = Contenders(options.weights, keys, options.threads, options.crop)
     report = {'command': ['main.py', *sys.argv[1:]], 'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
               'weights': {'file': str(options.weights), 'sha256': sha256(options.weights)},
               'versions': {**versions(), 'torch': torch.__version__}, 'milliseconds_a_crop': crop_milliseconds(contenders),
-              'threads': options.threads, 'sets': {}}
+              'threads': options.threads, 'crop': options.crop, 'figures': MEANINGS, 'sets': {}}
+    sheets, hand = [], HandModel.load()
     try:
         for chosen in sets:
             draw = np.zeros(len(chosen.samples), bool)
             draw[evenly(len(draw), options.draw)] = options.draw > 0
             seen = contenders.look(chosen, draw)
-            figures, _ = measure(chosen, seen)
-            report['sets'][chosen.name] = figures
+            figures, rows = measure(chosen, seen)
+            report['sets'][unused(chosen.name, report['sets'])] = figures
             print(set_text(chosen.name, figures), flush=True)
+            if options.pred:
+                print(write_predictions(options.pred, chosen, seen.answers[options.pred_of]))
+            if options.page and (sheet := set_sheet(chosen, rows['network'], contenders.network, hand, options.page_rows)) is not None:
+                sheets.append(sheet)
     finally:
         contenders.close()
     report['seconds'] = round(time.monotonic() - started, 1)
     print(f'{options.weights.name}, {report["milliseconds_a_crop"]:.1f} ms a crop at {options.threads} threads; {report["seconds"]:.0f} s in all')
+    if sheets:
+        write_picture(options.page, page(sheets))
+        print(f'{options.page} written')
     if options.json:
         write_json(options.json, report)
         print(f'{options.json} written')
     return 0
+
+
+def unused(name: str, taken: dict) -> str:
+    """`name`, numbered if another set has it already."""
+    return next(n for n in (name, *(f'{name} {k}' for k in range(2, 1000))) if n not in taken)

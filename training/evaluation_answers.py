@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -91,14 +92,14 @@ class Seen:
 class Contenders:
     """Everything that answers, loaded once. `wanted` are keys of LABELS; the skeletons need the landmark network and load it."""
 
-    def __init__(self, weights: Path, wanted: Sequence[str], threads: int = 2) -> None:
-        self.wanted = tuple(wanted)
+    def __init__(self, weights: Path, wanted: Sequence[str], threads: int = 2, crop: Literal['given', 'detected'] = 'given') -> None:
+        self.wanted, self.crop = tuple(wanted), crop
         self.network = Network(weights, threads)
         self.model = HandModel.load()
         self.faces = torch.as_tensor(np.ascontiguousarray(self.model.faces), dtype=torch.int64)
         self.refiner = Refiner(self.model)
         self.landmark = LandmarkPeer() if {'landmark', 'skeleton', 'skeleton2d'} & {*wanted} else None
-        self.detector = MediaPipePeer() if 'mediapipe' in wanted else None
+        self.detector = MediaPipePeer() if 'mediapipe' in wanted or crop == 'detected' else None
 
     def close(self) -> None:
         """Free MediaPipe's graph."""
@@ -107,19 +108,23 @@ class Contenders:
 
     def look(self, chosen: EvaluationSet, draw: np.ndarray) -> Seen:
         """Ask all contenders about all samples; `draw` (n,) bool says for which the textured mesh is drawn and compared."""
-        rows: dict[str, list] = {key: [] for key in (*LABELS, 'depths')}
+        rows: dict[str, list] = {key: [] for key in LABELS}
         drawn: list[Drawn | None] = []
         samples = chosen.samples
         with tqdm(total=len(samples), desc=chosen.name, unit='picture', leave=False) as bar:
             for start in range(0, len(samples), BATCH):
                 part = samples[start:start + BATCH]
                 images = [s.right_image() for s in part]
-                crops = [s.right_crop(self.network.size) for s in part]
+                hands = [None if self.detector is None else self.detector.hand(s.image(), s.points, s.seen.any()) for s in part]
+                around = [hand[0] if hand is not None and (self.crop == 'detected' or not s.seen.any()) else None for s, hand in zip(part, hands)]
+                crops = [s.right_crop(self.network.size, points) for s, points in zip(part, around)]
                 pictures = np.stack([cut(image, crop) for image, crop in zip(images, crops)])
                 out = self.network(pictures)
                 for i, (sample, crop) in enumerate(zip(part, crops)):
                     self._ask_network(sample, crop, {name: out[name][i] for name in FIELDS}, rows)
-                self._ask_peers(part, images, rows)
+                self._ask_landmarks(part, images, around, rows)
+                nothing = np.full((21, 2), np.nan), np.full((21, 3), np.nan)
+                rows['mediapipe'] += [(*(hand or nothing), None) for hand in hands]
                 wanted = draw[start:start + len(part)]
                 drawn += drawn_figures(part, crops, pictures, out, wanted, self.faces, self.network)
                 bar.update(len(part))
@@ -154,17 +159,14 @@ class Contenders:
     def _unmirrored(sample: Sample, points: np.ndarray) -> np.ndarray:
         return mirror_points_3d(points) if sample.side == 'left' else points
 
-    def _ask_peers(self, part: Sequence[Sample], images: list[np.ndarray], rows: dict[str, list]) -> None:
-        """MediaPipe's two forms on a batch of samples and their right-handed pictures."""
-        if self.landmark is not None:
-            crops = [s.right_crop(LandmarkPeer.size) for s in part]
-            points, worlds = self.landmark(np.stack([cut(image, crop) for image, crop in zip(images, crops)]))
-            for sample, crop, seen, world in zip(part, crops, points, worlds):
-                rows['landmark'].append((points_in_picture(seen[:, :2], crop, sample), world_in_picture(world, crop, sample), None))
-        if self.detector is not None:
-            for sample in part:
-                hand = self.detector.hand(sample.image(), sample.points)
-                rows['mediapipe'].append((*(hand or (np.full((21, 2), np.nan), np.full((21, 3), np.nan))), None))
+    def _ask_landmarks(self, part: Sequence[Sample], images: list[np.ndarray], around: list, rows: dict[str, list]) -> None:
+        """MediaPipe's landmark network on the crops of a batch of samples with their right-handed pictures."""
+        if self.landmark is None:
+            return
+        crops = [s.right_crop(LandmarkPeer.size, points) for s, points in zip(part, around)]
+        points, worlds = self.landmark(np.stack([cut(image, crop) for image, crop in zip(images, crops)]))
+        for sample, crop, seen, world in zip(part, crops, points, worlds):
+            rows['landmark'].append((points_in_picture(seen[:, :2], crop, sample), world_in_picture(world, crop, sample), None))
 
     def _answers(self, chosen: EvaluationSet, rows: dict[str, list]) -> dict[str, Answers]:
         answers = {}

@@ -51,8 +51,10 @@ def rows_of(chosen: EvaluationSet, answers: Answers) -> Rows:
 def flat_figures(points: np.ndarray, sample: Sample) -> dict[str, float]:
     """2D errors of points (21, 2) against the points of the sample that were seen."""
     seen = sample.seen
+    if not seen.any():
+        return {}
     apart = metrics.distances(points, sample.points)[seen].mean()
-    return {'error_2d_px': float(apart), 'error_2d_percent': float(100 * apart / np.ptp(sample.points[seen], axis=0).max())}
+    return {'error_2d_px': float(apart), 'error_2d_percent': float(100 * apart / sample.hand_size)}
 
 
 def joint_figures(joints: np.ndarray, truth: np.ndarray, placed: bool) -> dict[str, float]:

@@ -15,6 +15,18 @@ FLAT_COLUMNS = (
     ('median', 'error_2d_percent_median', 2), ('90 %', 'error_2d_percent_p90', 2), ('IoU', 'silhouette_iou', 3), ('median', 'silhouette_iou_median', 3),
     ('PSNR dB', 'psnr_db', 2), ('median', 'psnr_db_median', 2))
 
+MEANINGS = {  # of every figure in the JSON file; `_median`, `_p90` and `_p10` are its median and percentiles over the pictures
+    'pictures': 'pictures that count', 'pa_mpjpe_mm': 'mean distance of the 21 joints after the best move, turn and scale, never mirrored',
+    'pa_mpjpe_official_mm': 'the same by the official scripts, which may mirror', 'mpjpe_root_mm': 'mean distance of the joints with the wrists together',
+    'mpjpe_scale_place_mm': 'wrists together, the length from wrist to middle knuckle made the true one (HO-3D)',
+    'mpjpe_camera_mm': 'mean distance of the joints as they lie before the camera', 'auc_joints': 'share of aligned joints within t, over t from 0 to 50 mm',
+    'bone_percent': 'mean error of the 20 bone lengths in per cent', 'bone_scaled_percent': 'the same with the sum of the lengths made the true one',
+    'pa_mpvpe_mm': 'mean distance of the vertices, aligned by the vertices', 'mpvpe_root_mm': 'mean distance of the vertices with the wrists together',
+    'auc_vertices': 'as auc_joints, of aligned vertices', 'f5': 'F-score of the aligned surfaces at 5 mm', 'f15': 'F-score of the aligned surfaces at 15 mm',
+    'error_2d_px': 'mean distance of the joints in pixels of the picture', 'error_2d_percent': 'the same in per cent of the longer side of the box around the upright hand',
+    'silhouette_iou': 'drawn against true silhouette of the whole hand in the crop, intersection over union',
+    'psnr_db': 'drawn, lit hand against the crop inside the drawn silhouette, mean of the pictures\' values'}
+
 
 def table(figures: dict[str, dict], columns: Sequence[tuple[str, str, int]], labels: dict[str, str] = LABELS) -> list[str]:
     """Lines of a table with a row for each entry of `figures`; columns that nobody fills are left out, and so are rows without a figure."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.crop import crop_from_points
+from app.crop import crop_from_points, upright_angle
 from app.mirror import mirror_image, mirror_intrinsics, mirror_points_2d
 from app.types import Crop, Intrinsics, Side
 
@@ -45,6 +45,13 @@ class Sample:
     def right_camera(self) -> Intrinsics:
         """The camera of the picture that is mirrored if the hand is a left one."""
         return mirror_intrinsics(self.camera, self.width) if self.side == 'left' else self.camera
+
+    @property
+    def hand_size(self) -> float:
+        """Pixels: the longer side of the box around the known points of the hand turned upright, so that no turn of the picture changes it."""
+        angle = upright_angle(self.points)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        return float(np.ptp(self.points[self.seen] @ turn.T, axis=0).max())
 
     def right_image(self) -> np.ndarray:
         """The picture (H, W, 3) uint8 RGB, mirrored if the hand is a left one."""

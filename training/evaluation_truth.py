@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from app.errors import InputError
 from app.types import Crop, Intrinsics, Side
 from training.evaluation_sets import EvaluationSet, Sample, evenly, sides_of
+from training.freihand import read_freihand
+from training.ho3d import read_ho3d
 from training.pictures import Picture, read_pictures
 
 TRUTH_FILE = 'gt.jsonl'
@@ -109,6 +112,18 @@ def read_manifest(manifest: Path | None, split: str, limit: int | None = None) -
         raise InputError(f'{manifest or "the manifest"} has no usable picture of the split {split!r}; there is nothing to evaluate')
     samples = tuple(of_picture(pictures[i]) for i in evenly(len(pictures), limit))
     return EvaluationSet(f'pictures ({split})', 'pictures', samples, ('the 2D points are a detector\'s, not measured',))
+
+
+def read_official(kind: Literal['freihand', 'ho3d'], folder: Path, split: str, limit: int | None = None) -> EvaluationSet:
+    """FreiHAND or HO-3D in its official layout and order. Where the evaluation truth is not published, only predictions can be written."""
+    pictures = read_freihand(folder, split, vertices=True) if kind == 'freihand' else read_ho3d(folder, split, detections=False)
+    samples = tuple(of_picture(pictures[i]) for i in evenly(len(pictures), limit))
+    notes = ['the aligned figures follow the official scripts, which may mirror a hand']
+    if any(s.vertices is not None for s in samples):
+        notes.append('the true mesh is MANO\'s: another topology has no PA-MPVPE; F-scores go by nearest neighbours, the mesh being aligned by joints')
+    if all(s.xyz is None for s in samples):
+        notes = ['there are no true joints in the folder, so nothing is measured; --pred writes the predictions']
+    return EvaluationSet(f'{kind} ({split})', kind, samples, tuple(notes))
 
 
 class Video:

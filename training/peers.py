@@ -59,12 +59,12 @@ def points_in_picture(points: np.ndarray, crop: Crop, sample: Sample) -> np.ndar
 class MediaPipePeer(Detector):
     """MediaPipe's hand landmarker on whole pictures, as its own users run it, with its world points."""
 
-    def hand(self, image: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    def hand(self, image: np.ndarray, near: np.ndarray, certain: bool = True) -> tuple[np.ndarray, np.ndarray] | None:
         """Points (21, 2) px and world points (21, 3) metres of the hand of image (H, W, 3) that lies nearest to points `near` (21, 2);
-        None if none is within half of their box."""
+        None if none is within half of their box, or none at all if those are not `certain`."""
         height, width = image.shape[:2]
         found = self._landmarker.detect(self._mp.Image(image_format=self._mp.ImageFormat.SRGB, data=np.ascontiguousarray(image)))
-        best, least = None, FOUND * float(np.ptp(near, axis=0).max())
+        best, least = None, FOUND * float(np.ptp(near, axis=0).max()) if certain else math.inf
         for landmarks, world in zip(found.hand_landmarks, found.hand_world_landmarks):
             points = np.array([(p.x, p.y) for p in landmarks]) * (width, height) - 0.5
             apart = float(np.linalg.norm(points - near, axis=-1).mean())
