@@ -55,6 +55,10 @@ class Encoder(nn.Module, ABC):
     def point_heads(self) -> nn.ModuleList:
         """The layers of `landmarks`, which are trained as the 2D keypoint branch."""
 
+    @abstractmethod
+    def front_modules(self, blocks: int) -> nn.ModuleList:
+        """What `front` of so many blocks runs; nothing for 0 blocks."""
+
     def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
         x = self.begin(crop)
         low = x

@@ -37,6 +37,11 @@ class EfficientNetEncoder(Encoder):
     def point_heads(self) -> nn.ModuleList:
         return nn.ModuleList([self.heads])
 
+    def front_modules(self, blocks: int) -> nn.ModuleList:
+        net = self.encoder
+        end = [net._conv_head, net._bn1] if blocks == self.depth else []
+        return nn.ModuleList([net._conv_stem, net._bn0, *net._blocks[:blocks], *end] if blocks else [])
+
     def begin(self, crop: Tensor) -> Tensor:
         return self.encoder._swish(self.encoder._bn0(self.encoder._conv_stem(crop)))
 

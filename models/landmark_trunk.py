@@ -81,6 +81,9 @@ class LandmarkTrunk(Encoder):
     def point_heads(self) -> nn.ModuleList:
         return nn.ModuleList([self.points, self.world, self.presence, self.right])
 
+    def front_modules(self, blocks: int) -> nn.ModuleList:
+        return nn.ModuleList([self.stem, *self.blocks[:blocks]] if blocks else [])
+
     def begin(self, crop: Tensor) -> Tensor:
         return F.relu6(self.stem(crop))
 

@@ -55,6 +55,9 @@ class HalfResNet18(Encoder):
     def point_heads(self) -> nn.ModuleList:
         return nn.ModuleList([self.heads])
 
+    def front_modules(self, blocks: int) -> nn.ModuleList:
+        return nn.ModuleList([self.stem, *self.blocks[:blocks]] if blocks else [])
+
     def begin(self, crop: Tensor) -> Tensor:
         return self.stem(crop)
 

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from models.camera import FOCAL, project, unproject
 from models.encoders import EncoderName, make_encoder
 from models.hand_model import HandModel
-from models.rotations import matrix_to_axis_angle
+from models.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from models.skeleton import Skeleton
 from models.texture_head import TextureHead
 
@@ -142,18 +142,22 @@ class S2Hand(nn.Module):
         self.texture_light_from_low = TextureHead(self.encoder.low_channels, self.hand)
 
     def place(self, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
-        """Geometry -> vertices (B, N, 3), joints (B, 21, 3), both in metres in the crop camera, and the pose (B, 16, 3)."""
+        """Geometry -> vertices (B, N, 3), joints (B, 21, 3), both in metres in the crop camera, and the fingers' pose (B, 15, 3)."""
         fingers = self.hand.pose_from_coefficients(geometry.coefficients)
-        pose = torch.cat([matrix_to_axis_angle(geometry.rotation)[:, None], fingers], 1)
-        made = self.hand(pose, geometry.shape)
+        made = self.hand.skin(torch.cat([geometry.rotation[:, None], axis_angle_to_matrix(fingers)], 1), geometry.shape)
         scale, wrist = geometry.scale[..., None], geometry.translation[:, None]
-        return made.vertices * scale + wrist, made.joints * scale + wrist, pose
+        return made.vertices * scale + wrist, made.joints * scale + wrist, fingers
+
+    def textured(self, low: Tensor, crop: Tensor, vertices: Tensor) -> tuple[Tensor, Tensor]:
+        """Albedo (B, N, 3) and light (B, 11) of the hand at vertices (B, N, 3) in crop (B, 3, S, S)."""
+        return self.texture_light_from_low(low)
 
     def forward(self, crop: Tensor) -> S2HandOutput:
         features, low = self.encoder(crop)
         seen = self.encoder.landmarks(features)
         geometry = self.decoder(features, seen.points)
-        texture, lights = self.texture_light_from_low(low)
-        vertices, joints, pose = self.place(geometry)
+        vertices, joints, fingers = self.place(geometry)
+        texture, lights = self.textured(low, crop, vertices)
+        pose = torch.cat([matrix_to_axis_angle(geometry.rotation)[:, None], fingers], 1)
         return S2HandOutput(vertices, joints, project(joints, self.size), pose, geometry.shape, geometry.scale, geometry.translation,
                             texture, lights, seen.points, seen.presence, seen.right)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from app.errors import InputError
 from training.augment import Jitter
@@ -16,14 +16,22 @@ class LossWeights:
 
     location: float = 1.0  # projected joints on detected or true 2D points
     orientation: float = 0.02  # directions of the bones in the picture
-    depth: float = 0.2  # relative depths of the detector
     limits: float = 1.0  # anatomical joint limits
     scale: float = 0.2  # size near 1
     shape: float = 0.001  # near the mean hand
     pose: float = 0.0003  # near natural poses
+    depth: float = 0.2  # relative depths of the detector
+    branch: float = 0.0  # 2D keypoint branch on detected or true 2D points
+    branch_depth: float = 0.0  # its depths on the detector's or true ones
+    presence: float = 0.0  # whether there is a hand, and whether it is a right one
+    consistency: float = 0.0  # projected joints and 2D branch on each other
+    photometric: float = 0.0  # the rendered hand on the picture, inside its outline
+    ssim: float = 0.0  # the same, structure
+    outliers: float = 0.0  # colours of the texture far from the hand's mean
+    smoothness: float = 0.0  # a mesh without bumps
     points_3d: float = 0.5  # joints about the wrist: the fit's, or the truth of rendered pictures
-    rotation: float = 0.1  # the wrist's rotation
-    fingers: float = 0.05  # rotations of the fingers' joints
+    rotation: float = 0.1  # the wrist's rotation, of the fit or truth
+    fingers: float = 0.05  # rotations of the fingers' joints, of the fit or truth
     true_shape: float = 0.005  # shape of the fit or truth
 
 
@@ -31,26 +39,44 @@ class LossWeights:
 class Data:
     """Where examples come from."""
 
-    crops_per_picture: int = 6  # jittered crops of each real picture
+    manifest: str = ''  # what `python main.py label` wrote; empty: pictures.jsonl in $S2HAND_DATA
+    crops_per_picture: int = 6  # jittered crops of each real picture in an epoch
+    fits: bool = True  # fit the hand model to every real picture, as extra supervision
+    fit_steps: int = 300  # steps of that fit
     rendered: int = 12000  # rendered pictures at most; 0: none
     renders: str = 'runs/renders'  # folder of shards that training/renders.py wrote
-    fit_steps: int = 300  # steps of the fit of the hand model to each picture
+    rendered_validation: str = ''  # folder of shards to measure on; empty: none
+    flipped: float = 0.05  # part of the real crops that show a left hand, for the side
+    empty: float = 0.05  # part of the crops without a hand, for the presence
     jitter: Jitter = field(default_factory=Jitter)
-    workers: int = 2  # processes that cut crops and work out features
+    workers: int = 2  # processes that cut crops; 0: none beside the training itself
 
 
 @dataclass(frozen=True)
-class Heads:
-    """Training of the regressor on fixed features."""
+class Stage:
+    """One leg of the training. Stages follow each other; each goes on from the weights of the one before."""
 
-    epochs: int = 14  # 0: the regressor is left as it is
-    batch: int = 512
+    name: str = 'geometry'
+    parts: tuple[str, ...] = ('decoder',)  # what learns: encoder, branch, decoder, texture
+    frozen_blocks: int = 0  # the encoder's first blocks stay as they are (-1: all)
+    keep: bool = False  # work the frozen blocks out once and keep their answers; crops are then drawn once, `crops_per_picture` of each
+    epochs: int = 14
+    batch: int = 256
     learning_rate: float = 1e-3
+    encoder_rate: float = 1.0  # the encoder's and branch's learning rate over that of the rest
     weight_decay: float = 1e-2
+    schedule: Literal['cosine', 'step', 'constant'] = 'cosine'
+    warm_up: float = 0.05  # part of the stage in which the learning rate rises
+    milestones: tuple[float, ...] = (0.5, 0.75)  # parts of the stage at which schedule 'step' divides the learning rate
+    divide_by: float = 2.0  # by how much
+    precision: Literal['float32', 'bf16', 'fp16'] = 'float32'  # of the encoder; fp16 needs a GPU
+    ema: float = 0.0  # decay of the running mean of the weights, which is what is measured and saved; 0: none
     dropout: float = 0.1
-    threads: int = 2
-    rendered_weight: float = 1.0  # of a rendered example against a real one
     early_weight: float = 0.3  # of the answers before the last correction
+    rendered_weight: float = 1.0  # of a rendered example against a real one
+    clip: float = 1.0  # longest gradient
+    render_size: int = 112  # side of the pictures that the photometric terms compare
+    losses: LossWeights = field(default_factory=LossWeights)
 
 
 @dataclass(frozen=True)
@@ -78,11 +104,13 @@ class Config:
     encoder: str = 'landmark'
     trunk: str = ''  # .tflite or .task file with the trunk's weights; empty: the one that `python main.py setup` assembled
     start: str = ''  # checkpoint to continue from
-    out: str = 'runs/s2hand-lite'  # folder for caches, logs and the checkpoint
+    out: str = 'runs/s2hand-lite'  # folder for caches, logs and checkpoints
     seed: int = 1
+    threads: int = 2  # of torch, in each process
+    save_minutes: float = 5.0  # how often the state of the run is saved, besides each epoch's end
+    panels: int = 8  # validation pictures shown in TensorBoard after each epoch
     data: Data = field(default_factory=Data)
-    losses: LossWeights = field(default_factory=LossWeights)
-    heads: Heads = field(default_factory=Heads)
+    stages: tuple[Stage, ...] = (Stage(),)
     texture: Texture = field(default_factory=Texture)
 
 
@@ -92,18 +120,29 @@ def from_dict(kind: type, values: dict[str, Any], where: str = '') -> Any:
     for name, value in values.items():
         if name not in hints:
             raise InputError(f'the training settings do not know {where}{name}; known here: {", ".join(f.name for f in fields(kind))}')
-        hint = hints[name]
-        if is_dataclass(hint):
-            if not isinstance(value, dict):
-                raise InputError(f'{where}{name} in the training settings must be a table')
-            made[name] = from_dict(hint, value, f'{where}{name}.')
-        elif isinstance(value, list):
-            made[name] = tuple(value)
-        elif isinstance(hint, type) and not isinstance(value, (int, float) if hint is float else hint):
-            raise InputError(f'{where}{name} in the training settings must be a {hint.__name__}, not {value!r}')
-        else:
-            made[name] = value
+        made[name] = converted(hints[name], value, f'{where}{name}')
     return kind(**made)
+
+
+def converted(hint: Any, value: Any, where: str) -> Any:
+    """A value of TOML as what the hint asks for."""
+    if is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise InputError(f'{where} in the training settings must be a table')
+        return from_dict(hint, value, f'{where}.')
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise InputError(f'{where} in the training settings must be one of {", ".join(get_args(hint))}, not {value!r}')
+        return value
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise InputError(f'{where} in the training settings must be a list, not {value!r}')
+        return tuple(converted(get_args(hint)[0], item, where) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise InputError(f'{where} in the training settings must be a {hint.__name__}, not {value!r}')
+    return value
 
 
 def read_config(path: Path) -> Config:
@@ -112,5 +151,5 @@ def read_config(path: Path) -> Config:
         return from_dict(Config, tomllib.loads(path.read_text()))
     except OSError as error:
         raise InputError(f'the training settings {path} cannot be read; give the path of a TOML file') from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f'{path} is not TOML: {error}') from error

@@ -7,14 +7,13 @@ import numpy as np
 import torch
 
 from app.errors import InputError
-from models.camera import project
+from models.camera import FOCAL, project
 from models.hand_model import HandModel
 from models.rotations import axis_angle_to_matrix
-from training.examples import Examples
-from training.features import FeatureReader
 from models.skeleton import Skeleton
+from training.examples import Row
 
-LEAST_UNCERTAINTY, HIDDEN_UNCERTAINTY = 1.0, 6.0  # crop pixels
+LEAST_UNCERTAINTY, HIDDEN_UNCERTAINTY = 1.0, 6.0  # pixels of a 224 px crop
 
 
 def shards_of(folder: Path) -> list[Path]:
@@ -25,42 +24,69 @@ def shards_of(folder: Path) -> list[Path]:
     return shards
 
 
-def shard_features(shard: Path, graph: Path) -> np.ndarray:
-    """Features (n, F) of a shard's pictures, kept beside it."""
-    kept = shard.with_name(f'features-{shard.name}')
-    if kept.exists() and kept.stat().st_mtime >= max(shard.stat().st_mtime, graph.stat().st_mtime):
-        return np.load(kept)['features']
-    with np.load(shard) as file:
-        features = FeatureReader(graph)(file['image'])
-    np.savez(kept, features=features)
-    return features
+def pictures_of(shard: Path) -> np.ndarray:
+    """A shard's pictures (n, S, S, 3) uint8, mapped from a file beside it that is made the first time: an .npz cannot be mapped."""
+    kept = shard.with_name(f'pictures-{shard.stem}.npy')
+    if not kept.exists() or kept.stat().st_mtime < shard.stat().st_mtime:
+        unfinished = kept.with_suffix('.part.npy')
+        with np.load(shard) as file:
+            np.save(unfinished, file['image'])
+        unfinished.rename(kept)
+    return np.load(kept, mmap_mode='r')
 
 
-def shard_examples(shard: Path, graph: Path, size: int, skeleton: Skeleton) -> Examples:
-    """A shard as examples. Where a near hand's perspective differs from the network's camera, its 2D points count less.
+def shard_rows(shard: Path, skeleton: Skeleton) -> Row:
+    """What is known of a shard's hands, arrays with one row for each, in crops of the shard's own size.
 
-    Joints are worked out from pose and shape: a shard rendered from an earlier hand model has its finger tips elsewhere.
+    Where a near hand's perspective differs from the network's camera, its 2D points count less. Joints are worked out from pose and shape:
+    a shard rendered from an earlier hand model has its finger tips elsewhere.
     """
-    features = shard_features(shard, graph)
     with np.load(shard) as file:
         data = {key: file[key] for key in ('pose', 'shape', 'joints_2d', 'translation', 'visible')}
+    size = pictures_of(shard).shape[1]
     pose = torch.as_tensor(data['pose'])
     rotation = axis_angle_to_matrix(pose[:, 0])
-    relative = skeleton.from_pose(rotation, pose[:, 1:], torch.as_tensor(data['shape']))
-    seen = project(relative + torch.as_tensor(data['translation'])[:, None], size).numpy()
+    relative = skeleton.from_pose(rotation, pose[:, 1:], torch.as_tensor(data['shape'])).numpy()
+    placed = relative + data['translation'][:, None]
+    seen = project(torch.as_tensor(placed), size).numpy()
     apart = np.linalg.norm(seen - data['joints_2d'], axis=-1)
     uncertainty = np.maximum(LEAST_UNCERTAINTY, apart) + HIDDEN_UNCERTAINTY * (1 - data['visible'])
     ones = np.ones(len(seen), np.float32)
-    return Examples(features, data['joints_2d'], uncertainty.astype(np.float32), np.zeros(seen.shape[:2], np.float32), rotation.numpy(),
-                    data['pose'][:, 1:], data['shape'], relative.numpy(), ones, ones)
+    rows = {'points': data['joints_2d'], 'uncertainty': uncertainty, 'depth': relative[..., 2] * (FOCAL * size / data['translation'][:, 2:]),
+            'depth_known': ones, 'rotation': rotation.numpy(), 'fingers': data['pose'][:, 1:], 'shape': data['shape'], 'joints': relative,
+            'trust': ones, 'exact': ones, 'hand': ones, 'presence': ones, 'right': ones}
+    return {key: np.asarray(value, np.float32) for key, value in rows.items()}
 
 
-def rendered_examples(folder: Path, graph: Path, size: int, most: int, hand: HandModel) -> Examples:
-    """Up to `most` rendered pictures of a folder."""
-    parts, count, skeleton = [], 0, Skeleton(hand)
-    for shard in shards_of(folder):
-        if count >= most:
-            break
-        parts.append(shard_examples(shard, graph, size, skeleton))
-        count += len(parts[-1])
-    return Examples.join(parts)
+class Rendered:
+    """Up to `most` rendered pictures of a folder, in crops of `size`."""
+
+    def __init__(self, folder: Path, size: int, most: int, hand: HandModel) -> None:
+        skeleton, count, parts = Skeleton(hand), 0, []
+        self.pictures: list[np.ndarray] = []
+        for shard in shards_of(folder):
+            if count >= most:
+                break
+            self.pictures.append(pictures_of(shard)[:most - count])
+            parts.append({key: value[:most - count] for key, value in shard_rows(shard, skeleton).items()})
+            count += len(self.pictures[-1])
+        self.rows = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        self.size = size
+        self.ends = np.cumsum([len(p) for p in self.pictures])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def picture(self, index: int) -> np.ndarray:
+        """(S, S, 3) uint8 in its own size."""
+        shard = int(np.searchsorted(self.ends, index, 'right'))
+        return np.array(self.pictures[shard][index - (self.ends[shard - 1] if shard else 0)])
+
+    def row(self, index: int) -> Row:
+        """What is known of one hand, in pixels of crops of `size`."""
+        row = {key: value[index].copy() for key, value in self.rows.items()}
+        scale = self.size / self.pictures[0].shape[1]
+        if scale != 1:
+            row['points'] = (row['points'] + 0.5) * scale - 0.5
+            row['uncertainty'], row['depth'] = row['uncertainty'] * scale, row['depth'] * scale
+        return row

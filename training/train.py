@@ -1,45 +1,52 @@
-"""`python main.py train CONFIG`: from pictures to a checkpoint.
+"""`python main.py train CONFIG`: from pictures to a checkpoint, in stages, in one process or several (`torchrun`).
 
-The trunk's features are worked out once and kept in the run's folder; then the hand model is fitted to every picture, the regressor learns
-on the features, and the texture and light head on the trunk's low-level maps.
+A run that was stopped or killed goes on where its last saved state stands when the same command is given again.
 """
 from __future__ import annotations
 
 import argparse
-import hashlib
+import os
+import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import distributed, nn
 
 from app.errors import InputError
-from export.trunk_onnx import export_encoder
 from models.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from models.hand_model import OPEN_HAND, HandModel
 from models.s2hand import S2Hand
-from training.augment import Jitter
-from training.config import Config, read_config
+from training.backgrounds import Backgrounds
+from training.batches import CropBatches, KeptBatches, Share
+from training.board import Board
+from training.config import Config, Stage, read_config
+from training.crops import Crops, Place
 from training.data_folder import MANIFEST, data_folder
-from training.examples import Examples, Features, examples_of
-from training.features import picture_features
-from training.heads import settings_text, train_heads
 from training.import_trunk import read_landmark_file, trunk_weights
-from training.pictures import Picture, read_pictures
+from training.kept import keep
+from training.loop import Batches, Run, StageTraining
+from training.pictures import read_pictures
 from training.real import fit_pictures
-from training.rendered import rendered_examples
+from training.rendered import Rendered
+from training.run_state import Position, load_state, save_state
+from training.subjects import unfitted
 from training.texture import look_at_all, train_texture
 
 
 class Log:
     """Lines to the terminal and to `train.log`, each with the seconds since the start."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, silent: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path, self.start = folder / 'train.log', time.monotonic()
+        self.path, self.start, self.silent = folder / 'train.log', time.monotonic(), silent
 
     def __call__(self, line: str) -> None:
+        if self.silent:
+            return
         line = f'[{time.monotonic() - self.start:6.0f} s] {line}'
         print(line, flush=True)
         with open(self.path, 'a') as file:
@@ -47,19 +54,19 @@ class Log:
 
 
 def start_network(config: Config, hand: HandModel) -> S2Hand:
-    """The network before training: a checkpoint's, or the trunk's own weights and new heads."""
+    """The network before training: a checkpoint's, or new heads on the trunk's own weights or on random ones."""
     torch.manual_seed(config.seed)
     if config.start:
-        network = load_checkpoint(Path(config.start), other_hand=True)
+        try:
+            network = load_checkpoint(Path(config.start), other_hand=True)
+        except ValueError as error:
+            raise InputError(str(error)) from error
         if config.encoder != network.encoder_name:
             raise InputError(f'{config.start} has the encoder {network.encoder_name}, the settings want {config.encoder}')
-    else:
-        network = S2Hand(config.encoder, hand)
-        if config.encoder == 'landmark':
-            network.encoder.load_state_dict(trunk_of(config))
-    for part in network.decoder.base_layers:
-        if isinstance(part, torch.nn.Dropout):
-            part.p = config.heads.dropout
+        return network
+    network = S2Hand(config.encoder, hand)
+    if config.encoder == 'landmark':
+        network.encoder.load_state_dict(trunk_of(config))
     return network
 
 
@@ -73,70 +80,135 @@ def trunk_of(config: Config) -> dict[str, torch.Tensor]:
     return trunk_weights(read_landmark_file(detector_path()))
 
 
-def weights_hash(encoder: torch.nn.Module) -> str:
-    """sha256 of an encoder's weights, so that features kept from another one are never taken for its own."""
-    digest = hashlib.sha256()
-    for value in encoder.state_dict().values():
-        digest.update(value.numpy().tobytes())
-    return digest.hexdigest()
+class Sets:
+    """The examples of a run."""
+
+    def __init__(self, config: Config, network: S2Hand, say: Log) -> None:
+        self.config, self.network, data = config, network, config.data
+        hand, shapes = network.hand, network.hand.shape_rows.shape[0]
+        manifest = Path(data.manifest) if data.manifest else data_folder(MANIFEST) / MANIFEST
+        rendered = Rendered(Path(data.renders), network.size, data.rendered, hand) if data.rendered else None
+        self.train = self.crops('train', manifest, data.fits, rendered, say)
+        self.validation = {'real': self.crops('val', manifest, False, None, say)}
+        if data.rendered_validation:
+            exact = Rendered(Path(data.rendered_validation), network.size, 10 ** 9, hand)
+            self.validation['rendered'] = Crops([], [], exact, network.size, shapes, 0)
+        say(f'{self.train.real} crops of {len(self.train.pictures)} real pictures, {len(rendered) if rendered else 0} rendered ones, '
+            f'{self.train.empty} places without a hand in an epoch')
+
+    def crops(self, split: str, manifest: Path, fits: bool, rendered: Rendered | None, say: Log) -> Crops:
+        """The crops of a split."""
+        config, network, data = self.config, self.network, self.config.data
+        pictures = read_pictures(split, manifest)
+        if not pictures and not rendered:
+            raise InputError(f'{manifest} has no usable picture of the split {split!r}; label pictures for it (`python main.py label`)')
+        if fits and pictures:
+            fitted, subjects = fit_pictures(pictures, network.hand, network.size, data.fit_steps)
+            say(f'{split}: {len(pictures)} pictures; fits are {100 * np.median(fitted.error):.2f} % of the box off (median)')
+        else:
+            subjects = unfitted(pictures, network.hand, network.size)
+        learning = split == 'train'
+        backgrounds = Backgrounds(manifest.parent if (manifest.parent / MANIFEST).exists() else None) if learning and data.empty else None
+        return Crops(pictures, subjects, rendered, network.size, network.hand.shape_rows.shape[0], config.seed, data if learning else None,
+                     backgrounds)
+
+    def batches(self, crops: Crops, stage: Stage, what: str) -> Batches:
+        """A stage's way to the crops: kept answers of frozen blocks, or crops drawn anew."""
+        config, blocks = self.config, stage.frozen_blocks if stage.frozen_blocks >= 0 else self.network.encoder.depth
+        if not stage.keep:
+            return CropBatches(crops, config.data.workers)
+        if not blocks:
+            raise InputError(f'stage {stage.name}: keep = true needs frozen_blocks; nothing is frozen')
+        return KeptBatches(keep(crops, self.network.encoder, blocks, Path(config.out), what, config.data.workers))
 
 
-def kept_features(config: Config, pictures: list[Picture], split: str, encoder: str, graph: Path, size: int,
-                  jitter: Jitter | None) -> Features:
-    """Features of a split's pictures from the run's folder, worked out when they are not there."""
-    what = f'{split} {config.data.crops_per_picture if jitter else 1} {jitter} {config.seed} {len(pictures)} {encoder}'
-    path = Path(config.out) / f'features-{split}-{hashlib.sha256(what.encode()).hexdigest()[:10]}.npz'
-    if path.exists():
-        return Features.load(path)
-    features = picture_features(pictures, graph, config.data.crops_per_picture, size, jitter, config.seed, config.data.workers)
-    features.save(path)
-    return features
+def checked(stage: Stage, device: torch.device) -> Stage:
+    """The stage, if it can run. Raises InputError where its settings contradict each other or the machine."""
+    weights = stage.losses
+    if stage.keep and (weights.photometric or weights.ssim or weights.outliers or weights.smoothness):
+        raise InputError(f'stage {stage.name}: photometric, ssim, outliers and smoothness need the crops, which keep = true does without')
+    if stage.precision == 'fp16' and device.type != 'cuda':
+        raise InputError(f'stage {stage.name}: precision fp16 needs a GPU; take bf16 or float32')
+    return stage
+
+
+def processes() -> Share:
+    """This process's place in a `torchrun`; alone without one."""
+    if 'RANK' not in os.environ:
+        return Share()
+    distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
+    return Share(distributed.get_rank(), distributed.get_world_size())
+
+
+def device_of(share: Share) -> torch.device:
+    """The GPU of this process if there is one, else the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device('cpu')
+    torch.cuda.set_device(int(os.environ.get('LOCAL_RANK', share.rank)))
+    return torch.device('cuda', torch.cuda.current_device())
+
+
+def stop_on_request(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def train(config: Config) -> Path:
-    """Run all steps; returns the checkpoint's path."""
-    out = Path(config.out)
-    say = Log(out)
-    torch.set_num_threads(config.heads.threads)
-    hand_hash = file_hash(OPEN_HAND)
-    hand = HandModel.load()
-    network = start_network(config, hand)
-    encoder = weights_hash(network.encoder)
-    graph = out / f'encoder-{encoder[:10]}.onnx'
-    if not graph.exists():
-        export_encoder(network.encoder, graph)
-    folder = data_folder(MANIFEST)
-    sets: dict[str, Examples] = {}
-    all_pictures = {split: read_pictures(split, folder) for split in ('train', 'val')}
-    for split, jitter in (('train', config.data.jitter), ('val', None)):
-        pictures = all_pictures[split]
-        features = kept_features(config, pictures, split, encoder, graph, network.size, jitter)
-        steps = config.data.fit_steps if split == 'train' else config.data.fit_steps // 3  # only looked at
-        fits, subjects = fit_pictures(pictures, hand, network.size, steps)
-        sets[split] = examples_of(features, subjects, network.size)
-        apart = 100 * np.median(fits.error)
-        say(f'{split}: {len(pictures)} pictures, {len(sets[split])} crops; fits are {apart:.2f} % of the box off (median)')
-    if config.data.rendered:
-        rendered = rendered_examples(Path(config.data.renders), graph, network.size, config.data.rendered, hand)
-        say(f'{len(rendered)} rendered pictures')
-        sets['train'] = Examples.join([sets['train'], rendered])
-    if config.heads.epochs:
-        say(settings_text(config.heads, config.losses))
-        train_heads(network, sets['train'], sets['val'], config.heads, config.losses, config.seed, say)
-    if config.texture.epochs:
-        seen = look_at_all(network, all_pictures['train'], config.texture.real, Path(config.data.renders),
+    """Run all stages that are left; returns the checkpoint's path."""
+    signal.signal(signal.SIGTERM, stop_on_request)  # a polite kill saves the state, as Ctrl-C does
+    torch.set_num_threads(config.threads)
+    share, out = processes(), Path(config.out)
+    say, device = Log(out, share.rank > 0), device_of(share)
+    stages = [checked(stage, device) for stage in config.stages]
+    checkpoint, hand_hash = out / f'{config.name}.safetensors', file_hash(OPEN_HAND)
+    state = load_state(out / 'state.pt', config)
+    position = Position(**state['position']) if state else Position()
+    network = start_network(config, HandModel.load())
+    if position.stage == len(stages):
+        say(f'this run is finished; delete {out / "state.pt"} to train anew')
+        return checkpoint
+    sets = Sets(config, network, say)
+
+    def save(measured: nn.Module) -> None:
+        try:
+            save_checkpoint(measured, checkpoint, config.name, hand_hash)
+        except OSError as error:
+            raise InputError(f'{checkpoint} cannot be written ({error.strerror or error}): free some space or choose another folder; '
+                             'what stood there before is as it was') from error
+
+    val = sets.validation['real']
+    step = max(1, len(val) // max(config.panels, 1))
+    shown = np.stack([val[Place(0, i)][0] for i in range(0, len(val), step)][:config.panels]) if config.panels else np.zeros((0, 3, 1, 1))
+    board = Board(None if share.rank else out / 'board', shown)
+    run = Run(config, network.to(device), say, board, save, share, position, state)
+    if state:
+        say(f'going on with stage {stages[position.stage].name}, epoch {position.epoch + 1}, step {position.step + 1}')
+        network.load_state_dict(state['network'])
+    for number in range(position.stage, len(stages)):
+        stage = stages[number]
+        validation = {name: sets.batches(crops, stage, f'{name}-validation') for name, crops in sets.validation.items()}
+        training = StageTraining(run, stage, sets.batches(sets.train, stage, 'training'))
+        training.run_all(validation)
+        position.stage, position.epoch, position.step = number + 1, 0, 0
+        if share.rank == 0:
+            save_state(run.state_path, config, position, {'network': network.state_dict()})
+    if config.texture.epochs and share.rank == 0:
+        seen = look_at_all(network, sets.train.pictures, config.texture.real, Path(config.data.renders),
                            config.texture.rendered if config.data.rendered else 0)
-        train_texture(network.texture_light_from_low, hand, seen, config.texture, config.seed, say)
-    checkpoint = out / f'{config.name}.safetensors'
-    save_checkpoint(network, checkpoint, config.name, hand_hash)
+        train_texture(network.texture_light_from_low, network.hand, seen, config.texture, config.seed, say)
+        save(network)
     say(f'{checkpoint} written')
+    if share.world > 1:
+        distributed.destroy_process_group()
     return checkpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', type=Path, help='settings of the run (TOML); training/lite.toml makes the network that ships')
+    parser.add_argument('--out', help="another folder than the settings' own")
+    parser.add_argument('--name', help='another name of the checkpoint')
 
 
 def run(options: argparse.Namespace) -> int:
-    train(read_config(options.config))
+    config = read_config(options.config)
+    train(replace(config, out=options.out or config.out, name=options.name or config.name))
     return 0

@@ -1,0 +1,81 @@
+"""Frozen blocks worked out once: their answers are kept in a file and learned from, so that only the rest of the encoder runs.
+
+An epoch then costs a third (first blocks frozen) or a hundredth (all frozen) of what it costs with everything running; the price is that
+each crop is drawn once and not anew in every epoch.
+"""
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from models.encoder import Encoder
+from training.crops import Crops, Place, collate
+from training.examples import Row
+
+BATCH = 32
+
+
+class Kept:
+    """Answers of frozen blocks, mapped from disk, and what is known of the examples."""
+
+    def __init__(self, answers: np.ndarray, rows: Row) -> None:
+        self.answers, self.rows = answers, rows
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
+        """Chosen examples: `kept` float32 and the rows' arrays."""
+        order = np.sort(indices)
+        rows = {key: torch.from_numpy(value[order]) for key, value in self.rows.items()}
+        return {'kept': torch.from_numpy(np.asarray(self.answers[order], np.float32)), **rows}
+
+
+def keep(crops: Crops, encoder: Encoder, blocks: int, folder: Path, what: str, workers: int) -> Kept:
+    """The answers of the encoder's first `blocks` blocks for all crops, from `folder` if they are there. `what` names them.
+
+    They depend on where the crops are cut and on the frozen blocks, not on what is known of the hands, which is worked out anew.
+    """
+    digest = hashlib.sha256(f'{blocks} {len(crops)} {crops.seed} {crops.data} {crops.size}'.encode())
+    for name, value in encoder.front_modules(blocks).state_dict().items():
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    for picture, subject in zip(crops.pictures, crops.subjects):
+        digest.update(picture.path.name.encode() + np.float32(subject.points).tobytes())
+    if crops.rendered:
+        digest.update(np.float32(crops.rendered.rows['points']).tobytes())
+    path = folder / f'kept-{what}-{digest.hexdigest()[:16]}.npy'
+    if not path.exists():
+        unfinished = path.with_suffix('.part.npy')
+        write(crops, encoder, blocks, unfinished, what, workers)
+        unfinished.rename(path)
+    rows = [crops.row(Place(0, index)) for index in range(len(crops))]
+    return Kept(np.load(path, mmap_mode='r'), {key: np.stack([row[key] for row in rows]) for key in rows[0]})
+
+
+@torch.inference_mode()
+def write(crops: Crops, encoder: Encoder, blocks: int, path: Path, what: str, workers: int) -> None:
+    """Work the answers out into the file `path`."""
+    places = [Place(0, index) for index in range(len(crops))]
+    loader = DataLoader(crops, batch_size=BATCH, sampler=places, num_workers=workers, collate_fn=collate, worker_init_fn=one_thread)
+    encoder.eval()
+    device, answers, done = next(encoder.parameters()).device, None, 0
+    for batch in tqdm(loader, desc=f'frozen blocks, {what}', unit='batch'):
+        images = batch['crop'].to(device).float().div(255).contiguous(memory_format=torch.channels_last)
+        made = encoder.front(images, blocks).cpu().numpy().astype(np.float16)
+        if answers is None:
+            answers = np.lib.format.open_memmap(path, 'w+', np.float16, (len(crops), *made.shape[1:]))
+        answers[done:done + len(made)] = made
+        done += len(made)
+    answers.flush()
+
+
+def one_thread(worker: int) -> None:
+    """In a worker: OpenCV and torch must not start threads beside those of the training."""
+    import cv2
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
