@@ -59,7 +59,9 @@ class CropBatches:
     def epoch(self, epoch: int, parts: list[np.ndarray]) -> Iterator[Batch]:
         """One batch for each part, drawn as of `epoch`."""
         places = [[Place(epoch, int(index)) for index in part] for part in parts]
-        yield from DataLoader(self.crops, batch_sampler=places, num_workers=self.workers, collate_fn=collate, worker_init_fn=one_thread)
+        own = torch.Generator().manual_seed(0)  # else the loader draws from the generator of the dropout, and a resumed run would differ
+        yield from DataLoader(self.crops, batch_sampler=places, num_workers=self.workers, collate_fn=collate, worker_init_fn=one_thread,
+                              generator=own)
 
     def name(self, index: int) -> str:
         return self.crops.name(index)

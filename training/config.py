@@ -40,6 +40,7 @@ class Data:
     """Where examples come from."""
 
     manifest: str = ''  # what `python main.py label` wrote; empty: pictures.jsonl in $S2HAND_DATA
+    open_only: bool = False  # of the training pictures, only those whose licence lets the weights be passed on
     crops_per_picture: int = 6  # jittered crops of each real picture in an epoch
     fits: bool = True  # fit the hand model to every real picture, as extra supervision
     fit_steps: int = 300  # steps of that fit

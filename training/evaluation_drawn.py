@@ -11,7 +11,8 @@ import torch
 from app.types import Crop
 from models.renderer import lit, render
 from training.evaluation_sets import Sample
-from training.metrics import mask_iou, psnr
+from training.metrics import mask_iou
+from training.photometric import psnr
 
 if TYPE_CHECKING:
     from training.evaluation_answers import Network
@@ -38,9 +39,8 @@ def drawn_figures(samples: Sequence[Sample], crops: Sequence[Crop], pictures: np
         vertices, texture, light = (torch.from_numpy(np.ascontiguousarray(out[name][rows])) for name in ('vertices', 'texture', 'light'))
         with torch.inference_mode():
             picture = render(vertices, faces, lit(texture, vertices, faces, light), size=network.size, focal=network.focal, soft=False)
-        colour, mask = picture.colour.permute(0, 2, 3, 1).numpy(), picture.mask.numpy()
-        for k, row in enumerate(rows):
+            decibels = psnr(torch.from_numpy(np.float32(pictures[rows]) / 255).permute(0, 3, 1, 2), picture.colour, picture.mask).numpy()
+        for row, value, mask in zip(rows, decibels, picture.mask.numpy()):
             truth = samples[row].mask
-            figures[row] = Drawn(psnr(colour[k], pictures[row] / 255, mask[k]),
-                                 None if truth is None else mask_iou(mask[k], truth(crops[row])))
+            figures[row] = Drawn(float(value), None if truth is None else mask_iou(mask, truth(crops[row])))
     return figures

@@ -95,13 +95,3 @@ def mask_iou(mask: np.ndarray, truth: np.ndarray) -> float:
     mask, truth = mask > 0, truth > 0
     union = (mask | truth).sum()
     return float((mask & truth).sum() / union) if union else 1.0
-
-
-def psnr(image: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of image (H, W, 3) in 0..1 against truth (H, W, 3) over the pixels of mask (H, W); NaN if it is empty,
-    at most 100."""
-    inside = mask > 0
-    if not inside.any():
-        return float('nan')
-    error = float(((image[inside] - truth[inside]) ** 2).mean())
-    return float(min(100.0, -10 * np.log10(max(error, 1e-10))))

@@ -99,7 +99,7 @@ class Sets:
     def crops(self, split: str, manifest: Path, fits: bool, rendered: Rendered | None, say: Log) -> Crops:
         """The crops of a split."""
         config, network, data = self.config, self.network, self.config.data
-        pictures = read_pictures(split, manifest)
+        pictures = read_pictures(split, manifest, any_licence=not data.open_only)
         if not pictures and not rendered:
             raise InputError(f'{manifest} has no usable picture of the split {split!r}; label pictures for it (`python main.py label`)')
         if fits and pictures:

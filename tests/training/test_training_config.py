@@ -13,15 +13,19 @@ def test_the_settings_of_the_shipped_network_are_readable():
 
 
 def test_nested_tables_reach_their_fields():
-    config = from_dict(Config, {'heads': {'epochs': 3}, 'data': {'jitter': {'scale': [0.9, 1.1]}}})
-    assert (config.heads.epochs, config.data.jitter.scale) == (3, (0.9, 1.1))
+    config = from_dict(Config, {'stages': [{'epochs': 3, 'losses': {'branch': 1}}, {}], 'data': {'jitter': {'scale': [0.9, 1.1]}}})
+    assert (config.stages[0].epochs, config.stages[0].losses.branch, len(config.stages)) == (3, 1.0, 2)
+    assert config.data.jitter.scale == (0.9, 1.1)
 
 
 @pytest.mark.parametrize('values, sentence', [
-    ({'headz': {}}, 'do not know headz'),
-    ({'heads': {'epoch': 3}}, 'do not know heads.epoch'),
-    ({'heads': {'epochs': 'many'}}, 'heads.epochs .* must be a int'),
-    ({'heads': 3}, 'must be a table'),
+    ({'stagez': {}}, 'do not know stagez'),
+    ({'stages': [{'epoch': 3}]}, 'do not know stages.epoch'),
+    ({'stages': [{'epochs': 'many'}]}, 'stages.epochs .* must be a int'),
+    ({'stages': [{'keep': 1}]}, 'stages.keep .* must be a bool'),
+    ({'stages': [{'schedule': 'cosin'}]}, 'one of cosine, step, constant'),
+    ({'stages': 3}, 'must be a list'),
+    ({'data': 3}, 'must be a table'),
 ])
 def test_wrong_settings_are_named(values, sentence):
     with pytest.raises(InputError, match=sentence):

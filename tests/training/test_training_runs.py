@@ -1,0 +1,197 @@
+"""Whole runs of the training, small: on made pictures, a small encoder, a few steps."""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import training.loop
+import training.run_state
+from app.errors import InputError
+from models.checkpoint import load_checkpoint
+from tests.training.made_set import make_set, settings_text
+from training.config import Config, read_config
+from training.loop import StageTraining
+from training.train import train
+
+STAGE = """
+[[stages]]
+name = 'all'
+parts = ['encoder', 'branch', 'decoder']
+epochs = 2
+batch = 10
+ema = 0.9
+[stages.losses]
+branch = 1.0
+presence = 0.05
+consistency = 0.1
+"""
+FULL = """
+[[stages]]
+name = 'everything'
+parts = ['encoder', 'branch', 'decoder', 'texture']
+epochs = 1
+batch = 10
+precision = 'bf16'
+schedule = 'step'
+render_size = 48
+[stages.losses]
+branch = 1.0
+branch_depth = 0.1
+presence = 0.05
+consistency = 0.1
+photometric = 0.5
+ssim = 0.1
+outliers = 0.1
+smoothness = 1.0
+"""
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory) -> Path:
+    return make_set(tmp_path_factory.mktemp('set'))
+
+
+def config_of(made: Path, folder: Path, stages: str = STAGE, **more: str) -> Config:
+    path = folder / 'settings.toml'
+    path.write_text(settings_text(made, folder / 'run', stages, **more))
+    return read_config(path)
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return {key: value.float() for key, value in load_checkpoint(path).state_dict().items()}
+
+
+def furthest(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+    return max(float((a[key] - b[key]).abs().max()) for key in a)
+
+
+def test_a_killed_run_goes_on_and_ends_where_an_undisturbed_one_ends(made, tmp_path, monkeypatch):
+    (tmp_path / 'a').mkdir(), (tmp_path / 'b').mkdir()
+    straight = weights(train(config_of(made, tmp_path / 'a')))
+    broken = config_of(made, tmp_path / 'b')
+    step, count = StageTraining.step, 0
+
+    def killed(self, batch):
+        nonlocal count
+        count += 1
+        if count == 6:  # in the middle of the second epoch
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    monkeypatch.setattr(StageTraining, 'step', killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(broken)
+    monkeypatch.setattr(StageTraining, 'step', step)
+    apart = furthest(straight, weights(train(broken)))
+    assert apart < 1e-6, f'weights of the interrupted run differ by up to {apart:.1e}; the order, the chance and the state must be the same'
+
+
+def test_a_finished_run_is_not_run_again_and_other_settings_are_refused(made, tmp_path, capsys):
+    config = config_of(made, tmp_path, STAGE.replace('epochs = 2', 'epochs = 1'))
+    train(config)
+    train(config)
+    assert 'is finished' in capsys.readouterr().out
+    with pytest.raises(InputError, match='other settings'):
+        train(replace(config, seed=2))
+
+
+def test_every_term_acts_and_training_lowers_what_it_is_asked_to(made, tmp_path):
+    config = config_of(made, tmp_path, FULL.replace('epochs = 1', 'epochs = 6'))
+    train(config)
+    lines = [line for line in (tmp_path / 'run' / 'train.log').read_text().splitlines() if 'everything ' in line]
+    first, last = (dict(zip(words[::2], map(float, words[1::2]))) for words in
+                   (line.split(' s: ')[1].split(' |')[0].split() for line in (lines[0], lines[-1])))
+    named = {'location', 'orientation', 'branch', 'branch_depth', 'presence', 'consistency', 'photometric', 'ssim', 'smoothness', 'points_3d'}
+    assert named <= first.keys(), f'these terms are missing: {named - first.keys()}'
+    for name in ('location', 'branch', 'photometric'):
+        assert last[name] < first[name], f'{name} was {first[name]:.4f} in the first epoch and {last[name]:.4f} in the last'
+    assert any((tmp_path / 'run' / 'board').glob('events*')), 'TensorBoard has nothing to show'
+
+
+def test_kept_answers_of_frozen_blocks_give_the_same_loss_as_running_them(made, tmp_path):
+    losses = []
+    for keep in ('true', 'false'):
+        folder = tmp_path / keep
+        folder.mkdir()
+        stage = STAGE.replace("name = 'all'", f"name = 'all'\nfrozen_blocks = 4\nkeep = {keep}\ndropout = 0.0").replace('epochs = 2', 'epochs = 1')
+        train(config_of(made, folder, stage))
+        line = next(line for line in (folder / 'run' / 'train.log').read_text().splitlines() if 'all 1/1' in line)
+        losses.append(float(line.split('location ')[1].split()[0]))
+    apart = abs(losses[0] - losses[1]) / losses[1]
+    assert apart < 0.02, f'location {losses[0]:.4f} kept, {losses[1]:.4f} run anew; half precision explains a per cent'
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(made, tmp_path, monkeypatch):
+    config, step, count = config_of(made, tmp_path), StageTraining.step, 0
+
+    def poisoned(self, batch):
+        nonlocal count
+        count += 1
+        if count == 6:
+            batch['points'] = batch['points'] * float('nan')
+        return step(self, batch)
+
+    monkeypatch.setattr(StageTraining, 'step', poisoned)
+    with pytest.raises(InputError, match=r'epoch 2, step \d.*(jpg|rendered picture|without a hand).*last good checkpoint'):
+        train(config)
+    kept = weights(tmp_path / 'run' / 'small.safetensors')
+    assert all(torch.isfinite(value).all() for value in kept.values()), 'the checkpoint that was kept is broken'
+
+
+def test_a_full_disk_is_one_sentence_and_the_old_state_stays(made, tmp_path, monkeypatch):
+    config = config_of(made, tmp_path, STAGE.replace('epochs = 2', 'epochs = 1'))
+    target = tmp_path / 'run' / 'state.pt'
+    training.run_state.save_state(target, config, training.run_state.Position(), {})
+    before = target.read_bytes()
+
+    def full(self, data):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    with pytest.raises(InputError, match='No space left on device.*last good one'):
+        training.run_state.save_state(target, config, training.run_state.Position(), {})
+    assert target.read_bytes() == before and not list(target.parent.glob('*.part')), 'a half-written file was left'
+
+
+def test_two_processes_train_one_network(made, tmp_path):
+    path = tmp_path / 'settings.toml'
+    path.write_text(settings_text(made, tmp_path / 'run', STAGE))
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', str(root / 'main.py'), 'train',
+                           str(path)], cwd=root, capture_output=True, text=True, timeout=300, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    assert done.returncode == 0, done.stderr[-2000:]
+    log = (tmp_path / 'run' / 'train.log').read_text()
+    assert log.count('all 2/2') == 1, f'both processes, or none, wrote the log:\n{log}'
+    assert np.isfinite(sum(float(value.sum()) for value in weights(tmp_path / 'run' / 'small.safetensors').values()))
+
+
+@pytest.mark.parametrize('stages, sentence', [
+    (FULL.replace("precision = 'bf16'", "precision = 'bf16'\nkeep = true\nfrozen_blocks = 4"), 'photometric'),
+    (STAGE.replace("'branch', ", "'branhc', "), 'branhc'),
+    (STAGE.replace('ema = 0.9', 'keep = true'), 'frozen_blocks'),
+    pytest.param(STAGE.replace('ema = 0.9', "precision = 'fp16'"), 'needs a GPU',
+                 marks=pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')),
+])
+def test_settings_that_contradict_each_other_are_named(made, tmp_path, stages, sentence):
+    with pytest.raises(InputError, match=sentence):
+        train(config_of(made, tmp_path, stages))
+
+
+def test_a_broken_state_and_a_broken_start_are_one_sentence(made, tmp_path):
+    config = config_of(made, tmp_path)
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run' / 'state.pt').write_bytes(b'nothing')
+    with pytest.raises(InputError, match='cannot be read; delete it'):
+        train(config)
+    (tmp_path / 'run' / 'state.pt').unlink()
+    cut = tmp_path / 'cut.safetensors'
+    cut.write_bytes(b'\x08\x00')
+    with pytest.raises(InputError, match='not a readable checkpoint'):
+        train(replace(config, start=str(cut)))
