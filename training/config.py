@@ -62,6 +62,7 @@ class Stage:
     frozen_blocks: int = 0  # the encoder's first blocks stay as they are (-1: all)
     keep: bool = False  # work the frozen blocks out once and keep their answers; crops are then drawn once, `crops_per_picture` of each
     epochs: int = 14
+    steps: int = 0  # the stage ends after so many steps, whatever `epochs` says; 0: after its epochs
     batch: int = 256
     learning_rate: float = 1e-3
     encoder_rate: float = 1.0  # the encoder's and branch's learning rate over that of the rest

@@ -60,8 +60,9 @@ class StageTraining:
         self.optimiser = torch.optim.AdamW([{'params': group, 'lr': stage.learning_rate * rate} for group, rate in groups if group],
                                            weight_decay=stage.weight_decay)
         self.steps = max(1, len(order(len(train), stage.batch, (0,))))
-        total = self.steps * stage.epochs
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: rate_at(step / total, stage))
+        self.epochs = math.ceil(stage.steps / self.steps) if stage.steps else stage.epochs
+        self.total = stage.steps or self.steps * stage.epochs
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: rate_at(step / self.total, stage))
         self.scaler = torch.amp.GradScaler(run.device.type, enabled=stage.precision == 'fp16')
         self.mean = AveragedModel(run.network, multi_avg_fn=get_ema_multi_avg_fn(stage.ema)) if stage.ema else None
         self.learning = [p for group, _ in groups for p in group]
@@ -118,8 +119,8 @@ class StageTraining:
     def epoch(self) -> dict[str, float]:
         """What is left of the epoch at the run's position; the means of the terms."""
         run, stage, at = self.run, self.stage, self.run.position
-        parts = order(len(self.train), stage.batch, (run.config.seed, at.stage, at.epoch), run.share)
-        bar = tqdm(total=len(parts), initial=at.step, desc=f'{stage.name} {at.epoch + 1}/{stage.epochs}', disable=run.share.rank > 0,
+        parts = order(len(self.train), stage.batch, (run.config.seed, at.stage, at.epoch), run.share)[:self.total - at.epoch * self.steps]
+        bar = tqdm(total=len(parts), initial=at.step, desc=f'{stage.name} {at.epoch + 1}/{self.epochs}', disable=run.share.rank > 0,
                    mininterval=1, unit='step')
         sums: dict[str, float] = {}
         saved, done = time.monotonic(), 0
@@ -150,14 +151,14 @@ class StageTraining:
         """Every epoch that is left, with figures after each."""
         run, stage, at = self.run, self.stage, self.run.position
         try:
-            while at.epoch < stage.epochs:
+            while at.epoch < self.epochs:
                 started = time.monotonic()
                 terms = self.epoch()
                 at.epoch, at.step = at.epoch + 1, 0
                 if run.share.rank == 0:
                     figures = measure(self.measured, stage, validation, run.device)
                     run.board.figures(stage.name, at, figures)
-                    run.say(f'{stage.name} {at.epoch}/{stage.epochs}, {time.monotonic() - started:.0f} s: '
+                    run.say(f'{stage.name} {at.epoch}/{self.epochs}, {time.monotonic() - started:.0f} s: '
                             + ' '.join(f'{name} {value:.4f}' for name, value in terms.items()) + ' | '
                             + '; '.join(f'{kind} ' + ' '.join(f'{k} {v:.2f}' for k, v in f.items()) for kind, f in figures.items()))
                     run.save(self.measured)

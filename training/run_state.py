@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ class Position:
 
 
 def settings_of(config: Config) -> str:
-    """The settings as text; a state belongs to exactly one."""
-    return json.dumps(asdict(config), sort_keys=True)
+    """What decides the result, as text; a state belongs to exactly one. How the machine is used may change in between."""
+    settings = asdict(replace(config, threads=0, save_minutes=0.0, panels=0, data=replace(config.data, workers=0)))
+    return json.dumps(settings, sort_keys=True)
 
 
 def write_whole(path: Path, data: bytes) -> None:
