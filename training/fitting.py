@@ -18,11 +18,14 @@ from training import losses
 from models.skeleton import Skeleton
 
 
+SURE = 0.1  # least weight of the depth of a point that was seen
+
+
 @dataclass(frozen=True)
 class FitWeights:
     """Weights of the terms; those of location and depth are in parts of the hand box."""
 
-    depth: float = 0.5
+    depth: float = 0.2
     orientation: float = 0.02
     limits: float = 1.0
     pose: float = 0.0005
@@ -37,7 +40,8 @@ class Fits:
     coefficients: np.ndarray  # (n, K)
     shape: np.ndarray  # (n, S)
     translation: np.ndarray  # (n, 3) metres, the wrist
-    error: np.ndarray  # (n,) mean 2D distance over the box's side
+    error: np.ndarray  # (n,) mean 2D distance of the points that were seen, over the box's side
+    depth_error: np.ndarray  # (n,) mean difference of relative depths over the box's side, NaN where no depth is known
 
 
 def depth_in_pixels(points: np.ndarray, world: np.ndarray) -> np.ndarray:
@@ -48,37 +52,39 @@ def depth_in_pixels(points: np.ndarray, world: np.ndarray) -> np.ndarray:
     return (world[..., 2] - world[:, :1, 2]) * scale[:, None]
 
 
-def start_rotation(skeleton: Skeleton, joints: Tensor) -> Tensor:
-    """Rotations (n, 3, 3) that lay the resting palm onto the palm of rough joints (n, 21, 3) (Kabsch)."""
+def start_rotation(skeleton: Skeleton, joints: Tensor, weight: Tensor) -> Tensor:
+    """Rotations (n, 3, 3) that lay the resting palm onto the palm of rough joints (n, 21, 3) of weights (n, 21) (Kabsch)."""
     palm = [0, 1, 5, 9, 13, 17]
-    rest = skeleton.template[skeleton.joint_map][palm]
-    rest, seen = rest - rest.mean(0), joints[:, palm] - joints[:, palm].mean(1, keepdim=True)
-    u, _, vh = torch.linalg.svd(torch.einsum('pi,npj->nij', rest, seen))
+    rest, share = skeleton.template[skeleton.joint_map][palm], (weight[:, palm] + 1e-3) / (weight[:, palm] + 1e-3).sum(1, keepdim=True)
+    seen = joints[:, palm] - torch.einsum('np,npj->nj', share, joints[:, palm])[:, None]
+    u, _, vh = torch.linalg.svd(torch.einsum('np,pi,npj->nij', share, rest - rest.mean(0), seen))
     sign = torch.linalg.det(u @ vh).sign()
     flip = torch.diag_embed(torch.stack([torch.ones_like(sign), torch.ones_like(sign), sign], -1))
     return (u @ flip @ vh).transpose(1, 2)
 
 
 def fit(hand: HandModel, points: np.ndarray, uncertainty: np.ndarray, depth: np.ndarray, session: np.ndarray, focal: np.ndarray,
-        steps: int = 400, weights: FitWeights = FitWeights()) -> Fits:
+        steps: int = 300, weights: FitWeights = FitWeights()) -> Fits:
     """Fit right hands to points (n, 21, 2) in pixels about the principal point.
 
-    uncertainty (n, 21) pixels; depth (n, 21) pixels, relative; session (n,) whole numbers from 0: those who share one have one shape;
-    focal (n,) pixels.
+    uncertainty (n, 21) pixels, inf for points that were not seen; depth (n, 21) pixels, relative, NaN where unknown; session (n,) whole
+    numbers from 0: those who share one have one shape; focal (n,) pixels.
     """
     skeleton = Skeleton(hand)
     p, d, f = (torch.as_tensor(x, dtype=torch.float32) for x in (points, depth, focal))
-    box = (p.amax(1) - p.amin(1)).amax(1)
+    box = (p.amax(1) - p.amin(1)).amax(1).clamp(min=1e-3)
     weight = losses.confidence(torch.as_tensor(uncertainty, dtype=torch.float32) / box[:, None])
-    rough = torch.cat([p, d[..., None]], -1)
-    sixes = start_rotation(skeleton, rough)[:, :, :2].transpose(1, 2).reshape(-1, 6)
+    deep = weight.clamp(min=SURE) * (weight > 0) * torch.isfinite(d)
+    d = d.nan_to_num(0.0, 0.0, 0.0)
+    share = deep / deep.sum(1, keepdim=True).clamp(min=1e-6)
+    sixes = start_rotation(skeleton, torch.cat([p, d[..., None]], -1), weight)[:, :, :2].transpose(1, 2).reshape(-1, 6)
     coefficients = hand.coefficient_mean.repeat(len(p), 1)
     with torch.no_grad():
         mean = torch.zeros(len(p), hand.shape_rows.shape[0])
         rest = skeleton.from_pose(rotation_from_6d(sixes), hand.pose_from_coefficients(coefficients), mean)
         spread = (rest[..., :2] - rest[..., :2].mean(1, keepdim=True)).pow(2).sum((1, 2)).sqrt()
-        seen = (p - p.mean(1, keepdim=True)).pow(2).sum((1, 2)).sqrt()
-        far = f * spread / seen
+        seen = (p - p.mean(1, keepdim=True)).pow(2).sum((1, 2)).sqrt().clamp(min=1e-3)
+        far = f * spread.clamp(min=1e-3) / seen
         wrist = torch.cat([p[:, 0] / f[:, None], far.log()[:, None]], 1)  # place over focal length, log depth
     shape = torch.zeros(int(session.max()) + 1, hand.shape_rows.shape[0])
     member = torch.as_tensor(session, dtype=torch.long)
@@ -96,12 +102,17 @@ def fit(hand: HandModel, points: np.ndarray, uncertainty: np.ndarray, depth: np.
         joints = skeleton.from_pose(rotation_from_6d(six), fingers, shapes[member]) + where[:, None]
         return joints, fingers.flatten(1), where
 
+    def off_depth(joints: Tensor) -> Tensor:
+        """(n, 21) differences of depth in boxes, about their mean: the detector is less sure of the wrist than of the hand's middle."""
+        behind = (joints[..., 2] - joints[:, :1, 2]) * f[:, None] / joints[:, :1, 2].clamp(min=0.05)
+        off = (behind - d) / box[:, None]
+        return off - (off * share).sum(1, keepdim=True)
+
     for _ in range(steps):
         joints, fingers, _ = placed()
         seen = joints[..., :2] / joints[..., 2:].clamp(min=0.05) * f[:, None, None]
-        behind = (joints[..., 2] - joints[:, :1, 2]) * f[:, None] / joints[:, :1, 2].clamp(min=0.05)
-        near = losses.huber((behind - d).abs() / box[:, None], 0.1)
-        total = (losses.keypoint_location(seen, p, weight, box, delta=0.03) + weights.depth * near.mean(1)
+        near = losses.huber(off_depth(joints).abs(), 0.1)
+        total = (losses.keypoint_location(seen, p, weight, box, delta=0.03) + weights.depth * (near * share).sum(1)
                  + weights.orientation * losses.bone_orientation(seen, p, weight, box)
                  + weights.limits * losses.joint_limits(fingers, hand.limit_axes, hand.limits)
                  + weights.pose * losses.pose_prior(variables[1], hand.coefficient_mean, hand.coefficient_sigma)).sum()
@@ -113,6 +124,8 @@ def fit(hand: HandModel, points: np.ndarray, uncertainty: np.ndarray, depth: np.
     with torch.no_grad():
         joints, _, where = placed()
         seen = joints[..., :2] / joints[..., 2:].clamp(min=0.05) * f[:, None, None]
-        error = losses.length(seen - p).mean(1) / box
+        error = (losses.length(seen - p) * weight).sum(1) / weight.sum(1).clamp(min=1e-6) / box
+        off = off_depth(joints)
+        depth_error = torch.where(deep.sum(1) > 0, (off.abs() * share).sum(1), torch.nan)
         return Fits(rotation_from_6d(variables[0]).numpy(), variables[1].detach().numpy(), variables[3].detach()[member].numpy(),
-                    where.numpy(), error.numpy())
+                    where.numpy(), error.numpy(), depth_error.numpy())
