@@ -2,17 +2,18 @@
 
 Definition. An edge of the mesh is a contour when exactly one of its two faces looks at the camera (or when it has one face only, and that
 is drawn). Of the contours those that lie nearest to some background pixel, within `reach` pixels, are the outline: this leaves out inner
-contours, where a finger crosses the palm, and hidden ones. For every pixel within `reach` of the outline let d be the distance of its
-centre to the nearest outline edge, positive inside the mask and negative outside; its value is the smooth step 3 t^2 - 2 t^3 of t = (1 +
-d / reach) / 2. All other pixels are 1 inside, 0 outside. In contrast to a logistic curve this one ends at 0 and 1, so nothing jumps where
-the reach ends.
+contours, where a finger crosses the palm, and hidden ones. For a pixel of the background let d be minus the distance of its centre to the
+nearest outline edge; for one of the hand the distance to the nearest place of an outline edge that has background within a pixel. Where the
+distance is below `reach`, the silhouette is the smooth step 3 t^2 - 2 t^3 of t = (1 + d / reach) / 2, elsewhere 1 inside and 0 outside. In
+contrast to a logistic curve this one ends at 0 and 1, so nothing jumps where the reach ends.
 
-Gradients reach the two ends of the nearest edge only, in x and y of the picture and so in x, y and z of the camera. The nearest edge
-itself, and the mask, are taken as given: both change only where d is the same for two edges, or 0.
+Gradients reach the two ends of the nearest edge only, in x and y of the picture and so in x, y and z of the camera. The nearest edge itself
+and the mask are held: mostly they change only where d is the same for two edges, or 0.
 
-Limits. An edge is outline or not as a whole, also when it is partly hidden. A part thinner than 2 `reach` stays below 1. Where the picture
-cuts the hand off there is no outline, so no gradient; nor in a picture without background, or without a hand. A mesh that
-overlaps the target by nothing is not pulled towards it.
+Limits. Gaps narrower than a pixel open and close from pixel to pixel, and the silhouette around their ends jumps with them: on a moving
+hand the gradient is within about 5 % of the slope of a silhouette loss. Parts thinner than 2 `reach` stay below 1. Where the picture cuts
+the hand off there is no outline, so no gradient; nor in a picture without background, or without a hand. A hand that overlaps its target
+by nothing is not pulled towards it.
 """
 from __future__ import annotations
 
@@ -130,7 +131,8 @@ def _outline(x: Tensor, y: Tensor, edges: Edges, front: Tensor, drawn: Tensor, m
     start = (picture * (height * width))[keep]
 
     flat_band, flat_mask = band.flatten(), mask.flatten()
-    near: list[tuple[Tensor, Tensor, Tensor]] = []
+    beside = _grown(~mask, 1).flatten()
+    near: list[tuple[Tensor, ...]] = []
     for part in chunks(some[0] * some[1]):
         columns, rows, left, top, ax, ay, bx, by = (k[part] for k in some)
         edge, u, v = pairs(columns, rows, left, top)
@@ -143,15 +145,18 @@ def _outline(x: Tensor, y: Tensor, edges: Edges, front: Tensor, drawn: Tensor, m
         squared = dx * dx + dy * dy
         close = (squared <= reach * reach).nonzero()[:, 0]
         bits = squared[close].float().view(torch.int32).long() << 32
-        near.append((pixel[close], bits, edge[close] + part.start))
-    pixel, bits, edge = (torch.cat(k) for k in zip(*near))
+        # an edge may leave the outline halfway and go on over the hand: the foot itself must have background beside it
+        row, column = (v + dy)[close].round().clamp(0, height - 1), (u + dx)[close].round().clamp(0, width - 1)
+        foot = start[part][edge[close]] + (row * width + column).long()
+        near.append((pixel[close], bits, edge[close] + part.start, beside[foot]))
+    pixel, bits, edge, is_beside = (torch.cat(k) for k in zip(*near))
 
     best = torch.full((batch * height * width,), _FAR, device=x.device)
     inside = flat_mask[pixel]
     best = best.scatter_reduce(0, pixel[~inside], bits[~inside] | edge[~inside], 'amin')
     seen = torch.zeros(len(keep), dtype=torch.bool, device=x.device)
     seen[best[best != _FAR] & 0xFFFFFFFF] = True
-    inside &= seen[edge]
+    inside &= seen[edge] & is_beside
     best = best.scatter_reduce(0, pixel[inside], bits[inside] | edge[inside], 'amin')
     pixel = (best != _FAR).nonzero()[:, 0]
     nearest = keep[best[pixel] & 0xFFFFFFFF]
