@@ -23,16 +23,16 @@ from training.truth_sets import Detections, nominal_points, project, read_detect
 SIZE = 224  # pixels
 SOURCE = 'freihand'
 VERSIONS = 4
-DETECTIONS = {'training': 'openpose_v2/training/detect_all.json', 'evaluation': 'openpose/evaluation/detect.json'}  # where S2HAND's code has them
+DETECTIONS = {'training': 'openpose_v2/training/detect_all.json', 'evaluation': 'openpose/evaluation/detect.json'}  # as S2HAND's code
 
 
 def read_freihand(root: Path, split: Literal['training', 'evaluation'] = 'training', *, versions: int = 1, vertices: bool = False,
                   detections: Path | None = None) -> list[Picture]:
     """The pictures of a split, in the official order, the versions behind each other.
 
-    versions: of the training poses, 1 (green screen only, as S2HAND trains) to 4. vertices: read the 778 vertices too (a file of gigabytes).
-    Points are those of `detections` (or of the file where S2HAND's code has it, if it is there), else projected joints; where there is neither,
-    they lie as a hand in the middle would, with uncertainty inf. The session is the pose, which all of its versions share.
+    versions: of the training poses, 1 (green screen only, as S2HAND trains) to 4. vertices: read the 778 vertices too (gigabytes of text).
+    Points are those of `detections` (or of the file where S2HAND's code has it, if it is there), else projected joints; where there is
+    neither, they lie as a hand in the middle would, with uncertainty inf. The session is the pose, which all of its versions share.
     Raises InputError.
     """
     root = Path(root)
@@ -46,20 +46,22 @@ def read_freihand(root: Path, split: Literal['training', 'evaluation'] = 'traini
     for version in range(min(versions, VERSIONS) if split == 'training' else 1):
         for pose in range(count):
             number = version * count + pose
-            mask = root / split / 'mask' / f'{pose:08d}.jpg'
+            mask, session = root / split / 'mask' / f'{pose:08d}.jpg', f'{SOURCE}/{split}/{pose:08d}'
             points, uncertainty = _points(cameras[pose], None if joints is None else joints[pose], found, number, pose)
             pictures.append(Picture(
-                root / split / 'rgb' / f'{number:08d}.jpg', SOURCE, f'{SOURCE}/{split}/{pose:08d}', 'right', points, uncertainty, width=SIZE,
-                height=SIZE, intrinsics=cameras[pose], xyz=None if joints is None else joints[pose],
-                vertices=None if meshes is None else meshes[pose], mask=mask if mask.is_file() else None, group=f'{SOURCE}/{split}/{pose:08d}',
+                root / split / 'rgb' / f'{number:08d}.jpg', SOURCE, session, 'right', points, uncertainty, width=SIZE, height=SIZE,
+                intrinsics=cameras[pose], xyz=None if joints is None else joints[pose],
+                vertices=None if meshes is None else meshes[pose], mask=mask if mask.is_file() else None, group=session,
                 name=f'{number:08d}'))
     missing = [p.path for p in pictures if not p.path.is_file()]
     if missing:
-        raise InputError(f'{len(missing)} of the {len(pictures)} pictures of FreiHAND are missing, the first is {missing[0]}; unpack the data set again')
+        raise InputError(f'{len(missing)} of the {len(pictures)} pictures of FreiHAND are missing, the first is {missing[0]}; '
+                         'unpack the data set again')
     return pictures
 
 
-def _points(camera: np.ndarray, joints: np.ndarray | None, found: Detections | None, number: int, pose: int) -> tuple[np.ndarray, np.ndarray]:
+def _points(camera: np.ndarray, joints: np.ndarray | None, found: Detections | None, number: int,
+            pose: int) -> tuple[np.ndarray, np.ndarray]:
     """Points (21, 2) and uncertainty (21,), pixels."""
     middle = np.array((0.3, 0.3, 0.7, 0.7)) * SIZE
     if found is not None:
@@ -78,7 +80,8 @@ def _optional(root: Path, split: str, what: str, shape: tuple[int, int] | None, 
         return None
     values = _arrays(path, shape)
     if len(values) != count:
-        raise InputError(f'{path} has {len(values)} entries, {split}_K.json has {count}; they belong to different releases, unpack the data set again')
+        raise InputError(f'{path} has {len(values)} entries, {split}_K.json has {count}; they belong to different releases, '
+                         'unpack the data set again')
     return values
 
 

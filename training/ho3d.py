@@ -1,12 +1,14 @@
-"""HO-3D, versions 2 and 3, in the official layout (Hampali et al., CVPR 2020; github.com/shreyashampali/ho3d): 640 x 480, right hands with objects.
+"""HO-3D, versions 2 and 3, in the official layout (Hampali et al., CVPR 2020; github.com/shreyashampali/ho3d).
+
+Pictures of 640 x 480 pixels, right hands that hold things.
 
     train/MC1/rgb/0000.png (version 2), .jpg (version 3)       train/MC1/meta/0000.pkl        train.txt: lines 'MC1/0000'
     evaluation/SM1/rgb/...                                     evaluation/SM1/meta/...        evaluation.txt
     evaluation_xyz.json, evaluation_verts.json                 published later, in the order of evaluation.txt
 
-A meta file is a pickled dict: camMat (3, 3), handJoints3D (21, 3) metres; of evaluation pictures only the wrist (3,), and handBoundingBox (left,
-top, right, bottom). HO-3D's camera has OpenGL axes (y up, z backward) and its joints have an order of their own; both are changed here. Pickles can
-run programs when they are loaded, so they are read by an unpickler that knows numpy arrays and plain values only.
+A meta file is a pickled dict: camMat (3, 3), handJoints3D (21, 3) metres; of evaluation pictures only the wrist (3,), and handBoundingBox
+(left, top, right, bottom). HO-3D's camera has OpenGL axes (y up, z backward) and its joints have an order of their own; both are changed
+here. Pickles can run programs when they are loaded, so they are read by an unpickler that knows numpy arrays and plain values only.
 """
 from __future__ import annotations
 
@@ -28,16 +30,17 @@ SOURCE = 'ho3d'
 OPENPOSE_FROM_HO3D = np.array((0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20))  # joint i here is joint [i] there
 HO3D_FROM_OPENPOSE = np.argsort(OPENPOSE_FROM_HO3D)
 OPENGL = np.array((1.0, -1.0, -1.0))  # times coordinates: its axes <-> ours
-ARRAY_MAKERS = {(module, name) for module in ('numpy.core.multiarray', 'numpy._core.multiarray', 'numpy.core.numeric', 'numpy._core.numeric')
+ARRAY_MAKERS = {(f'numpy.{core}.{module}', name) for core in ('core', '_core') for module in ('multiarray', 'numeric')
                 for name in ('_reconstruct', 'scalar', '_frombuffer')} | {('numpy', 'ndarray'), ('numpy', 'dtype')}
 
 
 def read_ho3d(root: Path, split: Literal['train', 'evaluation'] = 'train', *, every: int = 1, detections: bool = True) -> list[Picture]:
     """Every `every`-th picture of a split, in the order of its list.
 
-    Points are those of `openpose/SEQUENCE/detect.json`, where that file is and `detections` allows it; else projected joints; for evaluation
-    pictures without published joints a flat hand in the given box, with uncertainty inf. Pictures whose meta has no joints are left out; a line
-    says how many. The session is the letters of the sequence's name (person and object): MC1 and MC2 never split. Raises InputError.
+    Points are those of `openpose/SEQUENCE/detect.json`, where that file is and `detections` allows it; else projected joints; for
+    evaluation pictures without published joints a flat hand in the given box, with uncertainty inf. Pictures whose meta has no joints are
+    left out; a line says how many. The session is the letters of the sequence's name (person and object): MC1 and MC2 never split.
+    Raises InputError.
     """
     root = Path(root)
     names = _list(root / f'{split}.txt')
@@ -66,8 +69,8 @@ def read_ho3d(root: Path, split: Literal['train', 'evaluation'] = 'train', *, ev
         else:
             points, uncertainty = nominal_points(_array(meta, 'handBoundingBox', (4,), sequence, frame)), np.full(21, np.inf)
         pictures.append(Picture(
-            _picture(root / split / sequence / 'rgb', frame), SOURCE, f'{SOURCE}/{person(sequence)}', 'right', points, uncertainty, width=WIDTH,
-            height=HEIGHT, clip=sequence, frame=int(frame), intrinsics=camera, xyz=xyz,
+            _picture(root / split / sequence / 'rgb', frame), SOURCE, f'{SOURCE}/{person(sequence)}', 'right', points, uncertainty,
+            width=WIDTH, height=HEIGHT, clip=sequence, frame=int(frame), intrinsics=camera, xyz=xyz,
             vertices=None if meshes is None else meshes[number] * OPENGL, group=f'{SOURCE}/{sequence}', name=f'{sequence}/{frame}'))
     if without:
         print(f'{root}: {without} pictures left out, because their meta files have no joints', flush=True)
@@ -100,7 +103,8 @@ def read_meta(path: Path) -> dict:
     try:
         meta = ArraysOnly(io.BytesIO(data), encoding='latin1').load()
     except Refused as error:
-        raise InputError(f'{path} is not a file of HO-3D: it wants to make a {error}, which could run a program; it was not loaded') from error
+        raise InputError(f'{path} is not a file of HO-3D: it wants to make a {error}, which could run a program; it was not '
+                         'loaded') from error
     except Exception as error:  # damaged pickles raise almost any exception
         raise InputError(f'{path} is damaged ({type(error).__name__}: {error}); unpack HO-3D again') from error
     if not isinstance(meta, dict):

@@ -1,7 +1,7 @@
 """`python main.py label INPUT... --out SET`: pictures, folders and videos in; crops of hands with points and a manifest out.
 
-The manifest's form stands in `training/manifest.py`. It gets its name last, so a run that was interrupted leaves none; its crops are written
-over by the next. What is done to new pictures stands in `label_clips.py`, to the rows of a manifest in `label_rows.py`.
+The manifest's form stands in `training/manifest.py`. It gets its name last, so a run that was interrupted leaves none; the next run
+writes over its crops. What is done to new pictures stands in `label_clips.py`, to the rows of a manifest in `label_rows.py`.
 """
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     usual = LabelSettings(Path())
     add = parser.add_argument
-    add('inputs', nargs='+', type=Path, metavar='INPUT', help='pictures, videos, folders with them (also in sub-folders), or a manifest (.jsonl)')
+    add('inputs', nargs='+', type=Path, metavar='INPUT',
+        help='pictures, videos, folders with them (also in sub-folders), a manifest (.jsonl), FreiHAND or HO-3D')
     add('--out', type=Path, required=True, metavar='SET', help='folder of the set; it gets manifest.jsonl, summary.json and pictures/')
     add('--split', default=None, help="'train', 'val', or 'val:0.2': a fifth of the sources, never single frames of one "
                                       "(new pictures: val:0.2; rows of a manifest keep theirs)")
@@ -109,7 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """The command. An input that cannot be used, or shows no hand, is named at the end, and the exit code is 2; the others are in the set."""
+    """The command. An input that cannot be used, or shows no hand, is named at the end with exit code 2; the others are in the set."""
     inputs = args.inputs
     settings = LabelSettings(**{key: value for key, value in vars(args).items() if key != 'inputs'})
     outcome = label(inputs, settings)
@@ -125,13 +126,14 @@ def label(inputs: list[Path], settings: LabelSettings) -> Outcome:
     from app.regression import Regressor
     from training.label_inputs import clips_of
     from training.label_points import Labeller
+    from training.label_sets import reader_of
     from training.label_splits import SplitRule
 
     check(settings)
     rule = SplitRule.parse(settings.split or NEW_SPLIT)
     before = rows_before(settings)
-    manifests = [path for path in inputs if path.suffix.lower() in MANIFEST_ENDINGS]
-    clips = clips_of([path for path in inputs if path not in manifests], settings.person)
+    sets = [path for path in inputs if path.suffix.lower() in MANIFEST_ENDINGS or reader_of(path)]
+    clips = clips_of([path for path in inputs if path not in sets], settings.person)
     prepare_folder(settings.out)
     if settings.overwrite:
         remove_set(settings.out)
@@ -139,8 +141,8 @@ def label(inputs: list[Path], settings: LabelSettings) -> Outcome:
     labeller = Labeller(Regressor(settings.weights, settings.provider, settings.threads), settings.looks)
     started = time.perf_counter()
     with Detector(settings.hands) as detector:
-        for path in manifests:
-            label_manifest(path, settings, rule, labeller, detector, outcome)
+        for path in sets:
+            label_set(path, settings, rule, labeller, detector, outcome)
         label_clips(clips, settings, rule, labeller, detector, {row['file'] for row in before}, outcome)
     outcome.seconds = time.perf_counter() - started
     if not outcome.rows:
@@ -149,18 +151,21 @@ def label(inputs: list[Path], settings: LabelSettings) -> Outcome:
     return outcome
 
 
-def label_manifest(path: Path, settings: LabelSettings, rule: SplitRule, labeller: Labeller, detector: Detector, outcome: Outcome) -> None:
-    """Rows of a manifest, completed or labelled anew."""
+def label_set(path: Path, settings: LabelSettings, rule: SplitRule, labeller: Labeller, detector: Detector, outcome: Outcome) -> None:
+    """Rows of a manifest, or of FreiHAND or HO-3D, completed or labelled anew."""
     from tqdm import tqdm
 
     from training.label_rows import Limits, labelled_rows
+    from training.label_sets import reader_of, rows_of
     from training.manifest import check_files, read_rows
 
-    rows = read_rows(path)
+    reader = reader_of(path)
+    rows = rows_of(reader(settings.every), rule, settings.licence, settings.open) if reader else read_rows(path)
     check_files((path.parent / row['file'] for row in rows), path)
     with tqdm(rows, desc=path.name[:30], unit=' pictures', disable=settings.quiet, dynamic_ncols=True) as given:
-        made = labelled_rows(given, path, settings.out, labeller, Limits(smallest=settings.smallest), settings.keep_points, outcome.dropped, detector)
-        outcome.rows += [{**row, 'split': rule.of(row['source'])} if settings.split else row for row in made]
+        made = labelled_rows(given, path.parent, settings.out, labeller, Limits(smallest=settings.smallest), settings.keep_points,
+                             outcome.dropped, detector)
+        outcome.rows += [{**row, 'split': rule.of(row['source'])} if settings.split and not reader else row for row in made]
     outcome.pictures += len(rows)
 
 
@@ -170,7 +175,8 @@ def label_clips(clips: list[Clip], settings: LabelSettings, rule: SplitRule, lab
     from training.label_clips import ClipLabeller, ClipSettings
     from training.label_rows import Limits
 
-    same = {name: getattr(settings, name) for name in ('out', 'licence', 'open', 'unrelated', 'every', 'still', 'mirror', 'size', 'around', 'quiet')}
+    names = ('out', 'licence', 'open', 'unrelated', 'every', 'still', 'mirror', 'size', 'around', 'quiet')
+    same = {name: getattr(settings, name) for name in names}
     worker = ClipLabeller(ClipSettings(rule=rule, limits=Limits(smallest=settings.smallest), **same), labeller, detector, taken)
     for clip in clips:
         try:
@@ -194,7 +200,7 @@ def write_set(before: list[dict], outcome: Outcome, settings: LabelSettings) -> 
     rows = [*before, *outcome.rows]
     torn = torn_sessions(rows)
     if torn:
-        raise InputError(f'{len(torn)} sessions would be in two splits, the first is {torn[0]}; give all of their pictures the same --split')
+        raise InputError(f'{len(torn)} sessions would be in two splits, the first is {torn[0]}; give all of their pictures one --split')
     options = {key: str(value) if isinstance(value, Path) else value for key, value in vars(settings).items()}
     with whole_file(settings.out / SUMMARY) as file:
         file.write((json.dumps({**outcome.summary(), 'rows_in_all': len(rows), 'settings': options}, indent=1) + '\n').encode())
@@ -203,14 +209,16 @@ def write_set(before: list[dict], outcome: Outcome, settings: LabelSettings) -> 
 
 def check(settings: LabelSettings) -> None:
     """Raise InputError for options that make no sense, and for a set that is there already."""
-    for name, least in (('every', 1), ('hands', 1), ('looks', 1), ('size', 32), ('around', 1.0), ('still', 0.0), ('smallest', 1.0), ('threads', 1)):
+    for name, least in (('every', 1), ('hands', 1), ('looks', 1), ('size', 32), ('around', 1.0), ('still', 0.0), ('smallest', 1.0),
+                        ('threads', 1)):
         value = getattr(settings, name)
         if value is not None and not value >= least:
             raise InputError(f'--{name} {value} is not possible; give {least} or more')
     if settings.append and settings.overwrite:
         raise InputError('--append and --overwrite contradict each other; give one of them')
     if (settings.out / MANIFEST).exists() and not settings.append and not settings.overwrite:
-        raise InputError(f'there is a set in {settings.out} already; add to it with --append, replace it with --overwrite, or choose another folder')
+        raise InputError(f'there is a set in {settings.out} already; add to it with --append, replace it with --overwrite, '
+                         'or choose another folder')
 
 
 def rows_before(settings: LabelSettings) -> list[dict]:

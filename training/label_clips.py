@@ -107,7 +107,9 @@ class ClipLabeller:
         detections = self.detector.detect(image)
         if not detections:
             self.dropped['frame without a hand'] += 1
-        limits = replace(self.settings.limits, agreement=0.0) if followed else self.settings.limits  # a track's side is told by all its frames
+        limits = self.settings.limits
+        if followed:
+            limits = replace(limits, agreement=0.0)  # a track's side is told by all of its frames
         found = []
         for detection in (detections[i] for i in distinct([d.points for d in detections])):
             label = self.labeller(image, detection.points, detection.side)
@@ -142,7 +144,8 @@ class ClipLabeller:
         write_crop(settings.out / file, crop)
         session = clip.person or f'{clip.source}/{f"hand{found.hand.number}" if sequence else _stem(frame, clip)}'
         unit = session if settings.unrelated and not sequence else clip.source
-        in_crop = replace(label, points=square.to_crop(label.points), uncertainty=label.uncertainty * square.scale, depth=label.depth * square.scale)
+        in_crop = replace(label, points=square.to_crop(label.points), uncertainty=label.uncertainty * square.scale,
+                          depth=label.depth * square.scale)
         row = {'file': file, 'split': settings.rule.of(unit), 'source': clip.source, 'licence': settings.licence, 'open': settings.open,
                'session': session, 'group': f'{session}/{int(frame.time)}' if sequence else session, **label_keys(in_crop),
                'width': square.size, 'height': square.size, 'hand_px_original': round(label.box_side, 1),
@@ -152,7 +155,7 @@ class ClipLabeller:
         return row
 
     def _sides_settled(self, rows: list[dict], follower: Follower) -> list[dict]:
-        """All rows of a track get the side that its frames say together; those of a track that stays uncertain are dropped, with their crops."""
+        """All rows of a track get the side that its frames say together; those of an uncertain track are dropped, with their crops."""
         kept = []
         for row in rows:
             hand = follower.hands[row.pop('_hand')]

@@ -20,10 +20,11 @@ LEAST_UNCERTAINTY = 0.005  # of the hand box: looks that agree can still all be 
 DEPTH_SCALE = 3.5
 """What the depths of the landmark network's points are multiplied with to be pixels as x and y are.
 
-The network divides them by 2.5, and MediaPipe's own graph undoes that (`normalize_z: 0.4`); what is left is too flat, as least squares makes
-uncertain numbers. With 3.5 the hand model, fitted to 400 training pictures with one shape per person, agrees best with points and depths together
-(no truth is needed for that). Check on 200 pictures with true joints: such fits err by 9.80 mm (PA-MPJPE) at 1, 8.11 at 2.5, 7.75 at 3.5, 8.88 at 5;
-with the depths of the detector's world points by 9.14. A network whose branch learned depths in pixels says so by `branch_depth_scale` in its metadata.
+The network divides them by 2.5, and MediaPipe's own graph undoes that (`normalize_z: 0.4`); what is left is too flat, as least squares
+makes uncertain numbers. With 3.5 the hand model, fitted to 400 training pictures with one shape per person, agrees best with points and
+depths together (that needs no truth). Check on 200 pictures with true joints: such fits err by 9.80 mm (PA-MPJPE) at 1, 8.11 at 2.5, 7.75
+at 3.5, 8.88 at 5; with the depths of the detector's world points by 9.14. A network whose branch learned depths in pixels says so by
+`branch_depth_scale` in its metadata.
 """
 
 
@@ -62,7 +63,7 @@ class Labeller:
         self.depth_scale = float(meta.get('branch_depth_scale', DEPTH_SCALE))
 
     def __call__(self, image: np.ndarray, points: np.ndarray, side: Side) -> Labelled:
-        """A hand in image (H, W, 3) uint8 RGB of which rough points (21, 2) and side are known. Raises ValueError for points on one spot."""
+        """A hand in image (H, W, 3) uint8 RGB, whose rough points (21, 2) and side are known. Raises ValueError for points on one spot."""
         crops = self.crops(points, side)
         seen, presence, right = self._run(np.stack([cut(image, crop) for crop in crops]))
         found = np.stack([to_frame(looks, crop) for looks, crop in zip(seen[..., :2], crops)])
@@ -73,7 +74,8 @@ class Labeller:
         spread = np.sqrt(((found - mean) ** 2).sum(-1).sum(0) / max(len(crops) - 1, 1))
         least = LEAST_UNCERTAINTY * float(np.ptp(mean, axis=0).max())
         votes = float((right >= 0.5).mean())
-        return Labelled(mean, np.maximum(spread, least), depth - depth[0], float(presence.mean()), float(right.mean()), max(votes, 1 - votes))
+        return Labelled(mean, np.maximum(spread, least), depth - depth[0], float(presence.mean()), float(right.mean()),
+                        max(votes, 1 - votes))
 
     def crops(self, points: np.ndarray, side: Side) -> list[Crop]:
         """The squares to look at: turned, sized and shifted a little; every second one as if the hand were of the other side."""

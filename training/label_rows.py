@@ -1,4 +1,4 @@
-"""Rows of a manifest that is there already, labelled anew or completed: split, source, session and licence stay, pictures stay where they are."""
+"""Rows of a manifest that is there already, labelled anew or completed: split, source, session and licence stay, pictures stay in place."""
 from __future__ import annotations
 
 import os
@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from app.detection import Detector
+from app.errors import InputError
+from app.sources.picture import read_picture
 from app.types import Side
 from training.label_points import Labelled, Labeller
 from training.pictures import Picture, picture_of, shows_a_hand
@@ -40,18 +42,22 @@ class Limits:
         return ''
 
 
-def labelled_rows(rows: Iterable[dict], manifest: Path, out: Path, labeller: Labeller, limits: Limits, keep_points: bool, dropped: Counter,
+def labelled_rows(rows: Iterable[dict], home: Path, out: Path, labeller: Labeller, limits: Limits, keep_points: bool, dropped: Counter,
                   detector: Detector | None = None) -> Iterator[dict]:
-    """The `rows` of `manifest` for a manifest in the folder `out`, one after the other; `dropped` counts the reasons of those left out.
+    """The `rows` of a manifest in the folder `home` for one in the folder `out`; `dropped` counts the reasons of those left out.
 
-    With `keep_points` every row that shows a hand stays, its points too, and what it lacks is added: `depth`, `keypoint_uncertainty`. Where the
-    looks see no hand, or another one than the points, it gets no depth, which is counted as well. Raises InputError when pictures are
-    missing or cannot be read.
+    With `keep_points` every row that shows a hand stays, its points too, and what it lacks is added: `depth`, `keypoint_uncertainty`. Where
+    the looks see no hand, or another one than the points, it gets no depth, which is counted as well.
     """
     for row in rows:
-        picture = picture_of(row, manifest.parent)
+        picture = picture_of(row, home)
         row = moved(row, picture, out)
-        image = picture.read() if row.get('width') else _sized(picture, row)
+        try:
+            image, _ = read_picture(picture.path)
+        except InputError:
+            dropped['picture cannot be read'] += 1
+            continue
+        row['height'], row['width'] = image.shape[:2]
         rough = _rough(picture, image, detector)
         label = labeller(image, *rough) if rough else None
         if keep_points:
@@ -61,11 +67,10 @@ def labelled_rows(rows: Iterable[dict], manifest: Path, out: Path, labeller: Lab
             yield completed(row, picture, label, limits, dropped)
             continue
         reason = 'no hand found' if label is None else limits.refusal(label)
-        if not reason and row.get('side_agreement', 1) < 1:
-            reason = 'side uncertain'
         if reason:
             dropped[reason] += 1
             continue
+        row.pop('confidence', None)  # of the points that were replaced
         yield {**row, **label_keys(label)}
 
 
@@ -99,13 +104,6 @@ def moved(row: dict, picture: Picture, out: Path) -> dict:
             path, base = Path(os.path.abspath(path)), Path(os.path.abspath(out))
             row[key] = path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
     return row
-
-
-def _sized(picture: Picture, row: dict) -> np.ndarray:
-    """The picture of a row that does not say its size; `row` gets it."""
-    image = picture.read()
-    row['width'], row['height'] = image.shape[1], image.shape[0]
-    return image
 
 
 def _rough(picture: Picture, image: np.ndarray, detector: Detector | None) -> tuple[np.ndarray, Side] | None:

@@ -25,8 +25,8 @@
 | `valid_area` | share of the crop that is picture and not repeated edge | no |
 | `blur` | variance of the Laplacian: small when blurred | no |
 
-A key whose value is null counts as absent; further keys are kept. `python main.py label` writes manifests. A set that has one in this form, such
-as `$S2HAND_DATA/pictures.jsonl`, can be used as it is, or completed with depths, its points kept:
+A key whose value is null counts as absent; further keys are kept. `python main.py label` writes manifests. A set that has one in this form,
+such as `$S2HAND_DATA/pictures.jsonl`, can be used as it is, or completed with depths, its points kept:
 
     python main.py label $S2HAND_DATA/pictures.jsonl --keep-points --out runs/set
 """
@@ -87,7 +87,7 @@ def check_files(paths: Iterable[Path], manifest: Path) -> None:
 
 
 def uncertainty_of_confidence(confidence: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(21,) pixels: the spread at which `training.losses.confidence` gives these confidences (21,), for points (21, 2); inf where it is 0."""
+    """(21,) pixels: the spread to which `training.losses.confidence` gives these confidences (21,), for points (21, 2); inf where 0."""
     with np.errstate(divide='ignore'):
         return 0.02 * float(np.nanmax(np.ptp(points, axis=0), initial=0)) * np.sqrt(1 / np.clip(confidence, 0, 1) - 1)
 

@@ -85,7 +85,7 @@ def mirror_matrix(intrinsics: np.ndarray, width: int) -> np.ndarray:
 def read_pictures(split: str | None, manifest: Path | None = None, *, any_licence: bool = False) -> list[Picture]:
     """Pictures of `split` ('train', 'val'; None for all) whose side is certain, of a manifest or a folder with one.
 
-    The training split is openly licensed pictures only, unless `any_licence`. Rows without a single point seen are left out; a line says so.
+    The training split is openly licensed pictures only, unless `any_licence`. Rows in which no point was seen are left out; a line says so.
     Raises InputError: no manifest, a wrong line, pictures missing, nothing to use.
     """
     path = manifest_path(manifest) if manifest else data_folder(MANIFEST) / MANIFEST

@@ -31,8 +31,8 @@ class Detections:
         return number if number < len(self.points) else None
 
     def of(self, place: int, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Points (21, 2) and uncertainty (21,), pixels; one that was not found lies on the mean of the others and has inf. Where none was found,
-        they fill the box (left, top, right, bottom)."""
+        """Points (21, 2) and uncertainty (21,), pixels; one that was not found lies on the mean of the others and has inf. Where none was
+        found, they fill the box (left, top, right, bottom)."""
         points, confidence = self.points[place].copy(), self.confidence[place]
         seen = (confidence > 0) & np.isfinite(points).all(1)
         if not seen.any():

@@ -73,7 +73,7 @@ def test_evaluation_without_published_joints_gives_pictures_but_no_points(root):
     (root / 'evaluation_xyz.json').unlink()
     pictures = read_freihand(root, 'evaluation')
     assert len(pictures) == POSES and all(p.xyz is None and np.isinf(p.uncertainty).all() for p in pictures)
-    assert all(np.isfinite(p.points).all() and 60 < np.ptp(p.points, axis=0).max() < 120 for p in pictures), 'a hand in the middle, to be cut around'
+    assert all(60 < np.ptp(p.points, axis=0).max() < 120 for p in pictures), 'a hand in the middle, to be cut around'
 
 
 def test_detected_points_replace_the_projected_ones_for_every_version(root):
@@ -98,7 +98,8 @@ def test_projection_is_the_pinhole_camera():
 
 
 @pytest.mark.parametrize('name, content, sentence', [
-    ('training_K.json', None, 'there is no'), ('training_xyz.json', '[[[1, 2', 'cannot be read'), ('training_xyz.json', '[[[1, 2, 3]]]', 'shape'),
+    ('training_K.json', None, 'there is no'), ('training_xyz.json', '[[[1, 2', 'cannot be read'),
+    ('training_xyz.json', '[[[1, 2, 3]]]', 'shape'),
     ('openpose_v2/training/detect_all.json', '[1, 2]', 'not a file of detections')])
 def test_what_is_missing_or_broken_is_one_sentence(root, name, content, sentence):
     path = root / name
