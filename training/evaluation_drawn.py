@@ -25,6 +25,7 @@ class Drawn:
     """How a drawn mesh compares with its crop."""
 
     psnr: float  # dB inside the drawn mask; NaN if nothing was drawn
+    flat: float  # dB of a peer without texture or light: the crop's mean colour inside the drawn mask
     iou: float | None  # of the drawn and the true silhouette, where there is one
 
 
@@ -39,8 +40,10 @@ def drawn_figures(samples: Sequence[Sample], crops: Sequence[Crop], pictures: np
         vertices, texture, light = (torch.from_numpy(np.ascontiguousarray(out[name][rows])) for name in ('vertices', 'texture', 'light'))
         with torch.inference_mode():
             picture = render(vertices, faces, lit(texture, vertices, faces, light), size=network.size, focal=network.focal, soft=False)
-            decibels = psnr(torch.from_numpy(np.float32(pictures[rows]) / 255).permute(0, 3, 1, 2), picture.colour, picture.mask).numpy()
-        for row, value, mask in zip(rows, decibels, picture.mask.numpy()):
+            shown, mask = torch.from_numpy(np.float32(pictures[rows]) / 255).permute(0, 3, 1, 2), picture.mask
+            mean = (shown * mask[:, None]).sum((2, 3), keepdim=True) / mask.sum((1, 2))[:, None, None, None]
+            decibels, flat = psnr(shown, picture.colour, mask), psnr(shown, mean.expand_as(shown), mask)
+        for row, value, plain, mask in zip(rows, decibels.tolist(), flat.tolist(), picture.mask.numpy()):
             truth = samples[row].mask
-            figures[row] = Drawn(float(value), None if truth is None else mask_iou(mask, truth(crops[row])))
+            figures[row] = Drawn(value, plain, None if truth is None else mask_iou(mask, truth(crops[row])))
     return figures

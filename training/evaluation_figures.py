@@ -11,6 +11,8 @@ from training.evaluation_sets import EvaluationSet, Sample
 
 MILLIMETRES = 1000
 FIVE, FIFTEEN = 0.005, 0.015  # metres, thresholds of the F-scores
+MORE_IS_BETTER = 'psnr_db', 'silhouette_iou'
+LEADING = 'pa_mpjpe_mm', 'pa_mpvpe_mm', 'error_2d_percent', 'error_2d_px', *MORE_IS_BETTER  # also get a median and a bad percentile
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,10 @@ def summary(rows: Rows, chosen: np.ndarray) -> dict[str, float | int]:
             continue
         figures.setdefault('pictures', len(kept))
         figures[name] = float(kept.mean())
-        if name in ('pa_mpjpe_mm', 'pa_mpvpe_mm', 'error_2d_percent', 'error_2d_px', 'psnr_db', 'silhouette_iou'):
+        if name in LEADING:
             figures[f'{name}_median'] = float(np.median(kept))
-            figures[f'{name}_p90' if name not in ('psnr_db', 'silhouette_iou') else f'{name}_p10'] = float(
-                np.percentile(kept, 90 if name not in ('psnr_db', 'silhouette_iou') else 10))
+            bad = 10 if name in MORE_IS_BETTER else 90
+            figures[f'{name}_p{bad}'] = float(np.percentile(kept, bad))
     for name, errors in (('auc_joints', rows.joint_errors), ('auc_vertices', rows.vertex_errors)):
         if errors is not None and (kept := chosen & np.isfinite(errors).all(1)).any():
             figures[name] = metrics.area_under_curve(errors[kept])
@@ -122,7 +124,7 @@ def measure(chosen: EvaluationSet, seen: Seen) -> tuple[dict, dict[str, Rows]]:
     """
     rows = {key: rows_of(chosen, answers) for key, answers in seen.answers.items()}
     if 'network' in rows:
-        for name, field in (('psnr_db', 'psnr'), ('silhouette_iou', 'iou')):
+        for name, field in (('psnr_db', 'psnr'), ('psnr_flat_db', 'flat'), ('silhouette_iou', 'iou')):
             values = np.array([np.nan if d is None or getattr(d, field) is None else getattr(d, field) for d in seen.drawn], float)
             if np.isfinite(values).any():
                 rows['network'].values[name] = values

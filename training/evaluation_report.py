@@ -13,7 +13,7 @@ COLUMNS = (  # heading, figure, decimals
 FLAT_COLUMNS = (
     ('n', 'pictures', 0), ('2D px', 'error_2d_px', 2), ('median', 'error_2d_px_median', 2), ('% of hand', 'error_2d_percent', 2),
     ('median', 'error_2d_percent_median', 2), ('90 %', 'error_2d_percent_p90', 2), ('IoU', 'silhouette_iou', 3), ('median', 'silhouette_iou_median', 3),
-    ('PSNR dB', 'psnr_db', 2), ('median', 'psnr_db_median', 2))
+    ('PSNR dB', 'psnr_db', 2), ('median', 'psnr_db_median', 2), ('one colour', 'psnr_flat_db', 2))
 
 MEANINGS = {  # of every figure in the JSON file; `_median`, `_p90` and `_p10` are its median and percentiles over the pictures
     'pictures': 'pictures that count', 'pa_mpjpe_mm': 'mean distance of the 21 joints after the best move, turn and scale, never mirrored',
@@ -25,7 +25,8 @@ MEANINGS = {  # of every figure in the JSON file; `_median`, `_p90` and `_p10` a
     'auc_vertices': 'as auc_joints, of aligned vertices', 'f5': 'F-score of the aligned surfaces at 5 mm', 'f15': 'F-score of the aligned surfaces at 15 mm',
     'error_2d_px': 'mean distance of the joints in pixels of the picture', 'error_2d_percent': 'the same in per cent of the longer side of the box around the upright hand',
     'silhouette_iou': 'drawn against true silhouette of the whole hand in the crop, intersection over union',
-    'psnr_db': 'drawn, lit hand against the crop inside the drawn silhouette, mean of the pictures\' values'}
+    'psnr_db': 'drawn, lit hand against the crop inside the drawn silhouette, mean of the pictures\' values',
+    'psnr_flat_db': 'the same of one flat colour, the mean of the crop inside the drawn silhouette'}
 
 
 def table(figures: dict[str, dict], columns: Sequence[tuple[str, str, int]], labels: dict[str, str] = LABELS) -> list[str]:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-import os
+import pickle
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -28,16 +28,16 @@ from training.evaluation_rendered import read_rendered
 from training.evaluation_report import set_text, table
 from training.evaluation_sets import EvaluationSet, bend, evenly, sides_of
 from training.evaluation_truth import read_official, read_truth
-from training.ho3d import to_openpose
+from training.ho3d import to_ho3d, to_openpose
 from training.renders import FOCAL, SIZE, RenderSampler, write_shard
 
 K = [[FOCAL, 0, (SIZE - 1) / 2], [0, FOCAL, (SIZE - 1) / 2], [0, 0, 1]]
-COUNT = 6
+COUNT = 4
 
 
 @pytest.fixture(scope='module')
 def shard(tmp_path_factory) -> Path:
-    """A folder with six rendered pictures."""
+    """A folder with a few rendered pictures."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp('rendered')
     sampler = RenderSampler(backgrounds=Backgrounds(None))
@@ -133,7 +133,7 @@ def test_official_sets_may_mirror_and_others_do_not(rendered):
 
 
 def test_drawn_figures_are_means_over_the_drawn_pictures_only(rendered):
-    drawn = [Drawn(20.0, 0.5), Drawn(30.0, 1.0), Drawn(float('nan'), 0.0), None, None, None]
+    drawn = [Drawn(20.0, 9.0, 0.5), Drawn(30.0, 9.0, 1.0), Drawn(float('nan'), float('nan'), 0.0), *[None] * (COUNT - 3)]
     figures = measure(rendered, Seen({'network': answered(rendered)}, drawn))[0]['all']['network']
     assert figures['psnr_db'] == 25 and figures['silhouette_iou'] == 0.5
 
@@ -162,7 +162,7 @@ def test_a_left_hand_is_measured_as_its_mirror_image(rendered, tmp_path):
     for key in ('network', 'refined'):
         for name in ('pa_mpjpe_mm', 'mpjpe_root_mm', 'mpjpe_camera_mm', 'error_2d_px', 'bone_percent'):
             assert figures[1][key][name] == pytest.approx(figures[0][key][name], rel=0.02), f'{key} {name}: resampling differs by less than 2 %'
-    assert figures[0]['network']['pa_mpjpe_mm'] < 20, f'the shipped network gets {figures[0]["network"]["pa_mpjpe_mm"]:.1f} mm on six pictures'
+    assert figures[0]['network']['pa_mpjpe_mm'] < 20, f'the shipped network gets {figures[0]["network"]["pa_mpjpe_mm"]:.1f} mm on {COUNT} pictures'
 
 
 def test_a_given_crop_of_another_size_shows_the_same(rendered):
@@ -224,6 +224,28 @@ def test_freihand_in_its_own_layout_is_measured_by_its_own_rules(rendered, tmp_p
     assert figures['pa_mpjpe_mm'] < 1e-3 and 'pa_mpvpe_mm' not in figures and figures['f15'] > 0.5
 
 
+def test_ho3d_in_its_own_layout_gives_back_its_own_truth(rendered, tmp_path):
+    (tmp_path / 'evaluation' / 'SM1' / 'rgb').mkdir(parents=True)
+    (tmp_path / 'evaluation' / 'SM1' / 'meta').mkdir()
+    names = [f'{i:04d}' for i in range(COUNT)]
+    xyz = [to_ho3d(s.xyz) for s in rendered.samples]
+    for name, sample, joints in zip(names, rendered.samples, xyz):
+        cv2.imwrite(str(tmp_path / 'evaluation' / 'SM1' / 'rgb' / f'{name}.png'), cv2.copyMakeBorder(sample.image(), 0, 256, 0, 416, cv2.BORDER_CONSTANT))
+        meta = {'camMat': np.array(K), 'handJoints3D': joints[0], 'handBoundingBox': [20, 20, 200, 200]}
+        (tmp_path / 'evaluation' / 'SM1' / 'meta' / f'{name}.pkl').write_bytes(pickle.dumps(meta))
+    (tmp_path / 'evaluation.txt').write_text(''.join(f'SM1/{name}\n' for name in names))
+    unknown = read_official('ho3d', tmp_path, 'evaluation')
+    assert 'nothing is measured' in unknown.notes[0] and not figures_of(unknown, answered(rendered)), unknown.notes
+    (tmp_path / 'evaluation_xyz.json').write_text(json.dumps([j.tolist() for j in xyz]))
+    (tmp_path / 'evaluation_verts.json').write_text(json.dumps([(s.vertices * (1, -1, -1)).tolist() for s in rendered.samples]))
+    known = read_official('ho3d', tmp_path, 'evaluation')
+    figures = figures_of(known, answered(rendered))
+    assert figures['mpjpe_camera_mm'] < 1e-3 and figures['pa_mpvpe_mm'] < 1e-3 and figures['f5'] == 1, figures
+    joints, vertices = predictions(known, answered(rendered))
+    assert np.allclose(joints, json.loads((tmp_path / 'evaluation_xyz.json').read_text()), atol=1e-6)
+    assert np.allclose(vertices, json.loads((tmp_path / 'evaluation_verts.json').read_text()), atol=1e-6)
+
+
 def test_best_median_and_worst_are_each_shown_once():
     values = np.array([5, 1, np.nan, 3, 9, 7.0])
     assert ranks(values, 1) == [('best', 1), ('median', 0), ('worst', 4)]
@@ -279,7 +301,10 @@ def test_what_cannot_be_evaluated_is_one_sentence(rendered, tmp_path, capsys, ar
     assert sentence in error and error.strip().count('\n') == 0 and not list(folders['empty'].iterdir()), error
 
 
-@pytest.mark.skipif(os.name == 'nt' or not Path('/dev/full').exists(), reason='/dev/full is a Linux device')
-def test_a_full_disk_is_one_sentence(rendered, tmp_path):
-    with pytest.raises(InputError, match='could not be written|may not be written|full'):
-        write_predictions(Path('/proc/pred.json'), rendered, answered(rendered))
+@pytest.mark.skipif(not Path('/proc/version').exists(), reason='/proc is a place on Linux where nobody can write')
+@pytest.mark.parametrize('option', ['--json', '--page', '--pred'])
+def test_a_place_that_cannot_be_written_is_one_sentence(rendered, tmp_path, capsys, option):
+    truth = write_truth(tmp_path / 'truth', replace(rendered, samples=rendered.samples[:1]))
+    assert main.main(['evaluate', '--truth', str(truth), '--contenders', 'network', '--threads', '1', option, '/proc/out.png']) == main.INPUT_ERROR
+    error = capsys.readouterr().err
+    assert '/proc/out.png' in error and 'choose another output folder' in error, error
