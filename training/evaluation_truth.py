@@ -87,7 +87,10 @@ def read_truth(folder: Path, limit: int | None = None, side: Side | None = None)
         vertices = np.array(row['vertices_mm'], float) / 1000 if 'vertices_mm' in row else None
         samples.append(Sample(row['image'], folder.name, str(row.get('session', folder.name)), hand, numbers(row, 'uv', (21, 2), where[i]),
                               partial(read_image, image), width, height, pinhole(numbers(row, 'K', (3, 3), where[i])), xyz[i], vertices))
-    return EvaluationSet(folder.name, 'truth', tuple(samples))
+    guessed = side is None and not all('side' in row for row in rows)
+    both = guessed and len({s.side for s in samples}) > 1
+    notes = ('no row says which hand it is, and both occur: those with straight fingers were taken for what most others are',) if both else ()
+    return EvaluationSet(folder.name, 'truth', tuple(samples), notes)
 
 
 def of_picture(picture: Picture) -> Sample:
