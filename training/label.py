@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     inputs = args.inputs
     settings = LabelSettings(**{key: value for key, value in vars(args).items() if key != 'inputs'})
     outcome = label(inputs, settings)
-    print(printed(outcome, settings.out))
+    print(printed(outcome, settings))
     if outcome.warnings:
         raise InputError('\n'.join(outcome.warnings))
     return 0
@@ -250,12 +250,14 @@ def reasons(outcome: Outcome) -> str:
     return f' ({", ".join(f"{number} x {reason}" for reason, number in outcome.dropped.most_common())})' if outcome.dropped else ''
 
 
-def printed(outcome: Outcome, out: Path) -> str:
+def printed(outcome: Outcome, settings: LabelSettings) -> str:
     """What is printed at the end."""
     summary = outcome.summary()
     splits = ', '.join(f'{number} {name}' for name, number in summary['splits'].items())
     lines = [f'{summary["kept"]} hands kept ({splits}) from {summary["pictures_looked_at"]} pictures, {summary["sources"]} sources, '
              f'{summary["sessions"]} sessions; {summary["pictures_per_second"]} pictures per second.']
     lines += [f'  {number:6} x {reason}' for reason, number in summary['dropped'].items()]
-    lines.append(f'The manifest is {out / MANIFEST}')
+    if len(summary['splits']) == 1 and settings.split is None and not settings.append:
+        lines.append(f"All of it is '{splits.split()[-1]}', because a source is never divided; --split train decides otherwise.")
+    lines.append(f'The manifest is {settings.out / MANIFEST}')
     return '\n'.join(lines)
