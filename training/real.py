@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from training.fitting import Fits, FitWeights, depth_in_pixels, fit
 from training.pictures import Picture
 
 GOOD_FIT, GOOD_DEPTH = 0.03, 0.12  # of the hand box: a fit this far from the points, or from the depths, has half the trust
+GOOD_POINTS = 0.03  # of the hand box: points that are this unsure on average make half a trust
 FEWEST = 8  # points that must be seen for a fit to be trusted at all
 VERSION = 2  # of the fit's method: kept fits of another one are made anew
 
@@ -65,20 +67,24 @@ def fit_pictures(pictures: list[Picture], hand: HandModel, size: int, steps: int
     with torch.no_grad():
         fingers = hand.pose_from_coefficients(torch.as_tensor(fits.coefficients))
         joints = Skeleton(hand).from_pose(torch.as_tensor(fits.rotation), fingers, torch.as_tensor(fits.shape)).numpy()
-    sure, known = trust_of(fits, uncertainty), np.isfinite(depth).any(1)
+    sure, known = trust_of(fits, points, uncertainty), np.isfinite(depth).any(1)
     zeroed = np.where(np.isfinite(depth), depth, 0)
     return fits, [Subject(points[i], uncertainty[i], zeroed[i], cameras[i], fits.rotation[i], fingers[i].numpy(), fits.shape[i], joints[i],
                           float(sure[i]), float(known[i])) for i in range(len(points))]
 
 
-def trust_of(fits: Fits, uncertainty: np.ndarray) -> np.ndarray:
-    """(n,) in 0..1 how far fits are believed: near the points and the depths, with depths known, and points enough (uncertainty (n, 21)).
+def trust_of(fits: Fits, points: np.ndarray, uncertainty: np.ndarray) -> np.ndarray:
+    """(n,) in 0..1 how far fits to points (n, 21, 2) of uncertainty (n, 21) pixels are believed.
 
-    Without depths a fit is half a guess: flat hands may be bent either way.
+    The worst fits are exact fits to wrong points, so the points' own uncertainty counts beside the distances from points and depths.
+    Without depths a fit is half a guess: flat fingers may be bent either way.
     """
-    flat = 1 / (1 + (fits.error / GOOD_FIT) ** 4)
+    seen = np.isfinite(uncertainty)
+    box = np.maximum(np.ptp(points, axis=1).max(-1), 1e-3)
+    unsure = np.where(seen, uncertainty, 0).sum(1) / np.maximum(seen.sum(1), 1) / box
+    flat, steady = (1 / (1 + (value / good) ** 4) for value, good in ((fits.error, GOOD_FIT), (unsure, GOOD_POINTS)))
     deep = np.where(np.isfinite(fits.depth_error), 1 / (1 + (np.nan_to_num(fits.depth_error) / GOOD_DEPTH) ** 4), 0.25)
-    return np.where(np.isfinite(uncertainty).sum(1) >= FEWEST, flat * deep, 0.0)
+    return np.where(seen.sum(1) >= FEWEST, flat * steady * deep, 0.0)
 
 
 def key_of(inputs: dict[str, np.ndarray], hand: HandModel, steps: int, weights: FitWeights) -> str:
@@ -96,7 +102,7 @@ def load_fits(path: Path, key: str) -> Fits | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             return Fits(**{f.name: file[f.name] for f in fields(Fits)}) if str(file['key']) == key else None
-    except (ValueError, KeyError, OSError, EOFError):  # cut or foreign: it is only kept to save time
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):  # cut or foreign: it is only kept to save time
         return None
 
 
