@@ -64,6 +64,7 @@ class Outcome:
     dropped: Counter = field(default_factory=Counter)  # reason: hands, or frames where it says so
     pictures: int = 0  # frames and rows looked at
     seconds: float = 0.0
+    divided: bool = False  # whether sources were divided among splits by this run
     warnings: list[str] = field(default_factory=list)
 
     def summary(self) -> dict:
@@ -133,7 +134,11 @@ def label(inputs: list[Path], settings: LabelSettings) -> Outcome:
     rule = SplitRule.parse(settings.split or NEW_SPLIT)
     before = rows_before(settings)
     sets = [path for path in inputs if path.suffix.lower() in MANIFEST_ENDINGS or reader_of(path)]
-    clips = clips_of([path for path in inputs if path not in sets], settings.person)
+    inside = next((path for path in inputs if path.resolve().is_relative_to(settings.out.resolve())), None)
+    if inside:
+        raise InputError(f'{inside} belongs to the set {settings.out} itself; choose another folder for --out')
+    clips = [clip for clip in clips_of([path for path in inputs if path not in sets], settings.person)
+             if not clip.path.resolve().is_relative_to(settings.out.resolve())]  # a set inside a folder of clips
     prepare_folder(settings.out)
     if settings.overwrite:
         remove_set(settings.out)
@@ -188,6 +193,7 @@ def label_clips(clips: list[Clip], settings: LabelSettings, rule: SplitRule, lab
         else:
             outcome.rows += rows
             outcome.warnings += warnings
+    outcome.divided |= bool(clips)
     outcome.dropped += worker.dropped
     outcome.pictures += worker.frames
 
@@ -198,6 +204,10 @@ def write_set(before: list[dict], outcome: Outcome, settings: LabelSettings) -> 
     from training.manifest import write_rows
 
     rows = [*before, *outcome.rows]
+    there = {row['file'] for row in before}
+    twice = [row['file'] for row in outcome.rows if row['file'] in there]
+    if twice:
+        raise InputError(f'{len(twice)} of the pictures are in the set already, the first is {twice[0]}; leave them out')
     torn = torn_sessions(rows)
     if torn:
         raise InputError(f'{len(torn)} sessions would be in two splits, the first is {torn[0]}; give all of their pictures one --split')
@@ -257,7 +267,7 @@ def printed(outcome: Outcome, settings: LabelSettings) -> str:
     lines = [f'{summary["kept"]} hands kept ({splits}) from {summary["pictures_looked_at"]} pictures, {summary["sources"]} sources, '
              f'{summary["sessions"]} sessions; {summary["pictures_per_second"]} pictures per second.']
     lines += [f'  {number:6} x {reason}' for reason, number in summary['dropped'].items()]
-    if len(summary['splits']) == 1 and settings.split is None and not settings.append:
+    if outcome.divided and len(summary['splits']) == 1 and settings.split is None and not settings.append:
         lines.append(f"All of it is '{splits.split()[-1]}', because a source is never divided; --split train decides otherwise.")
     lines.append(f'The manifest is {settings.out / MANIFEST}')
     return '\n'.join(lines)

@@ -61,6 +61,14 @@ def picture_file(path: Path, image: np.ndarray) -> Path:
     return path
 
 
+def only_row(folder: Path) -> Path:
+    """A manifest beside a set with the set's first row."""
+    path = folder.parent / 'first.jsonl'
+    row = read_rows(folder / MANIFEST)[0]
+    write_rows(path, [{**row, 'file': str(folder / row['file'])}])
+    return path
+
+
 def test_labels_lie_on_the_true_joints_and_their_depths_are_those_of_the_hand(frames, truth, labeller):
     off, given, true = [], [], []
     for frame in frames:
@@ -197,11 +205,23 @@ def test_a_set_that_is_there_is_refused_added_to_or_replaced(frames, tmp_path):
     with pytest.raises(InputError, match='is in the set already'):
         label([one], replace(settings, append=True))
     assert read_rows(tmp_path / 'set' / MANIFEST) == rows
+    with pytest.raises(InputError, match='1 of the pictures are in the set already'):
+        label([only_row(tmp_path / 'set')], replace(settings, append=True, split=None))
     (tmp_path / 'set' / 'mine.txt').write_text('kept')
     label([two], replace(settings, overwrite=True))
     assert [row['source'] for row in read_rows(tmp_path / 'set' / MANIFEST)] == ['two']
     files = sorted(p.relative_to(tmp_path / 'set').as_posix() for p in (tmp_path / 'set').rglob('*') if p.is_file())
     assert files == ['manifest.jsonl', 'mine.txt', 'pictures/two/a_0.jpg', 'summary.json'], files
+
+
+def test_a_set_is_never_made_from_itself(frames, tmp_path):
+    picture_file(tmp_path / 'clips' / 'a.png', frames[1].image)
+    settings = LabelSettings(tmp_path / 'clips' / 'set', overwrite=True, **QUICK)
+    label([tmp_path / 'clips'], settings)
+    assert len(label([tmp_path / 'clips'], settings).rows) == 1, "a second run must not take the first one's crops for new pictures"
+    with pytest.raises(InputError, match='belongs to the set'):
+        label([tmp_path / 'clips' / 'set' / MANIFEST], settings)
+    assert len(read_pictures(None, settings.out)) == 1, 'and its crops are still there'
 
 
 def test_an_interrupted_run_leaves_no_manifest(frames, tmp_path, monkeypatch):
