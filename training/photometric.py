@@ -24,8 +24,8 @@ def masked_l1(picture: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
     return (apart * mask).sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)
 
 
-def masked_ssim(picture: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
-    """(B,) mean structural similarity -1..1 of pictures (B, C, H, W), values 0..1, over mask (B, H, W) 0..1; 1 where the mask is empty.
+def ssim(picture: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
+    """(B, H, W) structural similarity -1..1 around each pixel of pictures (B, C, H, W) in 0..1, mean of the channels; mask (B, H, W) 0..1.
 
     Means, variances and covariance come from the part of each window that lies in the mask, so a window at the outline compares skin with
     skin. With a full mask, away from the border, this is the usual SSIM (Gaussian windows of 11 x 11, sigma 1.5).
@@ -43,7 +43,13 @@ def masked_ssim(picture: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
         xx, yy = blurred(picture**2 * m) / share - x * x, blurred(rendered**2 * m) / share - y * y
         xy = blurred(picture * rendered * m) / share - x * y
         similar = (2 * x * y + C1) * (2 * xy + C2) / ((x * x + y * y + C1) * (xx.clamp(min=0) + yy.clamp(min=0) + C2))
-        return 1 - ((1 - similar.mean(1)) * mask).sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)
+        return similar.mean(1)
+
+
+def masked_ssim(picture: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
+    """(B,) mean of `ssim` over the mask; 1 where that is empty."""
+    mask = mask.float()
+    return 1 - ((1 - ssim(picture, rendered, mask)) * mask).sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)
 
 
 def masked_ssim_loss(picture: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:

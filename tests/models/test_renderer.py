@@ -316,8 +316,9 @@ def test_a_hand_finds_its_place_from_the_silhouette_alone(hand, hands):
     target = render(hands[:1], hand.faces, size=size, focal=FOCAL * size).silhouette
     start = torch.tensor([0.012, -0.010, 0.03])  # 5.6 px to the right, 4.7 px up, 5 % smaller
     shift = start.clone().requires_grad_()
-    adam = torch.optim.Adam([shift], 0.003)
-    for _ in range(40):
+    adam = torch.optim.Adam([shift])
+    for step in range(50):
+        adam.param_groups[0]['lr'] = 0.004 * 0.95**step
         adam.zero_grad()
         silhouette_loss(hands[:1] + shift, hand.faces, target, size).backward()
         adam.step()

@@ -1,9 +1,12 @@
 """Each loss term against values worked out by hand."""
 import math
 
+import numpy as np
 import pytest
 import torch
+import trimesh
 
+from models.hand_model import HandModel
 from training import losses
 
 POINTS = torch.zeros(1, 21, 2)
@@ -25,6 +28,21 @@ def test_huber_is_quadratic_then_linear():
 def test_confidence_is_one_half_at_the_usual_uncertainty():
     close(losses.confidence(torch.tensor(0.02)), 0.5)
     close(losses.confidence(torch.tensor(0.0)), 1.0)
+
+
+def test_points_that_are_not_there_have_no_weight():
+    assert losses.confidence(torch.tensor([torch.inf, torch.nan])).tolist() == [0, 0]
+
+
+def test_a_picture_counts_by_its_mean_confidence_if_all_joints_are_seen():
+    weight = torch.full((3, 21), 0.5)
+    weight[0, :7] = 0.8
+    weight[1, 4] = 0.05
+    weight[2] = 0
+    seen = losses.picture_confidence(weight)
+    close(seen[0], (7 * 0.8 + 14 * 0.5) / 21)
+    close(seen[1], 0)
+    close(seen[2], 0)
 
 
 def test_location_of_joints_all_ten_pixels_off_is_their_part_of_the_box():
@@ -94,3 +112,101 @@ def test_rotation_distance_is_the_squared_angle_of_small_rotations():
 
 def test_points_3d_three_four_zero_centimetres_off():
     close(losses.points_3d(torch.tensor([[[0.03, 0.04, 0.0]]]), torch.zeros(1, 1, 3), delta=0.01)[0], 0.05 - 0.005)
+
+
+def test_the_branch_pays_its_weighted_mean_distance():
+    seen, weight = POINTS.clone(), SURE.clone()
+    seen[0, 2] += torch.tensor([3.0, 4.0])  # 5 px: 5 % of the box
+    seen[0, 7] += torch.tensor([0.0, 30.0])
+    weight[0, 7] = 0.5
+    close(losses.keypoint_branch(seen, POINTS, weight, BOX)[0], (0.05 + 0.5 * 0.3) / 20.5)
+
+
+def test_the_branch_learns_nothing_from_a_picture_without_points():
+    seen = (POINTS + 3).requires_grad_()
+    cost = losses.keypoint_branch(seen, POINTS, torch.zeros(1, 21), BOX)
+    cost.sum().backward()
+    assert float(cost.detach()) == 0 and not seen.grad.any()
+
+
+def test_consistency_pulls_both_together_and_one_if_the_other_is_held():
+    joints, seen = (POINTS + torch.tensor([6.0, 8.0])).requires_grad_(), POINTS.clone().requires_grad_()
+    cost = losses.consistency(joints, seen, BOX, delta=0.02)
+    close(cost[0].detach(), 0.1 - 0.01)
+    cost.sum().backward()
+    assert torch.allclose(joints.grad, -seen.grad) and joints.grad.abs().min() > 0
+    joints.grad = seen.grad = None
+    losses.consistency(joints, seen.detach(), BOX).sum().backward()
+    assert seen.grad is None and joints.grad.any()
+
+
+def test_outliers_of_a_texture_pay_their_distance_from_the_mean():
+    texture = torch.full((2, 100, 3), 0.5)
+    texture[0, ::2, 0], texture[0, 1::2, 0] = 0.4, 0.6
+    texture[0, 0, 0] = 0.9
+    mean = (0.9 + 49 * 0.4 + 50 * 0.6) / 100
+    deviation = math.sqrt(((0.9 - mean) ** 2 + 49 * (0.4 - mean) ** 2 + 50 * (0.6 - mean) ** 2) / 100)
+    assert 0.9 - mean > 2 * deviation > 0.6 - mean, 'the example has one outlier'
+    cost = losses.texture_outliers(texture)
+    close(cost[0], (0.9 - mean) / 300)
+    close(cost[1], 0)
+
+
+def test_a_textures_outliers_are_its_own_and_only_they_move():
+    one, other = torch.rand(1, 200, 3) * 0.1 + 0.2, torch.rand(1, 200, 3) * 0.1 + 0.7
+    one[0, 5] = 0.9
+    one.requires_grad_()
+    both = losses.texture_outliers(torch.cat([one, other]))
+    assert torch.allclose(both[0], losses.texture_outliers(one)[0]), 'another picture of the batch changes what an outlier is'
+    both.sum().backward()
+    assert one.grad[0, 5].min() > 0 and one.grad.count_nonzero() == 3, 'colours that are no outliers have gradients'
+
+
+def pyramid(height: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """An apex over the middle of a square of side 2."""
+    points = torch.tensor([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0], [0, 0, height]])[None]
+    return points, torch.tensor([[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]])
+
+
+def test_smoothness_is_the_mean_distance_to_the_middle_of_the_neighbours():
+    points, faces = pyramid(3.0)
+    # the apex has its four neighbours' middle 3 below; a corner's neighbours are two corners and the apex
+    corner = math.sqrt((1 - 0) ** 2 + (1 - 0) ** 2 + 1 ** 2)
+    cost = losses.mesh_smoothness(points, faces)
+    close(cost[0], (3 + 4 * corner) / 5)
+    close(losses.mesh_smoothness(points, faces, rest=points[0])[0], 0, 1e-6)
+
+
+def test_smoothness_about_the_rest_shape_is_free_for_a_turned_hand_and_not_for_a_dent():
+    hand = HandModel.load()
+    pose = torch.zeros(2, 16, 3)
+    pose[1, 0] = torch.tensor([0.4, 2.0, -1.0])
+    turned = hand(pose, torch.zeros(2, 10)).vertices
+    cost = losses.mesh_smoothness(turned, hand.faces, turned[0])
+    close(cost[1], 0, 1e-6)
+    dent = turned.clone()
+    dent[0, 700] += 0.01
+    assert losses.mesh_smoothness(dent, hand.faces, turned[0])[0] > 1e-5
+    both = losses.mesh_smoothness(turned, hand.faces)
+    assert torch.allclose(both[0], both[1]) and both[0] > 5e-4, f'{both}: the hand itself is not smooth, so the plain term would shrink it'
+
+
+def test_smoothness_takes_a_spike_out_of_a_ball():
+    ball = trimesh.creation.icosphere(subdivisions=3, radius=0.05)
+    faces, points = torch.tensor(np.array(ball.faces)), torch.tensor(np.array(ball.vertices), dtype=torch.float32)[None]
+    spike = points.clone()
+    spike[0, 100] *= 1.5
+    spike.requires_grad_()
+    losses.mesh_smoothness(spike, faces, points[0]).sum().backward()
+    inwards = -(spike.grad[0, 100] * points[0, 100]).sum()
+    assert inwards < 0, 'the gradient would pull the spike out further'
+
+
+@pytest.mark.parametrize('weight', [0.0, 1.0])
+def test_every_keypoint_term_is_one_finite_number_for_each_example_whatever_is_missing(weight):
+    joints = (torch.rand(5, 21, 2) * 100).requires_grad_()
+    points, box, sure = torch.rand(5, 21, 2) * 100, torch.full((5,), 100.0), torch.full((5, 21), weight)
+    for term in (losses.keypoint_location, losses.bone_orientation, losses.keypoint_branch):
+        cost = term(joints, points, sure, box)
+        cost.sum().backward()
+        assert cost.shape == (5,) and torch.isfinite(cost).all() and torch.isfinite(joints.grad).all(), term.__name__
