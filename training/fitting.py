@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from models.hand_model import HandModel
-from models.rotations import axis_angle_to_matrix
 from models.s2hand import rotation_from_6d
-from training import losses
 from models.skeleton import Skeleton
+from training import losses
 
 
 SURE = 0.1  # least weight of the depth of a point that was seen

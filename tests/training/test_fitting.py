@@ -3,17 +3,25 @@ import numpy as np
 import pytest
 import torch
 
-from app.crop import cut, to_crop
+from app.crop import to_crop
 from app.types import Intrinsics
 from models.camera import project
 from models.hand_model import HandModel
 from models.rotations import axis_angle_to_matrix
-from training.augment import Jitter, jittered_crop, spoil
+from training.augment import Jitter, jittered_crop
 from training.examples import Subject, in_crop
 from training.fitting import depth_in_pixels, fit
 from models.skeleton import Skeleton
 
 FOCAL = 560.0
+
+
+@pytest.fixture(scope='module', autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # two threads that share a busy core are slower than one
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope='module')
@@ -57,6 +65,17 @@ def test_a_fit_finds_the_hand_again(hand, made):
     assert apart < 6, f'joints are {apart:.1f} mm off (size apart, which one view does not tell); 6 mm is allowed'
 
 
+def test_a_fit_does_not_lean_on_the_wrists_depth(hand, made):
+    """The detector is less sure of the wrist than of the rest; what all depths have in common says nothing."""
+    _, joints, points, _ = made
+    depth = (joints[..., 2] - joints[:, :1, 2]) * FOCAL / joints[:, :1, 2]
+    shifted = depth + 0.3 * np.ptp(points, axis=1).max(-1)[:, None]
+    args = np.full(points.shape[:2], 1.0), np.zeros(len(points), int), np.full(len(points), FOCAL)
+    a, b = (fit(hand, points, args[0], d, *args[1:], steps=40) for d in (depth, shifted))
+    worst = np.abs(a.coefficients - b.coefficients).max()
+    assert worst < 0.02, f'a common depth changes the pose by {worst:.3f} rad; rounding is allowed 0.02'
+
+
 def test_depth_in_pixels_takes_the_size_from_the_picture(made):
     _, joints, points, _ = made
     depth = depth_in_pixels(points, joints * 1.3)  # the detector's idea of the size does not matter
@@ -81,13 +100,3 @@ def test_a_subject_seen_through_a_jittered_crop_projects_onto_its_points(made):
         seen = project(torch.as_tensor(row['joints'] + wrist), 224).numpy()
         worst = max(worst, np.linalg.norm(seen - row['points'], axis=-1).mean() / np.ptp(row['points'], axis=0).max())
     assert worst < 0.03, f'{100 * worst:.2f} % of the box; the difference of perspective is allowed 3 %'
-
-
-def test_spoiling_keeps_size_and_kind_of_a_picture():
-    rng = np.random.default_rng(1)
-    image = rng.integers(0, 255, (256, 256, 3), np.uint8)
-    points = rng.uniform(60, 190, (21, 2))
-    for _ in range(30):
-        crop = jittered_crop(points, 'right', 224, Jitter(), rng)
-        spoilt = spoil(cut(image, crop), rng, to_crop(points, crop))
-        assert spoilt.shape == (224, 224, 3) and spoilt.dtype == np.uint8
