@@ -18,16 +18,22 @@ def linear_to_srgb(colour: Tensor) -> Tensor:
     return torch.where(colour <= 0.0031308, colour * 12.92, 1.055 * colour.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
 
 
+def shading_rows(normals: Tensor, light: Tensor) -> Tensor:
+    """As `shading`, channels first: normals (B, 3, N) -> (B, 3, N), which is quicker on a CPU."""
+    ambient = light[:, 0:1] * light[:, 2:5]
+    directional = light[:, 1:2] * light[:, 5:8]
+    direction = F.normalize(light[:, 8:11], dim=-1, eps=1e-6)
+    facing = -torch.matmul(direction[:, None], normals)  # (B, 1, N)
+    return ambient[..., None] + directional[..., None] * facing.clamp(min=0)
+
+
 def shading(normals: Tensor, light: Tensor) -> Tensor:
     """Light (B, 11) on outward unit normals (B, N, 3) -> (B, N, 3), which multiplies the linear albedo.
 
     light = [ambient intensity, directional intensity, ambient RGB, directional RGB, direction]. The direction is the way the light travels,
     camera axes; only its direction counts.
     """
-    ambient = light[:, None, 0:1] * light[:, None, 2:5]
-    direction = F.normalize(light[:, 8:11], dim=-1, eps=1e-6)
-    facing = -(normals * direction[:, None]).sum(-1, keepdim=True)
-    return ambient + light[:, None, 1:2] * light[:, None, 5:8] * facing.clamp(min=0)
+    return shading_rows(normals.transpose(1, 2), light).transpose(1, 2)
 
 
 def shaded(albedo: Tensor, normals: Tensor, light: Tensor) -> Tensor:
@@ -43,3 +49,26 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     for corner in range(3):
         normals = normals.index_add(1, faces[:, corner], face)
     return F.normalize(normals, dim=-1, eps=1e-12)
+
+
+def crosses(faces: Tensor, count: int) -> Tensor:
+    """(4, N) for each of `count` vertices of a closed mesh four of its neighbours, in turn around it as seen from outside."""
+    following: list[dict[int, int]] = [{} for _ in range(count)]  # of each vertex: neighbour -> the next one around it
+    for a, b, c in faces.tolist():
+        following[a][b], following[b][c], following[c][a] = c, a, b
+    chosen = []
+    for around in following:
+        ring = [next(iter(around))]
+        while len(ring) < len(around):
+            ring.append(around[ring[-1]])
+        chosen.append([ring[round(len(ring) * i / 4) % len(ring)] for i in range(4)])
+    return torch.tensor(chosen).T.contiguous()
+
+
+def normals_across(vertices: Tensor, neighbours: Tensor) -> Tensor:
+    """Outward unit normals (B, 3, N) of vertices (B, N, 3), nearly those of `vertex_normals`, from the table of `crosses`: differences
+    across each vertex. One gather and no scatter: quick, and every runtime has it.
+    """
+    around = vertices.index_select(1, neighbours.flatten()).transpose(1, 2)
+    a, b, c, d = around.split(vertices.shape[1], 2)
+    return F.normalize(torch.linalg.cross(a - c, b - d, dim=1), dim=1, eps=1e-12)

@@ -151,7 +151,7 @@ class S2Hand(nn.Module):
     def textured(self, low: Tensor, crop: Tensor, vertices: Tensor) -> tuple[Tensor, Tensor]:
         """Albedo (B, N, 3) and light (B, 11) of the hand at vertices (B, N, 3) in crop (B, 3, S, S)."""
         low = low if low.shape[-1] == 56 else F.interpolate(low, (56, 56), mode='bilinear')  # the size that the head's kernels are made for
-        return self.texture_light_from_low(low)
+        return self.texture_light_from_low(low, crop, vertices)
 
     def forward(self, crop: Tensor) -> S2HandOutput:
         features, low = self.encoder(crop)

@@ -83,19 +83,21 @@ class Stage:
 
 @dataclass(frozen=True)
 class Texture:
-    """Training of the texture and light head; the first six are weights of terms."""
+    """Training of the texture and light head; the first eight are weights of terms."""
 
-    photometric: float = 1.0  # colours under the visible vertices
-    outliers: float = 4.0  # what the space of skin tones cannot explain, mean square
+    photometric: float = 1.0  # the drawn mesh against the picture, where it likely shows the hand
+    explained: float = 0.3  # tone and light explain as much of the pixels as they can
     tone: float = 0.002  # skin tones that are likely
-    exposure: float = 0.05  # real pictures: well exposed, so that dark hands have dark skin instead of little light
+    exposure: float = 0.03  # real pictures: well exposed, so that dark hands have dark skin instead of little light
     albedo: float = 0.3  # rendered pictures: the true albedo
     light: float = 0.3  # rendered pictures: the true light on the visible vertices
-    epochs: int = 10  # 0: the head is left as it is
-    batch: int = 64
-    learning_rate: float = 2e-3
-    real: int = 2600  # real pictures at most
-    rendered: int = 1500  # rendered pictures at most
+    meets: float = 0.1  # rendered pictures: which pixels show the skin of the vertex that lies over them
+    trust: float = 0.1  # rendered pictures: which of them without cast shadow and highlight
+    epochs: int = 6  # 0: the head is left as it is
+    batch: int = 48
+    learning_rate: float = 3e-3
+    real: int = 2000  # real pictures at most
+    rendered: int = 2500  # rendered pictures at most
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,17 @@
-"""The texture and light head learns on the trunk's low-level maps.
+"""The texture and light head learns with the trunk and the geometry fixed, in minutes.
 
-Rendered pictures say the albedo and the light. Real ones say only the product: the colours found where the predicted mesh shows its
-vertices, which is a photometric loss taken at points instead of pixels. The space of skin tones and natural
-light decides between the two factors.
+    python -m training.texture CHECKPOINT [--config CONFIG] [--out CHECKPOINT]
+
+Real pictures say what skin times light is where the mesh covers them: the mesh is drawn with the answered colours and compared with the
+picture (S2HAND's photometric term), pixels counting as far as they are likely to show the hand. So that the head learns to complete what it
+does not see, part of the pixels is hidden from it at random. Rendered pictures say the albedo, the light, and under which vertices there is
+background, another finger, an object, a shadow or a highlight. The space of skin tones and usual exposure divide skin from light.
 """
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,144 +19,97 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.camera import project
+from app.errors import InputError
+from models import light
+from models.checkpoint import load_checkpoint, read_header, save_checkpoint
 from models.hand_model import HandModel
-from models.light import shaded, shading, vertex_normals
 from models.s2hand import S2Hand
-from models.texture_head import TextureHead
-from training.config import Texture
-from training.features import crops_of
-from training.pictures import Picture
+from models.texture_head import GAINS, Skin, TextureHead
+from training.config import Config, Texture, read_config
+from training.pictures import Picture, read_pictures
 from training.rendered import shards_of
+from training.texture_sight import Seen, look_at_pictures, look_at_renders, views_of
 
-BATCH = 32
-FACING = 0.35  # cosine between normal and view: vertices seen more askance lie too near the outline to trust their pixel
-BEHIND = 0.006  # metres behind the nearest vertex of the same cell: such a vertex is hidden
 EXPOSURE = 0.8  # usual mean shading of a hand in a well exposed picture
-CELLS = 56  # cells of the crop's side for that
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the head learns from, one row per crop."""
-
-    low: np.ndarray  # (n, C, 56, 56) float16
-    normals: np.ndarray  # (n, N, 3) float16, outward
-    colours: np.ndarray  # (n, N, 3) float16 sRGB of the pixel under each vertex
-    visible: np.ndarray  # (n, N) bool
-    albedo: np.ndarray  # (n, N, 3) float16 true albedo; zeros for real pictures
-    light: np.ndarray  # (n, 11) true light; zeros for real pictures
-    exact: np.ndarray  # (n,) bool, rendered
-
-    @staticmethod
-    def join(parts: list[Seen]) -> Seen:
-        return Seen(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])})
-
-
-def visible_vertices(vertices: Tensor, normals: Tensor, pixels: Tensor, size: int) -> Tensor:
-    """(B, N) bool: vertices (B, N, 3) that face the camera, lie in the crop and are the nearest in their cell of the picture."""
-    batch, count = vertices.shape[:2]
-    view = F.normalize(vertices, dim=-1)
-    facing = -(normals * view).sum(-1) > FACING
-    inside = ((pixels >= 0) & (pixels <= size - 1)).all(-1)
-    cell = (pixels / size * CELLS).long().clamp(0, CELLS - 1)
-    index = cell[..., 1] * CELLS + cell[..., 0] + torch.arange(batch)[:, None] * CELLS * CELLS
-    nearest = torch.full((batch * CELLS * CELLS,), torch.inf).scatter_reduce(0, index.flatten(), vertices[..., 2].flatten(), 'amin')
-    # a cell's neighbours count too: between the vertices of a near surface a far one shows through
-    grid = -F.max_pool2d(-nearest.reshape(batch, 1, CELLS, CELLS), 3, 1, 1).flatten()
-    return facing & inside & (vertices[..., 2] < grid[index.flatten()].reshape(batch, count) + BEHIND)
-
-
-def colours_under(crops: Tensor, pixels: Tensor) -> Tensor:
-    """Colours (B, N, 3) of crops (B, 3, S, S) at pixels (B, N, 2), bilinear; pixel centres lie at integers."""
-    size = crops.shape[-1]
-    grid = pixels / (size - 1) * 2 - 1
-    return F.grid_sample(crops, grid[:, :, None], align_corners=True, padding_mode='border')[..., 0].transpose(1, 2)
-
-
-@torch.no_grad()
-def look(network: S2Hand, crops: np.ndarray) -> dict[str, np.ndarray]:
-    """The head's inputs for crops (n, S, S, 3) uint8, the mesh being where the network puts it."""
-    network.eval()
-    made: dict[str, list] = {'low': [], 'normals': [], 'colours': [], 'visible': []}
-    for start in range(0, len(crops), BATCH):
-        images = torch.from_numpy(crops[start:start + BATCH]).permute(0, 3, 1, 2).float() / 255
-        features, low = network.encoder(images)
-        vertices, _, _ = network.place(network.decoder(features, network.encoder.landmarks(features).points))
-        normals, pixels = vertex_normals(vertices, network.hand.faces), project(vertices, network.size)
-        made['low'].append(low.half().numpy())
-        made['normals'].append(normals.half().numpy())
-        made['colours'].append(colours_under(images, pixels).half().numpy())
-        made['visible'].append(visible_vertices(vertices, normals, pixels, network.size).numpy())
-    return {key: np.concatenate(parts) for key, parts in made.items()}
-
-
-def look_at_pictures(network: S2Hand, pictures: list[Picture]) -> Seen:
-    """Plain crops of real pictures."""
-    crops = np.stack([crops_of(p, 1, network.size, None, np.random.default_rng(0))[0][0] for p in pictures])
-    n, vertices = len(crops), network.hand.template.shape[0]
-    unknown = {'albedo': np.zeros((n, vertices, 3), np.float16), 'light': np.zeros((n, 11), np.float32), 'exact': np.zeros(n, bool)}
-    return Seen(**look(network, crops), **unknown)
-
-
-def look_at_renders(network: S2Hand, shard: Path) -> Seen:
-    """A shard of rendered pictures. Rendered from an earlier mesh, their albedo is made anew from the skin coefficients."""
-    with np.load(shard) as file:
-        crops, light, skin, albedo = file['image'], file['light'], file['skin'], file['albedo']
-    hand = network.hand
-    if albedo.shape[1] != len(hand.template):
-        albedo = hand.albedo.numpy() + np.tensordot(skin, hand.skin_basis.numpy(), 1)
-    return Seen(**look(network, crops), albedo=np.clip(albedo, 0, 1).astype(np.float16), light=light, exact=np.ones(len(crops), bool))
+GAIN_SIGMA = 0.3  # log units of a channel's gain: what the skin tones do not explain is rather light than skin
+BELIEVE = 2.5  # weight of plainly seen skin against the rest: the mesh lies worse on rendered pictures than on real ones
+HIDDEN_SHARE = 0.5  # of the crops that have a part hidden
+HIDDEN_REACH = 0.015, 0.06  # metres around a vertex
 
 
 class TextureLoss:
     """All terms for a batch."""
 
-    def __init__(self, hand: HandModel, weights: Texture) -> None:
-        self.weights, self.albedo = weights, hand.albedo
-        basis = hand.skin_basis.flatten(1)  # (M, 3N)
-        self.basis, self.inverse = basis, torch.linalg.pinv(basis)
-        self.sigma = hand.skin_sigma
+    def __init__(self, weights: Texture) -> None:
+        self.weights = weights
 
-    def __call__(self, texture: Tensor, light: Tensor, row: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Means over the batch, weighted, of texture (B, N, 3) and light (B, 11)."""
-        w, visible, exact = self.weights, row['visible'], row['exact']
-        offset = (texture - self.albedo).flatten(1)
-        tone = offset @ self.inverse
-        apart = (shaded(texture, row['normals'], light) - row['colours']).abs().mean(-1)
-        photometric = (apart * visible).sum(1) / visible.sum(1).clamp(min=20)
-        bright = (shading(row['normals'], light) - shading(row['normals'], row['light'])).abs().mean(-1)
-        shade = shading(row['normals'], light).mean(-1)
-        level = torch.log(((shade * visible).sum(1) / visible.sum(1).clamp(min=20)).clamp(min=1e-3) / EXPOSURE)
+    def __call__(self, skin: Skin, row: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Means over the batch, weighted. `row` is a `Seen.batch`."""
+        exact, visible = row['exact'], row['visible'][:, None]
+        likely = torch.sigmoid(skin.meets.detach())  # (B, 1, N) that the pixel shows the hand
+        facing = row['facing'].clamp(min=0) * visible
+        normals, true = row['lit'].transpose(1, 2), row['albedo'].transpose(1, 2)
+        shade = light.shading_rows(normals, skin.light)
+        lit = light.linear_to_srgb((light.srgb_to_linear(skin.texture) * shade).clamp(0, 1))
+        drawn, counts = (at_pixels(value, row) for value in (lit, likely))
+        apart = (drawn - row['pixels'].transpose(1, 2) / 255).abs().mean(1, keepdim=True)
+        unexplained = F.smooth_l1_loss(skin.own, torch.zeros_like(skin.own), reduction='none', beta=0.3).mean(1, keepdim=True)
+        level = torch.log(weighted_mean(shade.mean(1, keepdim=True), facing).clamp(min=1e-3) / EXPOSURE)
+        tones, gain = skin.coefficients[:, :-GAINS], skin.coefficients[:, -GAINS:] / GAIN_SIGMA
+        tone = light.linear_to_srgb(torch.exp(skin.tone.clamp(max=0)))
+        bright = (shade - light.shading_rows(normals, row['light'])).abs().mean(1, keepdim=True)
+        plain = row['plain'][:, None]
+        judged = F.binary_cross_entropy(skin.trust.clamp(1e-4, 1 - 1e-4), plain, 1 + (BELIEVE - 1) * plain, reduction='none')
+        met = F.binary_cross_entropy_with_logits(skin.meets, row['shows'][:, None], reduction='none')
         terms = {
-            'photometric': photometric,
-            'outliers': ((offset - tone @ self.basis) ** 2).mean(1),
-            'tone': ((tone / self.sigma) ** 2).mean(1),
+            'photometric': weighted_mean(apart, counts),
+            'explained': weighted_mean(unexplained, likely * facing),
+            'tone': (tones ** 2).mean(1) + (gain ** 2).mean(1),
             'exposure': level ** 2 * (1 - exact),
-            'albedo': (texture - row['albedo']).abs().mean((1, 2)) * exact,
-            'light': (bright * visible).sum(1) / visible.sum(1).clamp(min=20) * exact,
+            'albedo': ((tone - true).abs() + (skin.texture - true).abs() * (1 - visible)).mean((1, 2)) * exact,
+            'light': weighted_mean(bright, facing) * exact,
+            'meets': weighted_mean(met, 0.1 + visible) * exact,
+            'trust': weighted_mean(judged, 0.1 + visible) * exact,
         }
-        return {name: term.mean() * getattr(w, name) for name, term in terms.items()}
+        return {name: term.mean() * getattr(self.weights, name) for name, term in terms.items()}
 
 
-def batch_of(seen: Seen, rows: np.ndarray) -> dict[str, Tensor]:
-    """Rows as float tensors."""
-    return {name: torch.from_numpy(np.asarray(value[rows], np.float32)) for name, value in vars(seen).items()}
+def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Values (B, 1, N) and their weights -> (B,); almost no weight makes it small."""
+    return (values * weight).sum((1, 2)) / weight.sum((1, 2)).clamp(min=20)
+
+
+def at_pixels(values: Tensor, row: dict[str, Tensor]) -> Tensor:
+    """Values at vertices (B, C, N) -> at the kept pixels (B, C, P): the mesh drawn, as far as these pixels go."""
+    batch, count, _ = row['corners'].shape
+    index = row['corners'].reshape(batch, 1, -1).expand(-1, values.shape[1], -1)
+    return (values.gather(2, index).reshape(batch, -1, count, 3) * row['weights'][:, None]).sum(-1)
+
+
+def hidden_parts(template: Tensor, batch: int) -> Tensor:
+    """(B, 1, N) 1 where the pixel is hidden: a part of the hand around a random vertex, in some of the crops."""
+    centre = template[torch.randint(len(template), (batch,))]
+    reach = torch.empty(batch, 1).uniform_(*HIDDEN_REACH) * (torch.rand(batch, 1) < HIDDEN_SHARE)
+    return (torch.cdist(centre, template) < reach).float()[:, None]
 
 
 def train_texture(head: TextureHead, hand: HandModel, seen: Seen, settings: Texture, seed: int, say: Callable[[str], None] = print) -> None:
     """Train the head in place."""
     torch.manual_seed(seed)
-    rng, loss = np.random.default_rng(seed), TextureLoss(hand, settings)
+    rng, loss = np.random.default_rng(seed), TextureLoss(settings)
     optimiser = torch.optim.AdamW(head.parameters(), settings.learning_rate, weight_decay=1e-3)
     steps = max(1, len(seen.exact) // settings.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps * settings.epochs)
-    head.train()
+    device = head.albedo.device
+    template = hand.template.cpu()
+    head.requires_grad_(True).train()
     for epoch in range(settings.epochs):
         order, sums = rng.permutation(len(seen.exact)), {}
         for step in range(steps):
-            row = batch_of(seen, np.sort(order[step * settings.batch:(step + 1) * settings.batch]))
-            terms = loss(*head(row['low']), row)
+            row = seen.batch(np.sort(order[step * settings.batch:(step + 1) * settings.batch]))
+            row = {name: value.to(device) for name, value in row.items()}
+            hide = hidden_parts(template, len(row['exact'])).to(device)
+            terms = loss(head.skin(row['low'], views_of(row), row['surroundings'], hide), row)
             total = sum(terms.values())
             if not torch.isfinite(total):
                 raise FloatingPointError(f'the texture loss became {total.item()} in epoch {epoch}, step {step}; lower the learning rate')
@@ -174,6 +131,39 @@ def look_at_all(network: S2Hand, pictures: list[Picture], most_real: int, render
     for shard in shards_of(renders) if most else ():
         if count >= most:
             break
-        parts.append(look_at_renders(network, shard))
+        parts.append(look_at_renders(network, shard, most - count))
         count += len(parts[-1].exact)
     return Seen.join(parts)
+
+
+def train_again(checkpoint: Path, out: Path, config: Config) -> None:
+    """A new head for a checkpoint, also for one with a head of an earlier form. Raises InputError for what is no checkpoint."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    try:
+        header, network = read_header(checkpoint), load_checkpoint(checkpoint, other_hand=True)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    head = network.texture_light_from_low = TextureHead(network.encoder.low_channels, network.hand)
+    seen = look_at_all(network, read_pictures('train'), config.texture.real, Path(config.data.renders), config.texture.rendered)
+    train_texture(head, network.hand, seen, config.texture, config.seed)
+    save_checkpoint(network, out, header['name'], header['hand_model'])
+    print(f'{out} written')
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description='A new texture and light head for a checkpoint; its trunk and geometry stay as they are.')
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('--config', type=Path, help='settings of a run (TOML), of which [texture], seed, threads and data.renders count')
+    parser.add_argument('--out', type=Path, help='default: the checkpoint itself')
+    options = parser.parse_args(arguments)
+    try:
+        train_again(options.checkpoint, options.out or options.checkpoint, read_config(options.config) if options.config else Config())
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

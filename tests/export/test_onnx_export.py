@@ -15,9 +15,10 @@ from models.s2hand import S2Hand
 
 TOLERANCE_MM = 0.1
 TENSORRT = set((  # operators that TensorRT's ONNX parser lists as supported and that the graph may use
-    'Add And ArgMax Atan Cast Clip Concat Constant Conv Cos Div Equal Exp Expand Flatten Gather GatherElements GatherND Gemm Greater '
-    'GreaterOrEqual Identity IsNaN Less LessOrEqual MatMul Max MaxPool Min Mul Neg Not Or Pad Pow Reciprocal ReduceL2 ReduceMean '
-    'ReduceSum Relu Reshape Shape Sigmoid Sign Sin Slice Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where').split())
+    'Abs Add And ArgMax Atan Cast Clip Concat Constant Conv Cos Div Equal Exp Expand Flatten Gather GatherElements GatherND Gemm '
+    'Greater GreaterOrEqual GridSample Identity IsNaN Less LessOrEqual Log MatMul Max MaxPool Min Mul Neg Not Or Pad Pow Reciprocal '
+    'ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Shape Sigmoid Sign Sin Slice Split Sqrt Squeeze Sub Tanh Transpose '
+    'Unsqueeze Where').split())
 
 
 def session(path):

@@ -1,0 +1,91 @@
+"""What each vertex of the predicted mesh meets in the crop: a colour, and how the vertex lies to the camera. Nothing is learned here.
+
+Only operators that ONNX has and TensorRT reads: tables of indices are worked out once from the hand model, so that no scatter is needed.
+Channels come before vertices, which is quicker on a CPU.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.camera import project
+from models.hand_model import HandModel
+from models.light import crosses, normals_across
+
+BONES = tuple((0 if j % 4 == 1 else j - 1, j) for j in range(1, 21))  # of the 21 joints, from base to tip
+ALONG = (0.15, 0.5, 0.85)  # balls on each bone
+THINNEST, THICKEST = 0.004, 0.016  # metres, radius of a ball
+DEEP = 0.03  # metres: a vertex that lies further behind or beside is surely hidden or free
+
+
+@dataclass(frozen=True)
+class Views:
+    """One column per vertex."""
+
+    places: Tensor  # (B, N, 2) where it lies in the crop: -1 and 1 are the edges of the picture, whatever its resolution
+    colours: Tensor  # (B, 3, N) sRGB of the crop there
+    normals: Tensor  # (B, 3, N) outward, crop camera
+    facing: Tensor  # (B, 1, N) cosine between the normal and the way to the camera
+    covered: Tensor  # (B, 1, N) -1..1: above 0 the vertex lies behind a nearer part of the hand
+
+
+def sample(image: Tensor, places: Tensor) -> Tensor:
+    """Values (B, C, N) of images (B, C, H, W) at places (B, N, 2), bilinear."""
+    return F.grid_sample(image, places[:, :, None], align_corners=False, padding_mode='border').flatten(2)
+
+
+@torch.no_grad()
+def balls_inside(hand: HandModel) -> tuple[Tensor, Tensor]:
+    """Balls along the bones, which fill the hand: (4, K) the vertices around each, whose mean is its centre, and radii (K,) in metres."""
+    rest = hand(torch.zeros(1, 16, 3), torch.zeros(1, hand.shape_rows.shape[0]))
+    vertices, joints = rest.vertices[0], rest.joints[0]
+    centres = torch.stack([joints[a] + t * (joints[b] - joints[a]) for a, b in BONES for t in ALONG])
+    along = F.normalize(torch.stack([joints[b] - joints[a] for a, b in BONES for _ in ALONG]), dim=-1)
+    spokes = vertices[:, None] - centres  # (N, K, 3)
+    first = spokes.norm(dim=-1).argmin(0)
+    out = F.normalize(vertices[first] - centres - ((vertices[first] - centres) * along).sum(-1, keepdim=True) * along, dim=-1)
+    side = torch.linalg.cross(along, out)
+    chosen = [first]
+    for direction in (-out, side, -side):  # of the skin in that direction the nearest
+        off = (F.normalize(spokes, dim=-1) - direction).norm(dim=-1)
+        chosen.append((spokes.norm(dim=-1) * (1 + 4 * off**2)).argmin(0))
+    around = torch.stack(chosen)
+    radii = (vertices[around] - vertices[around].mean(0)).norm(dim=-1).mean(0)
+    return around, radii.clamp(THINNEST, THICKEST)
+
+
+class VertexViews(nn.Module):
+    """Crop (B, 3, S, S) and vertices (B, N, 3) in the crop camera -> `Views`."""
+
+    def __init__(self, hand: HandModel) -> None:
+        super().__init__()
+        around, radii = balls_inside(hand)
+        tables = {'crosses': crosses(hand.faces, len(hand.template)), 'around': around, 'radii': radii}
+        for name, value in tables.items():
+            self.register_buffer(name, value, persistent=False)
+
+    def forward(self, crop: Tensor, vertices: Tensor) -> Views:
+        size = crop.shape[-1]
+        normals = normals_across(vertices, self.crosses)
+        columns = vertices.transpose(1, 2)
+        facing = -(normals * columns).sum(1, keepdim=True) / columns[:, 2:].clamp(min=0.05)  # the hand is small: its depth is its distance
+        places = (project(vertices, size) + 0.5) * (2 / size) - 1
+        return Views(places, sample(crop, places), normals, facing, self.covered(vertices))
+
+    def covered(self, vertices: Tensor) -> Tensor:
+        """(B, 1, N): the hand's inside as balls; how far a vertex lies behind one and within its outline."""
+        count = self.around.shape[1]
+        balls = sum(vertices.index_select(1, self.around.flatten()).split(count, 1)) / 4  # (B, K, 3)
+        vertices = vertices.transpose(1, 2)
+        far = balls[:, :1, 2:]  # lengths in the picture are metres at that depth
+        seen, ball = vertices[:, :2] / vertices[:, 2:] * far, balls[..., :2] / balls[..., 2:] * far
+        # (r^2 - d^2) / 2r, about r - d near the outline, as one product of matrices
+        right = torch.cat([seen, (seen * seen).sum(1, keepdim=True), torch.ones_like(seen[:, :1])], 1)
+        half = (0.5 / self.radii)[:, None]
+        square = self.radii[:, None] ** 2 - (ball * ball).sum(-1, keepdim=True)
+        left = torch.cat([2 * half * ball, (-half).expand_as(square), half * square], -1)
+        behind = vertices[:, 2:] - balls[..., 2:]
+        return torch.minimum(torch.matmul(left, right), behind).amax(1, keepdim=True).clamp(-DEEP, DEEP) / DEEP
