@@ -41,7 +41,9 @@ def keep(crops: Crops, encoder: Encoder, blocks: int, folder: Path, what: str, w
 
     They depend on where the crops are cut and on the frozen blocks, not on what is known of the hands, which is worked out anew.
     """
-    digest = hashlib.sha256(f'{blocks} {len(crops)} {crops.seed} {crops.data} {crops.size}'.encode())
+    data = crops.data
+    drawn = (data.crops_per_picture, data.jitter, data.flipped, data.empty) if data else None
+    digest = hashlib.sha256(f'{blocks} {len(crops)} {crops.seed} {drawn} {crops.size}'.encode())
     for name, value in encoder.front_modules(blocks).state_dict().items():
         digest.update(name.encode() + value.cpu().numpy().tobytes())
     for picture, subject in zip(crops.pictures, crops.subjects):

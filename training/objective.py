@@ -50,7 +50,9 @@ class Objective(nn.Module):
         encoder, kind = self.network.encoder, PRECISION[self.stage.precision]
         with torch.autocast(batch['points'].device.type, kind, enabled=kind != torch.float32):
             if 'kept' in batch:
-                return encoder.tail(batch['kept'], self.frozen).float(), None, None
+                kept = batch['kept']
+                kept = kept.contiguous(memory_format=torch.channels_last) if kept.ndim == 4 else kept
+                return encoder.tail(kept, self.frozen).float(), None, None
             crop = batch['crop'].float().div(255).contiguous(memory_format=torch.channels_last)
             features, low = encoder(crop)  # frozen blocks have no gradients, so that nothing is remembered for them
             return features.float(), low.float(), crop

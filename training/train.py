@@ -28,6 +28,7 @@ from training.crops import Crops, Place
 from training.data_folder import MANIFEST, data_folder
 from training.import_trunk import read_landmark_file, trunk_weights
 from training.kept import keep
+from training.label_points import DEPTH_SCALE
 from training.loop import Batches, Run, StageTraining
 from training.pictures import read_pictures
 from training.real import fit_pictures
@@ -67,6 +68,9 @@ def start_network(config: Config, hand: HandModel) -> S2Hand:
     network = S2Hand(config.encoder, hand)
     if config.encoder == 'landmark':
         network.encoder.load_state_dict(trunk_of(config))
+        with torch.no_grad():  # the landmark network's depths are too flat; from here on they are pixels, as x and y are
+            for value in (network.encoder.points.weight, network.encoder.points.bias):
+                value[2::3] *= DEPTH_SCALE
     return network
 
 
@@ -103,7 +107,7 @@ class Sets:
         if not pictures and not rendered:
             raise InputError(f'{manifest} has no usable picture of the split {split!r}; label pictures for it (`python main.py label`)')
         if fits and pictures:
-            fitted, subjects = fit_pictures(pictures, network.hand, network.size, data.fit_steps)
+            fitted, subjects = fit_pictures(pictures, network.hand, network.size, data.fit_steps, Path(config.out) / f'fits-{split}.npz')
             say(f'{split}: {len(pictures)} pictures; fits are {100 * np.median(fitted.error):.2f} % of the box off (median)')
         else:
             subjects = unfitted(pictures, network.hand, network.size)
@@ -179,7 +183,8 @@ def train(config: Config) -> Path:
     step = max(1, len(val) // max(config.panels, 1))
     shown = np.stack([val[Place(0, i)][0] for i in range(0, len(val), step)][:config.panels]) if config.panels else np.zeros((0, 3, 1, 1))
     board = Board(None if share.rank else out / 'board', shown)
-    run = Run(config, network.to(device), say, board, save, share, position, state)
+    network.to(device, memory_format=torch.channels_last)  # on CPUs depthwise convolutions are several times faster so
+    run = Run(config, network, say, board, save, share, position, state)
     if state:
         say(f'going on with stage {stages[position.stage].name}, epoch {position.epoch + 1}, step {position.step + 1}')
         network.load_state_dict(state['network'])
