@@ -101,7 +101,7 @@ def smooth_inside(depth: np.ndarray) -> np.ndarray:
 
 def test_pyrender_draws_the_same_hands(hand, hands, colours, pictures, root, tmp_path):
     np.savez(tmp_path / 'in.npz', vertices=hands, colours=colours, faces=hand.faces, size=SIZE, focal=FOCAL * SIZE)
-    subprocess.run([sys.executable, '-c', PYRENDER, str(tmp_path / 'in.npz'), str(tmp_path / 'out.npz')], cwd=root, check=True, timeout=120)
+    subprocess.run([sys.executable, '-c', PYRENDER, str(tmp_path / 'in.npz'), str(tmp_path / 'out.npz')], cwd=root, check=True, timeout=300)
     theirs = np.load(tmp_path / 'out.npz')
     for i in range(4):
         mask, depth = pictures.mask[i].numpy() > 0, pictures.depth[i].numpy()
