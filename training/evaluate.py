@@ -43,19 +43,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument('--freihand', **many, help='FreiHAND as it is unpacked')
     data.add_argument('--ho3d', **many, help='HO-3D, version 2 or 3, as it is unpacked')
     parser.add_argument('--split', default='val', help='which split of the manifests')
-    parser.add_argument('--official-split', choices=('evaluation', 'training'), default='evaluation', help='which part of FreiHAND and HO-3D')
-    parser.add_argument('--side', choices=('right', 'left'), help='side of the hands of --truth whose rows name none; without it, their bend tells')
+    parser.add_argument('--official-split', choices=('evaluation', 'training'), default='evaluation',
+                        help='which part of FreiHAND and HO-3D')
+    parser.add_argument('--side', choices=('right', 'left'),
+                        help='side of the hands of --truth whose rows name none; without it, their bend tells')
     parser.add_argument('--weights', type=Path, default=WEIGHTS, help='network: .onnx, or a .safetensors checkpoint')
     parser.add_argument('--contenders', default=','.join(LABELS), help='which of these are measured')
     parser.add_argument('--crop', choices=('given', 'detected'), default='given',
                         help='cut around the known points, or around those that MediaPipe finds in the whole picture, where it does')
     parser.add_argument('--limit', type=int, help='at most this many pictures of each set, evenly spread')
-    parser.add_argument('--draw', type=int, default=300, help='at most this many pictures of each set are drawn and compared (PSNR, silhouette)')
+    parser.add_argument('--draw', type=int, default=300,
+                        help='at most this many pictures of each set are drawn and compared (PSNR, silhouette)')
     parser.add_argument('--threads', type=int, default=2, help='of the network')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write every figure to this file')
-    parser.add_argument('--page', type=Path, metavar='FILE', help='write a page of pictures (.png or .jpg): best, middle and worst of each set')
+    parser.add_argument('--page', type=Path, metavar='FILE',
+                        help='write a page of pictures (.png or .jpg): best, middle and worst of each set')
     parser.add_argument('--page-rows', type=int, default=3, help='pictures of each kind on the page')
-    parser.add_argument('--pred', type=Path, metavar='FILE', help='write pred.json (or a .zip with it) of the one set, as FreiHAND and HO-3D want it')
+    parser.add_argument('--pred', type=Path, metavar='FILE',
+                        help='write pred.json (or a .zip with it) of the one set, as FreiHAND and HO-3D want it')
     parser.add_argument('--pred-of', choices=('network', 'refined'), default='network', help='whose answers go into it')
 
 
@@ -122,7 +127,8 @@ def run(options: argparse.Namespace) -> int:
     sets = sets_of(options)
     if options.pred and len(sets) > 1:
         raise InputError(f'--pred writes one set, not {len(sets)}; evaluate them one by one')
-    contenders = Contenders(options.weights, keys, options.threads, options.crop)
+    blind = any(not s.seen.any() for chosen in sets for s in chosen.samples)
+    contenders = Contenders(options.weights, keys, options.threads, options.crop, blind)
     report = {'command': ['main.py', *sys.argv[1:]], 'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
               'weights': {'file': str(options.weights), 'sha256': sha256(options.weights)},
               'versions': {**versions(), 'torch': torch.__version__}, 'milliseconds_a_crop': crop_milliseconds(contenders),
@@ -143,7 +149,8 @@ def run(options: argparse.Namespace) -> int:
     finally:
         contenders.close()
     report['seconds'] = round(time.monotonic() - started, 1)
-    print(f'{options.weights.name}, {report["milliseconds_a_crop"]:.1f} ms a crop at {options.threads} threads; {report["seconds"]:.0f} s in all')
+    print(f'{options.weights.name}, {report["milliseconds_a_crop"]:.1f} ms a crop at {options.threads} threads; '
+          f'{report["seconds"]:.0f} s in all')
     if sheets:
         write_picture(options.page, page(sheets))
         print(f'{options.page} written')

@@ -30,7 +30,8 @@ from training.peers import LandmarkPeer, MediaPipePeer, fit_skeleton, points_in_
 
 BATCH = 16
 LABELS = {  # every contender, in the order of the tables
-    'network': 'network alone', 'refined': 'network + refinement', 'branch': '2D branch of the network', 'landmark': 'landmark network, same crop',
+    'network': 'network alone', 'refined': 'network + refinement', 'branch': '2D branch of the network',
+    'landmark': 'landmark network, same crop',
     'mediapipe': 'MediaPipe, whole picture', 'skeleton': 'skeleton fit, 2D + depths', 'skeleton2d': 'skeleton fit, 2D alone'}
 FIELDS = tuple(f.name for f in fields(S2HandOutput))
 
@@ -57,7 +58,6 @@ class Network:
     none, or belongs to another hand model."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        self.path, self.milliseconds = path, None
         if path.suffix == '.safetensors':
             try:
                 network = load_checkpoint(path)
@@ -90,16 +90,18 @@ class Seen:
 
 
 class Contenders:
-    """Everything that answers, loaded once. `wanted` are keys of LABELS; the skeletons need the landmark network and load it."""
+    """Everything that answers, loaded once. `wanted` are keys of LABELS; the skeletons need the landmark network and load it. `search` loads
+    MediaPipe even if it is not wanted: pictures without known points are cut around what it finds, and all are if `crop` is 'detected'."""
 
-    def __init__(self, weights: Path, wanted: Sequence[str], threads: int = 2, crop: Literal['given', 'detected'] = 'given') -> None:
+    def __init__(self, weights: Path, wanted: Sequence[str], threads: int = 2, crop: Literal['given', 'detected'] = 'given',
+                 search: bool = False) -> None:
         self.wanted, self.crop = tuple(wanted), crop
         self.network = Network(weights, threads)
         self.model = HandModel.load()
         self.faces = torch.as_tensor(np.ascontiguousarray(self.model.faces), dtype=torch.int64)
         self.refiner = Refiner(self.model)
         self.landmark = LandmarkPeer() if {'landmark', 'skeleton', 'skeleton2d'} & {*wanted} else None
-        self.detector = MediaPipePeer() if 'mediapipe' in wanted or crop == 'detected' else None
+        self.detector = MediaPipePeer() if 'mediapipe' in wanted or crop == 'detected' or search else None
 
     def close(self) -> None:
         """Free MediaPipe's graph."""
@@ -116,7 +118,8 @@ class Contenders:
                 part = samples[start:start + BATCH]
                 images = [s.right_image() for s in part]
                 hands = [None if self.detector is None else self.detector.hand(s.image(), s.points, s.seen.any()) for s in part]
-                around = [hand[0] if hand is not None and (self.crop == 'detected' or not s.seen.any()) else None for s, hand in zip(part, hands)]
+                around = [hand[0] if hand is not None and (self.crop == 'detected' or not s.seen.any()) else None
+                          for s, hand in zip(part, hands)]
                 crops = [s.right_crop(self.network.size, points) for s, points in zip(part, around)]
                 pictures = np.stack([cut(image, crop) for image, crop in zip(images, crops)])
                 out = self.network(pictures)
@@ -131,7 +134,7 @@ class Contenders:
         return Seen(self._answers(chosen, rows), drawn)
 
     def _ask_network(self, sample: Sample, crop: Crop, out: dict[str, np.ndarray], rows: dict[str, list]) -> None:
-        """The network's answer for one crop as it is, refined, and its 2D branch, all turned into the picture's camera as the program does."""
+        """The network's answer for one crop as it is, refined, and its 2D branch, in the picture's camera as in the program."""
         camera = sample.right_camera
         turn = crop_to_frame_rotation(crop, camera)
         scale, wrist = float(out['scale'][0]), out['translation'].astype(float)
@@ -141,7 +144,8 @@ class Contenders:
             return self._unmirrored(sample, (points - wrist) / scale @ turn.T + place)
 
         # the picture's own camera sees the hand a little otherwise than the crop's: 2D is what the network meant, in its own camera
-        rows['network'].append((points_in_picture(out['joints_2d'], crop, sample), in_picture(out['joints_3d']), in_picture(out['vertices'])))
+        flat = points_in_picture(out['joints_2d'], crop, sample)
+        rows['network'].append((flat, in_picture(out['joints_3d']), in_picture(out['vertices'])))
         rows['branch'].append((points_in_picture(out['points'][:, :2], crop, sample), None, None))
         if 'refined' not in self.wanted:
             return
@@ -183,7 +187,8 @@ class Contenders:
 
 
 def skeleton_answers(key: str, chosen: EvaluationSet, points: np.ndarray, world: np.ndarray | None) -> Answers:
-    """The plain skeleton fitted to detected points (n, 21, 2) of the pictures and, if given, the relative depths of world points (n, 21, 3).
+    """The plain skeleton fitted to detected points (n, 21, 2) of the pictures and, if given, the depths of world points (n, 21, 3).
+
     Bone lengths are shared by a session; rendered hands are each another's, and share those of the set."""
     middle = np.array([(s.camera.cx, s.camera.cy) for s in chosen.samples])
     focal = np.array([0.5 * (s.camera.fx + s.camera.fy) for s in chosen.samples])

@@ -18,8 +18,8 @@ OFFICIAL_VERTICES = 778
 
 
 def predictions(chosen: EvaluationSet, answers: Answers) -> tuple[list, list]:
-    """[joints, vertices] in the set's order, metres, camera frame. HO-3D: its joint order, and its OpenGL axes for joints and vertices alike
-    (S2HAND's own export forgot the vertices). Raises InputError if the contender has no mesh."""
+    """[joints, vertices] in the set's order, metres, camera frame. HO-3D: its joint order, and its OpenGL axes for joints and vertices
+    alike (S2HAND's own export forgot the vertices). Raises InputError if the contender has no mesh."""
     if answers.joints is None or answers.vertices is None:
         raise InputError('pred.json needs a contender with joints and a mesh: network or refined')
     joints, vertices = answers.joints, answers.vertices
@@ -40,5 +40,6 @@ def write_predictions(path: Path, chosen: EvaluationSet, answers: Answers) -> st
             file.write(text)
     count = len(vertices[0])
     other = '' if count == OFFICIAL_VERTICES else (
-        f'; its meshes have {count} vertices where the official scripts expect MANO\'s {OFFICIAL_VERTICES}, so only its joints can be scored there')
+        f'; its meshes have {count} vertices where the official scripts expect MANO\'s {OFFICIAL_VERTICES}, '
+        'so only its joints can be scored there')
     return f'{path} written: {len(joints)} hands in the order of {chosen.name}{other}'

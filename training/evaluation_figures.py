@@ -85,7 +85,8 @@ def surface_figures(vertices: np.ndarray, joints: np.ndarray, sample: Sample, of
     moved = align(vertices, truth)
     errors = metrics.distances(moved, truth)
     rooted = vertices - joints[0] + sample.xyz[0]
-    return {'pa_mpvpe_mm': MILLIMETRES * float(errors.mean()), 'mpvpe_root_mm': MILLIMETRES * float(metrics.distances(rooted, truth).mean()),
+    return {'pa_mpvpe_mm': MILLIMETRES * float(errors.mean()),
+            'mpvpe_root_mm': MILLIMETRES * float(metrics.distances(rooted, truth).mean()),
             'f5': metrics.f_score(moved, truth, FIVE), 'f15': metrics.f_score(moved, truth, FIFTEEN)}, errors
 
 

@@ -14,7 +14,7 @@ from training.evaluation_figures import Rows
 from training.evaluation_sets import EvaluationSet, Sample
 from training.panels import contact_sheet, panel
 
-RANKED = ('pa_mpjpe_mm', 'PA-MPJPE', 'mm'), ('error_2d_percent', '2D', '% of the hand')  # the first figure that a set has ranks its pictures
+RANKED = ('pa_mpjpe_mm', 'PA-MPJPE', 'mm'), ('error_2d_percent', '2D', '% of the hand')  # the first that a set has ranks its pictures
 NAME_LENGTH = 22
 
 
@@ -22,7 +22,8 @@ def ranks(values: np.ndarray, each: int) -> list[tuple[str, int]]:
     """The `each` best, middle and worst of values (n,), NaN left out, each row once: (what it is, its index)."""
     order = np.argsort(values)[:int(np.isfinite(values).sum())]
     middle = max(0, (len(order) - each) // 2)
-    chosen = [('best', i) for i in order[:each]] + [('median', i) for i in order[middle:middle + each]] + [('worst', i) for i in order[::-1][:each][::-1]]
+    kinds = ('best', order[:each]), ('median', order[middle:middle + each]), ('worst', order[max(0, len(order) - each):])
+    chosen = [(name, i) for name, part in kinds for i in part]
     return list({int(i): (name, int(i)) for name, i in chosen}.values())
 
 
@@ -48,7 +49,8 @@ def set_sheet(chosen: EvaluationSet, rows: Rows, network: Network, hand: HandMod
         pictures.append(row_of(sample, network, hand))
         captions.append('\n'.join([what, f'{values[i]:.1f} {unit}', *shortened(sample)]))
     kept = values[np.isfinite(values)]
-    return contact_sheet(pictures, captions, f'{chosen.name}: {name} of the network alone, mean {kept.mean():.2f} {unit} over {len(kept)} pictures')
+    title = f'{chosen.name}: {name} of the network alone, mean {kept.mean():.2f} {unit} over {len(kept)} pictures'
+    return contact_sheet(pictures, captions, title)
 
 
 def shortened(sample: Sample) -> list[str]:

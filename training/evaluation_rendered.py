@@ -16,7 +16,8 @@ from training.evaluation_sets import EvaluationSet, Sample, evenly
 from training.rasteriser import rasterise
 from training.renders import FOCAL, SIZE
 
-KEYS = ('image', 'pose', 'shape', 'translation', 'joints_3d', 'joints_2d', 'camera_pose0', 'camera_translation', 'crop', 'camera_intrinsics')
+KEYS = ('image', 'pose', 'shape', 'translation', 'joints_3d', 'joints_2d', 'camera_pose0', 'camera_translation', 'crop',
+        'camera_intrinsics')
 
 
 def read_shard(path: Path) -> dict[str, np.ndarray]:
@@ -25,7 +26,7 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in KEYS if key not in file.files]
             if missing:
-                raise InputError(f'{path} is no shard of rendered pictures: it lacks {", ".join(missing)}; make it with training/renders.py')
+                raise InputError(f'{path} is no shard of rendered pictures: it lacks {", ".join(missing)}; make it anew')
             return {key: file[key] for key in KEYS}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f'{path} cannot be read; make it anew with `python -m training.renders`') from error
@@ -58,6 +59,7 @@ def read_rendered(folder: Path, limit: int | None = None, model: HandModel | Non
         row = {key: shard[key][i] for key in KEYS if key != 'image'}
         vertices = model.posed(axis_angle_to_quaternion(row['pose'].astype(float)), row['shape'])[0] + row['translation']
         samples.append(Sample(
-            f'{name}/{i:04d}', 'rendered', f'{name}/{i:04d}', 'right', row['joints_2d'].astype(float), partial(shard['image'].__getitem__, i), SIZE, SIZE,
-            camera, row['joints_3d'].astype(float), vertices, partial(true_mask, row, model), whole))
+            f'{name}/{i:04d}', 'rendered', f'{name}/{i:04d}', 'right', row['joints_2d'].astype(float),
+            partial(shard['image'].__getitem__, i), SIZE, SIZE, camera, row['joints_3d'].astype(float), vertices,
+            partial(true_mask, row, model), whole))
     return EvaluationSet(folder.stem, 'rendered', tuple(samples))

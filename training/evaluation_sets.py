@@ -48,7 +48,7 @@ class Sample:
 
     @property
     def hand_size(self) -> float:
-        """Pixels: the longer side of the box around the known points of the hand turned upright, so that no turn of the picture changes it."""
+        """Pixels: the longer side of the box around the known points, the hand turned upright, so that no turn changes it."""
         angle = upright_angle(self.points)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         return float(np.ptp(self.points[self.seen] @ turn.T, axis=0).max())
@@ -107,7 +107,7 @@ def bend(joints: np.ndarray) -> float:
 
 
 def sides_of(joints: list[np.ndarray]) -> list[Side]:
-    """The side of each hand of one recording from its true joints (21, 3): by its bent fingers, or, if they are straight, as most others."""
+    """The side of each hand of one recording from its true joints (21, 3): by its bent fingers, or, if they are straight, as most."""
     bends = np.array([bend(j) for j in joints])
     usual: Side = 'left' if (np.abs(bends) > CLEAR_BEND) @ np.sign(bends) > 0 else 'right'
     return [usual if abs(b) <= CLEAR_BEND else 'left' if b > 0 else 'right' for b in bends]

@@ -89,15 +89,15 @@ def read_truth(folder: Path, limit: int | None = None, side: Side | None = None)
                               partial(read_image, image), width, height, pinhole(numbers(row, 'K', (3, 3), where[i])), xyz[i], vertices))
     guessed = side is None and not all('side' in row for row in rows)
     both = guessed and len({s.side for s in samples}) > 1
-    notes = ('no row says which hand it is, and both occur: those with straight fingers were taken for what most others are',) if both else ()
+    notes = ('no row says which hand it is, and both occur: those with straight fingers were taken for what most are',) if both else ()
     return EvaluationSet(folder.name, 'truth', tuple(samples), notes)
 
 
 def of_picture(picture: Picture) -> Sample:
     """A picture of a manifest, or of FreiHAND or HO-3D, as a sample."""
     camera = None if picture.intrinsics is None else pinhole(np.asarray(picture.intrinsics))
-    return Sample(picture.name or picture.path.name, picture.source, picture.session, picture.side, np.asarray(picture.points, float), picture.read,
-                  picture.width, picture.height, camera, picture.xyz, picture.vertices,
+    return Sample(picture.name or picture.path.name, picture.source, picture.session, picture.side,
+                  np.asarray(picture.points, float), picture.read, picture.width, picture.height, camera, picture.xyz, picture.vertices,
                   None if picture.mask is None else partial(mask_through, picture), None, np.isfinite(picture.uncertainty))
 
 
@@ -123,7 +123,8 @@ def read_official(kind: Literal['freihand', 'ho3d'], folder: Path, split: str, l
     samples = tuple(of_picture(pictures[i]) for i in evenly(len(pictures), limit))
     notes = ['the aligned figures follow the official scripts, which may mirror a hand']
     if any(s.vertices is not None for s in samples):
-        notes.append('the true mesh is MANO\'s: another topology has no PA-MPVPE; F-scores go by nearest neighbours, the mesh being aligned by joints')
+        notes.append('the true mesh is MANO\'s: another topology has no PA-MPVPE; '
+                     'F-scores go by nearest neighbours, the mesh being aligned by joints')
     if all(s.xyz is None for s in samples):
         notes = ['there are no true joints in the folder, so nothing is measured; --pred writes the predictions']
     return EvaluationSet(f'{kind} ({split})', kind, samples, tuple(notes))
@@ -179,6 +180,6 @@ def read_stereo(folder: Path, limit: int | None = None) -> EvaluationSet:
         samples.append(Sample(frame, name, folder.name, side, numbers(row, f'uv{v}', (21, 2), where),
                               partial(video.frame, int(Path(frame).stem)), video.width, video.height, camera,
                               numbers(row, f'xyz_cam{v}_mm', (21, 3), where) / 1000))
-    notes = (f'{len(rows) - len(good)} of {len(rows)} pairs are not marked good and left out; joints are triangulated from detected points, '
-             'so look at the aligned figures; lens distortion is not undone',)
+    notes = (f'{len(rows) - len(good)} of {len(rows)} pairs are not marked good and left out; joints are triangulated from detected '
+             'points, so look at the aligned figures; lens distortion is not undone',)
     return EvaluationSet(folder.name, 'stereo', tuple(samples), notes)

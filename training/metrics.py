@@ -1,7 +1,7 @@
 """Distances that published figures are given in.
 
-The official protocol of FreiHAND and HO-3D (`eval.py` of lmb-freiburg/freihand and shreyashampali/ho3d) aligns with an orthogonal matrix that
-may mirror; `align_officially` does as they do, `procrustes` never mirrors. The two differ only where a prediction is worse than its mirror image.
+The official protocol of FreiHAND and HO-3D (`eval.py` of lmb-freiburg/freihand and shreyashampali/ho3d) aligns with an orthogonal matrix
+that may mirror; `align_officially` does as they do, `procrustes` never mirrors. They differ only where a mirror image is better.
 Units are the caller's but for shares and percentages.
 """
 from __future__ import annotations
@@ -37,7 +37,7 @@ def align_officially(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def align_scale_and_place(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """points (21, 3) onto truth (21, 3) by HO-3D's second protocol: the wrists together, the middle knuckle as far from the wrist as in truth."""
+    """points (21, 3) onto truth (21, 3) by HO-3D's second protocol: wrists together, the middle knuckle as far from it as in truth."""
     bone, true_bone = (x[MIDDLE_KNUCKLE] - x[0] for x in (points, truth))
     return (points - points[0]) * (np.linalg.norm(true_bone) / max(np.linalg.norm(bone), LEAST)) + truth[0]
 

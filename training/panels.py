@@ -1,4 +1,4 @@
-"""Pictures of what the network says of a crop, to look at: input, joints over it, the textured hand alone, from the side, and its bare texture.
+"""Pictures of what the network says of a crop: input, joints over it, the textured hand alone, from the side, and its bare texture.
 
     row = panel(crop, network(batch), 0, hand)          # the batch's first crop
     sheet = contact_sheet([row, ...], ['best, 5.1 mm', ...], 'fridge')
@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -29,7 +28,7 @@ TURN = 75.0  # degrees about the upright axis for the second view
 FILL = 0.84  # of the cell, that the hand takes there
 SEEN = 0.62  # opacity of the hand under the joints
 GREY, PAPER, INK, FAINT = (216, 216, 218), (250, 250, 248), (34, 36, 40), (120, 122, 128)
-FINGERS = ((200, 205, 210), (238, 116, 84), (243, 190, 76), (92, 190, 110), (76, 152, 235), (186, 108, 220))  # wrist, thumb to little finger
+FINGERS = ((200, 205, 210), (238, 116, 84), (243, 190, 76), (92, 190, 110), (76, 152, 235), (186, 108, 220))  # wrist, thumb to little
 CAPTION = 148  # pixels of the column of captions
 HEAD = 34
 
@@ -38,8 +37,8 @@ def panel(image: np.ndarray, output: S2HandOutput, row: int, hand: HandModel, po
           cell: int = CELL) -> np.ndarray:
     """One row of five cells, (cell, 5 cell + 4 gaps, 3) uint8.
 
-    image (S, S, 3) uint8 RGB: the crop; `output` of the network for a batch with it, at `row`; points (21, 2) crop pixels, true or detected,
-    are drawn as rings. Runs on the CPU wherever the output lies.
+    image (S, S, 3) uint8 RGB: the crop; `output` of the network for a batch with it, at `row`; points (21, 2) crop pixels, true or
+    detected, are drawn as rings. Runs on the CPU wherever the output lies.
     """
     def tensor(values: Tensor) -> Tensor:
         return values[row:row + 1].detach().float().cpu()
@@ -83,8 +82,8 @@ def turned(vertices: Tensor, degrees: float) -> Tensor:
 
 
 def drawn(vertices: Tensor, faces: Tensor, colours: Tensor, cell: int) -> tuple[np.ndarray, np.ndarray]:
-    """A mesh (1, N, 3) with colours (1, N, 3) in 0..1 in the network's camera -> picture (cell, cell, 3) in 0..255 and cover (cell, cell) in
-    0..1, smooth at the edges; the picture is the hand's own colour wherever the cover is not 0."""
+    """A mesh (1, N, 3) with colours (1, N, 3) in 0..1 in the network's camera -> picture (cell, cell, 3) in 0..255 and cover (cell, cell)
+    in 0..1, smooth at the edges; the picture is the hand's own colour wherever the cover is not 0."""
     size = cell * FINER
     made = render(vertices, faces, colours, size=size, focal=FOCAL * size, soft=False)
     colour, mask = made.colour[0].permute(1, 2, 0).numpy(), made.mask[0].numpy()
@@ -106,7 +105,8 @@ def skeleton_over(image: np.ndarray, joints: np.ndarray, points: np.ndarray | No
 
     for width, ink in ((3.4, (20, 20, 24)), (1.9, None)):  # a dark edge, so that the colours read on any skin
         for joint in range(1, 21):
-            cv2.line(out, at(joints[JOINT_PARENTS[joint]]), at(joints[joint]), ink or colour(joint), max(1, round(width * scale)), cv2.LINE_AA, fine)
+            ends = at(joints[JOINT_PARENTS[joint]]), at(joints[joint])
+            cv2.line(out, *ends, ink or colour(joint), max(1, round(width * scale)), cv2.LINE_AA, fine)
     for joint in range(21):
         for radius, ink in ((3.3, (20, 20, 24)), (2.5, colour(joint))):
             cv2.circle(out, at(joints[joint]), round(radius * scale * 2 ** fine), ink, -1, cv2.LINE_AA, fine)

@@ -1,4 +1,4 @@
-"""What the network is measured against, on the same pictures in the same run: MediaPipe's own 3D, and a plain skeleton fitted to its points."""
+"""What the network is measured against on the same pictures: MediaPipe's own 3D, and a plain skeleton fitted to its points."""
 from __future__ import annotations
 
 import math
@@ -93,7 +93,8 @@ def fit_skeleton(points: np.ndarray, depth: np.ndarray | None, focal: np.ndarray
     member = torch.as_tensor(session, dtype=torch.long)
     sizes = length(bones) / box[:, None]
     usual = torch.stack([sizes[member == s].median(0).values for s in range(int(session.max()) + 1)]).clamp(min=1e-3)
-    start = [F.normalize(bones, dim=-1), usual.log(), p[:, 0] / f[:, None], (f * MEAN_BONE / (usual.mean(1)[member] * box)).log(), torch.zeros(1)]
+    away = (f * MEAN_BONE / (usual.mean(1)[member] * box)).log()
+    start = [F.normalize(bones, dim=-1), usual.log(), p[:, 0] / f[:, None], away, torch.zeros(1)]
     directions, sizes, place, far, overstated = variables = [value.clone().requires_grad_() for value in start]
     rates = (0.03, 0.01, 0.003, 0.01, 0.01 if depth is not None else 0.0)
     optimiser = torch.optim.Adam([{'params': [v], 'lr': rate} for v, rate in zip(variables, rates)], betas=(0.9, 0.99))

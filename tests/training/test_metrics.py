@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from training.metrics import (
-    align_officially, align_scale_and_place, area_under_curve, bone_length_percent, box_percent, distances, f_score, mask_iou, pa_mpjpe, procrustes)
+    align_officially, align_scale_and_place, area_under_curve, bone_length_percent, box_percent, distances, f_score, mask_iou, pa_mpjpe,
+    procrustes)
 
 
 def test_a_moved_turned_and_scaled_hand_is_the_same_hand():

@@ -30,8 +30,8 @@ def output(hand) -> S2HandOutput:
     texture[1] = torch.tensor([0.1, 0.8, 0.2])
     light = torch.tensor([0.6, 0.6, 1, 1, 1, 1, 1, 1, 0.3, 0.5, 1]).repeat(2, 1)
     joints, none = made.joints + wrist, torch.zeros(2, 1)
-    return S2HandOutput(made.vertices + wrist, joints, project(joints, SIZE), pose, torch.zeros(2, 10), none + 1, wrist.repeat(2, 1), texture, light,
-                        torch.zeros(2, 21, 3), none, none)
+    return S2HandOutput(made.vertices + wrist, joints, project(joints, SIZE), pose, torch.zeros(2, 10), none + 1, wrist.repeat(2, 1),
+                        texture, light, torch.zeros(2, 21, 3), none, none)
 
 
 def cell(row: np.ndarray, number: int) -> np.ndarray:
@@ -88,6 +88,7 @@ def test_crops_of_another_size_make_cells_of_the_same(hand, output):
 def test_a_sheet_has_its_rows_under_a_title_beside_their_captions():
     rows = [np.full((40, 200, 3), value, np.uint8) for value in (10, 60)]
     sheet = contact_sheet(rows, ['best\n5 mm', 'worst'], 'A title')
-    assert (sheet[2 * HEAD:2 * HEAD + 40, CAPTION:CAPTION + 200] == 10).all() and (sheet[2 * HEAD + 40 + GAP:, CAPTION:][:40, :200] == 60).all()
+    assert (sheet[2 * HEAD:2 * HEAD + 40, CAPTION:CAPTION + 200] == 10).all()
+    assert (sheet[2 * HEAD + 40 + GAP:, CAPTION:][:40, :200] == 60).all()
     assert sheet[2 * HEAD:2 * HEAD + 40, :CAPTION].min() < 100, 'the caption is dark on light'
     assert contact_sheet(rows).shape[0] < sheet.shape[0] and contact_sheet([]).ndim == 3

@@ -21,8 +21,8 @@ def hands() -> np.ndarray:
     torch.set_num_threads(1)
     model, random = HandModel.load(), np.random.default_rng(0)
     poses, shape = PoseSampler(model), np.zeros(10)
-    return np.stack([model.joints(model.pose_of(poses.sample(random, shape)[0], random.normal(0, 0.5, 3) + (np.pi, 0, 0)), shape) for _ in range(16)]
-                    ).astype(float) + (0, 0, 0.6)
+    drawn = [model.pose_of(poses.sample(random, shape)[0], random.normal(0, 0.5, 3) + (np.pi, 0, 0)) for _ in range(16)]
+    return np.stack([model.joints(pose, shape) for pose in drawn]).astype(float) + (0, 0, 0.6)
 
 
 def fitted_error(hands: np.ndarray, depth: np.ndarray | None) -> tuple[float, np.ndarray]:
