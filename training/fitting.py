@@ -76,6 +76,9 @@ def fit(hand: HandModel, points: np.ndarray, uncertainty: np.ndarray, depth: np.
     deep = weight.clamp(min=SURE) * (weight > 0) * torch.isfinite(d)
     d = d.nan_to_num(0.0, 0.0, 0.0)
     share = deep / deep.sum(1, keepdim=True).clamp(min=1e-6)
+    # the detector saw a crop: its depths lie along the line of sight to the hand, not along the camera's axis
+    middle = (p * weight[..., None]).sum(1) / weight.sum(1, keepdim=True).clamp(min=1e-6)
+    sight = torch.nn.functional.normalize(torch.cat([middle / f[:, None], torch.ones(len(p), 1)], 1), dim=1)
     sixes = start_rotation(skeleton, torch.cat([p, d[..., None]], -1), weight)[:, :, :2].transpose(1, 2).reshape(-1, 6)
     coefficients = hand.coefficient_mean.repeat(len(p), 1)
     with torch.no_grad():
@@ -103,8 +106,8 @@ def fit(hand: HandModel, points: np.ndarray, uncertainty: np.ndarray, depth: np.
 
     def off_depth(joints: Tensor) -> Tensor:
         """(n, 21) differences of depth in boxes, about their mean: the detector is less sure of the wrist than of the hand's middle."""
-        behind = (joints[..., 2] - joints[:, :1, 2]) * f[:, None] / joints[:, :1, 2].clamp(min=0.05)
-        off = (behind - d) / box[:, None]
+        along = torch.einsum('npi,ni->np', joints, sight)
+        off = ((along - along[:, :1]) * f[:, None] / joints[:, :1, 2].clamp(min=0.05) - d) / box[:, None]
         return off - (off * share).sum(1, keepdim=True)
 
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""Things in front of a hand, drawn into a crop: pens, bottles, cards, balls, blots; one colour, patterns or pieces of photographs on them."""
+"""Things in front of a hand, drawn into a crop: pens, bottles, cards, balls, blots, with patterns or pieces of photographs on them."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -21,7 +21,7 @@ from training.pictures import Picture
 GOOD_FIT, GOOD_DEPTH = 0.03, 0.12  # of the hand box: a fit this far from the points, or from the depths, has half the trust
 GOOD_POINTS = 0.03  # of the hand box: points that are this unsure on average make half a trust
 FEWEST = 8  # points that must be seen for a fit to be trusted at all
-VERSION = 2  # of the fit's method: kept fits of another one are made anew
+VERSION = 3  # of the fit's method: kept fits of another one are made anew
 
 
 def default_intrinsics(points: np.ndarray, width: int, height: int, size: int) -> Intrinsics:
