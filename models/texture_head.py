@@ -101,7 +101,7 @@ class TextureHead(nn.Module):
         return skin.texture.transpose(1, 2), skin.light
 
     def skin(self, low: Tensor, views: Views, surroundings: Tensor, hide: Tensor | None = None) -> Skin:
-        """All parts of the answer. `surroundings` (B, 3): the crop's mean colour; `hide` (B, 1, N): 1 where the pixel must not be believed."""
+        """All parts of the answer. `surroundings` (B, 3): the crop's mean colour; `hide` (B, 1, N): 1 where no pixel may be believed."""
         seen = log_light(views.colours)
         inputs = torch.cat([sample(self.squeeze(low), views.places), seen - MIDDLE, views.normals, views.facing, views.covered], 1)
         hidden = F.relu(self.pixel(inputs) + torch.matmul(self.decode, self.code))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.camera import project
+from models.camera import NEAR, project
 from models.hand_model import HandModel
 from models.light import crosses, normals_across
 
@@ -33,7 +33,8 @@ class Views:
 
 
 def sample(image: Tensor, places: Tensor) -> Tensor:
-    """Values (B, C, N) of images (B, C, H, W) at places (B, N, 2), bilinear."""
+    """Values (B, C, N) of images (B, C, H, W) at places (B, N, 2), bilinear: the nearest pixel would be quicker, but a vertex on the
+    edge of two would then change with the last digit, and runtimes would differ."""
     return F.grid_sample(image, places[:, :, None], align_corners=False, padding_mode='border').flatten(2)
 
 
@@ -71,7 +72,7 @@ class VertexViews(nn.Module):
         size = crop.shape[-1]
         normals = normals_across(vertices, self.crosses)
         columns = vertices.transpose(1, 2)
-        facing = -(normals * columns).sum(1, keepdim=True) / columns[:, 2:].clamp(min=0.05)  # the hand is small: its depth is its distance
+        facing = -(normals * columns).sum(1, keepdim=True) / columns[:, 2:].clamp(min=NEAR)  # the hand is small: its depth is its distance
         places = (project(vertices, size) + 0.5) * (2 / size) - 1
         return Views(places, sample(crop, places), normals, facing, self.covered(vertices))
 
@@ -81,7 +82,7 @@ class VertexViews(nn.Module):
         balls = sum(vertices.index_select(1, self.around.flatten()).split(count, 1)) / 4  # (B, K, 3)
         vertices = vertices.transpose(1, 2)
         far = balls[:, :1, 2:]  # lengths in the picture are metres at that depth
-        seen, ball = vertices[:, :2] / vertices[:, 2:] * far, balls[..., :2] / balls[..., 2:] * far
+        seen, ball = vertices[:, :2] / vertices[:, 2:].clamp(min=NEAR) * far, balls[..., :2] / balls[..., 2:].clamp(min=NEAR) * far
         # (r^2 - d^2) / 2r, about r - d near the outline, as one product of matrices
         right = torch.cat([seen, (seen * seen).sum(1, keepdim=True), torch.ones_like(seen[:, :1])], 1)
         half = (0.5 / self.radii)[:, None]
