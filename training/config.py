@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from app.errors import InputError
-from training.augment import Jitter
+from training.augment import Augment, Jitter
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Data:
     flipped: float = 0.05  # part of the real crops that show a left hand, for the side
     empty: float = 0.05  # part of the crops without a hand, for the presence
     jitter: Jitter = field(default_factory=Jitter)
+    augment: Augment = field(default_factory=Augment)
     workers: int = 2  # processes that cut crops; 0: none beside the training itself
 
 
@@ -61,6 +62,7 @@ class Stage:
     parts: tuple[str, ...] = ('decoder',)  # what learns: encoder, branch, decoder, texture
     frozen_blocks: int = 0  # the encoder's first blocks stay as they are (-1: all)
     keep: bool = False  # work the frozen blocks out once and keep their answers; crops are then drawn once, `crops_per_picture` of each
+    draw: int = 0  # of kept crops: another number draws them anew
     epochs: int = 14
     steps: int = 0  # the stage ends after so many steps, whatever `epochs` says; 0: after its epochs
     batch: int = 256

@@ -4,21 +4,24 @@ Every crop is drawn with a generator seeded by run, epoch and number: the same r
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from app.crop import crop_from_points, cut
+from app.crop import crop_from_points, cut, to_crop
 from app.types import Crop
-from training.augment import jittered_crop, spoil
+from training.augment import hand_mask, jittered_crop, spoil
 from training.backgrounds import Backgrounds
 from training.config import Data
 from training.examples import Row, Subject, in_crop, nothing_known
 from training.pictures import Picture
 from training.rendered import Rendered
+
+
+TRUSTED = 0.5  # a fit below that does not say what is hand
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,14 @@ class Place:
     index: int
 
 
+@dataclass(frozen=True)
+class Meshes:
+    """Where the fitted meshes lie in the pictures."""
+
+    vertices: np.ndarray  # (n, N, 2) pixels of the pictures of right hands
+    faces: np.ndarray  # (F, 3)
+
+
 class Crops(Dataset):
     """All crops of an epoch: `crops_per_picture` of each picture, the rendered ones once, some flipped, some empty.
 
@@ -36,13 +47,13 @@ class Crops(Dataset):
     """
 
     def __init__(self, pictures: list[Picture], subjects: list[Subject], rendered: Rendered | None, size: int, shapes: int, seed: int,
-                 data: Data | None = None, backgrounds: Backgrounds | None = None) -> None:
+                 data: Data | None = None, backgrounds: Backgrounds | None = None, meshes: Meshes | None = None) -> None:
         self.pictures, self.subjects, self.rendered, self.size, self.shapes = pictures, subjects, rendered, size, shapes
         self.seed, self.data = seed, data
         self.real = len(pictures) * (data.crops_per_picture if data else 1)
         self.drawn = self.real + (len(rendered) if rendered else 0)
         self.empty = int(self.drawn * data.empty / max(1 - data.empty, 0.1)) if data else 0
-        self.backgrounds = backgrounds
+        self.backgrounds, self.meshes = backgrounds, meshes
 
     def __len__(self) -> int:
         return self.drawn + self.empty
@@ -60,8 +71,19 @@ class Crops(Dataset):
         else:
             image = (self.backgrounds.sample(random, self.size, self.size) * 255).astype(np.uint8)
         if self.data is not None:
-            image = spoil(image, random, row['points'] if row['hand'] else None)
+            image = self.spoilt(image, place.index, crop, row, random)
         return np.ascontiguousarray((image[:, ::-1] if flipped else image).transpose(2, 0, 1)), row
+
+    def spoilt(self, image: np.ndarray, index: int, crop: Crop | None, row: Row, random: np.random.Generator) -> np.ndarray:
+        """The crop as another camera saw it; photographs now and then at another place, where a fit says what is hand."""
+        augment, mask = self.data.augment, None
+        behind = self.backgrounds.sample if self.backgrounds else None
+        number = index % max(len(self.pictures), 1)
+        if crop is not None and behind and self.meshes and self.subjects[number].trust > TRUSTED and random.random() < augment.background:
+            points = to_crop(self.subjects[number].points, crop)
+            mask = hand_mask(to_crop(self.meshes.vertices[number], crop), self.meshes.faces, points, self.size)
+            augment = replace(augment, background=1.0)  # the die is cast: masks are dear, so they are only made where they are used
+        return spoil(image, random, row['points'] if row['hand'] else None, augment, mask, behind)
 
     def row(self, place: Place) -> Row:
         """What is known of a crop, without making its picture."""

@@ -36,14 +36,15 @@ class Kept:
         return {'kept': torch.from_numpy(np.asarray(self.answers[order], np.float32)), **rows}
 
 
-def keep(crops: Crops, encoder: Encoder, blocks: int, folder: Path, what: str, workers: int) -> Kept:
-    """The answers of the encoder's first `blocks` blocks for all crops, from `folder` if they are there. `what` names them.
+def keep(crops: Crops, encoder: Encoder, blocks: int, folder: Path, what: str, workers: int, draw: int = 0) -> Kept:
+    """The answers of the encoder's first `blocks` blocks for all crops, from `folder` if they are there. `what` names them; another `draw`
+    draws other crops.
 
     They depend on where the crops are cut and on the frozen blocks, not on what is known of the hands, which is worked out anew.
     """
     data = crops.data
-    drawn = (data.crops_per_picture, data.jitter, data.flipped, data.empty) if data else None
-    digest = hashlib.sha256(f'{blocks} {len(crops)} {crops.seed} {drawn} {crops.size}'.encode())
+    drawn = (data.crops_per_picture, data.jitter, data.augment, data.flipped, data.empty) if data else None
+    digest = hashlib.sha256(f'{blocks} {len(crops)} {crops.seed} {drawn} {crops.size} {draw}'.encode())
     for name, value in encoder.front_modules(blocks).state_dict().items():
         digest.update(name.encode() + value.cpu().numpy().tobytes())
     for picture, subject in zip(crops.pictures, crops.subjects):
@@ -53,16 +54,16 @@ def keep(crops: Crops, encoder: Encoder, blocks: int, folder: Path, what: str, w
     path = folder / f'kept-{what}-{digest.hexdigest()[:16]}.npy'
     if not path.exists():
         unfinished = path.with_suffix('.part.npy')
-        write(crops, encoder, blocks, unfinished, what, workers)
+        write(crops, encoder, blocks, unfinished, what, workers, draw)
         unfinished.rename(path)
-    rows = [crops.row(Place(0, index)) for index in range(len(crops))]
+    rows = [crops.row(Place(draw, index)) for index in range(len(crops))]
     return Kept(np.load(path, mmap_mode='r'), {key: np.stack([row[key] for row in rows]) for key in rows[0]})
 
 
 @torch.inference_mode()
-def write(crops: Crops, encoder: Encoder, blocks: int, path: Path, what: str, workers: int) -> None:
+def write(crops: Crops, encoder: Encoder, blocks: int, path: Path, what: str, workers: int, draw: int) -> None:
     """Work the answers out into the file `path`."""
-    places = [Place(0, index) for index in range(len(crops))]
+    places = [Place(draw, index) for index in range(len(crops))]
     loader = DataLoader(crops, batch_size=BATCH, sampler=places, num_workers=workers, collate_fn=collate, worker_init_fn=one_thread)
     encoder.eval()
     device, answers, done = next(encoder.parameters()).device, None, 0

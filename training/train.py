@@ -20,11 +20,11 @@ from app.errors import InputError
 from models.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from models.hand_model import OPEN_HAND, HandModel
 from models.s2hand import S2Hand
-from training.backgrounds import Backgrounds
+from training.backgrounds import Backgrounds, default_folder
 from training.batches import CropBatches, KeptBatches, Share
 from training.board import Board
 from training.config import Config, Stage, read_config
-from training.crops import Crops, Place
+from training.crops import Crops, Meshes, Place
 from training.data_folder import MANIFEST, data_folder
 from training.import_trunk import read_landmark_file, trunk_weights
 from training.kept import keep
@@ -34,7 +34,7 @@ from training.pictures import read_pictures
 from training.real import fit_pictures
 from training.rendered import Rendered
 from training.run_state import Position, load_state, save_state
-from training.subjects import unfitted
+from training.subjects import outlines, unfitted
 from training.texture import look_at_all, train_texture
 
 
@@ -106,15 +106,17 @@ class Sets:
         pictures = read_pictures(split, manifest, any_licence=not data.open_only)
         if not pictures and not rendered:
             raise InputError(f'{manifest} has no usable picture of the split {split!r}; label pictures for it (`python main.py label`)')
+        meshes = None
         if fits and pictures:
             fitted, subjects = fit_pictures(pictures, network.hand, network.size, data.fit_steps, Path(config.out) / f'fits-{split}.npz')
             say(f'{split}: {len(pictures)} pictures; fits are {100 * np.median(fitted.error):.2f} % of the box off (median)')
+            meshes = Meshes(outlines(fitted, subjects, network.hand), network.hand.faces.numpy())
         else:
             subjects = unfitted(pictures, network.hand, network.size)
         learning = split == 'train'
-        backgrounds = Backgrounds(manifest.parent if (manifest.parent / MANIFEST).exists() else None) if learning and data.empty else None
+        backgrounds = Backgrounds(default_folder()) if learning else None
         return Crops(pictures, subjects, rendered, network.size, network.hand.shape_rows.shape[0], config.seed, data if learning else None,
-                     backgrounds)
+                     backgrounds, meshes)
 
     def batches(self, crops: Crops, stage: Stage, what: str) -> Batches:
         """A stage's way to the crops: kept answers of frozen blocks, or crops drawn anew."""
@@ -123,7 +125,8 @@ class Sets:
             return CropBatches(crops, config.data.workers)
         if not blocks:
             raise InputError(f'stage {stage.name}: keep = true needs frozen_blocks; nothing is frozen')
-        return KeptBatches(keep(crops, self.network.encoder, blocks, Path(config.out), what, config.data.workers))
+        draw = stage.draw if crops.data else 0
+        return KeptBatches(keep(crops, self.network.encoder, blocks, Path(config.out), what, config.data.workers, draw))
 
 
 def checked(stage: Stage, device: torch.device) -> Stage:
