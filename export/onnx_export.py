@@ -62,6 +62,7 @@ def metadata_of(checkpoint: Path, network: S2Hand, hand_path: Path = OPEN_HAND) 
         'hand_model': file_hash(hand_path), 'checkpoint': file_hash(checkpoint),
         'focal': str(FOCAL * network.size), 'size': str(network.size), 'normalisation': 'RGB in 0..1, nothing else',
         'joint_order': json.dumps(['wrist', *(f'{finger} {i}' for finger in fingers for i in (1, 2, 3, 'tip'))]),
+        'branch_depth_scale': '1',  # the 2D branch's depths are pixels as they are; in MediaPipe's own weights they are flatter
         'units': 'metres in the crop camera (x right, y down, z forward); pixels of the crop; radians; sRGB 0..1',
     }
 
