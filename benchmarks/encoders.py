@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
 
 from benchmarks.ablation import FIGURES, ROOT, figure, measured
@@ -37,17 +37,16 @@ def settings_of(base: Config, encoder: str, steps: int, out: Path) -> Config:
     return replace(base, encoder=encoder, out=str(out), threads=1, stages=(stage,), data=replace(base.data, rendered_validation=''))
 
 
-def seconds_of(base: Config, encoder: str, steps: int) -> float:
-    """How long a run of so many steps takes."""
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.monotonic()
-        train(replace(settings_of(base, encoder, steps, Path(folder)), panels=0))
-        return time.monotonic() - started
+def seconds_of(base: Config, encoder: str, steps: int, folder: Path) -> float:
+    """How long a run of so many steps takes; what it leaves in `folder` serves the next one."""
+    (folder / 'state.pt').unlink(missing_ok=True)
+    started = time.monotonic()
+    train(settings_of(base, encoder, steps, folder))
+    return time.monotonic() - started
 
 
 def milliseconds(checkpoint: Path) -> float:
     """Median time of one crop in ONNX Runtime at one thread."""
-    import numpy as np
     network = load_checkpoint(checkpoint)
     graph = checkpoint.with_suffix('.onnx')
     export_onnx(network, graph, metadata_of(checkpoint, network))
@@ -72,8 +71,10 @@ def main() -> None:
     options = parser.parse_args()
     base, lines = read_config(options.config), []
     for encoder in options.encoders.split(','):
-        few = seconds_of(base, encoder, PROBE)
-        step = (seconds_of(base, encoder, 3 * PROBE) - few) / (2 * PROBE)
+        probe = options.out / f'{encoder}-probe'
+        seconds_of(base, encoder, 1, probe)  # fits are made and kept, everything is read once
+        few, more = (seconds_of(base, encoder, steps, probe) for steps in (PROBE, 3 * PROBE))
+        step = max(more - few, 1e-3) / (2 * PROBE)
         config = settings_of(base, encoder, max(1, int(60 * options.minutes / step)), options.out / encoder)
         shutil.rmtree(config.out, ignore_errors=True)
         checkpoint = train(config)

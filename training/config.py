@@ -114,7 +114,8 @@ class Config:
     seed: int = 1
     threads: int = 2  # of torch, in each process
     save_minutes: float = 5.0  # how often the state of the run is saved, besides each epoch's end
-    panels: int = 8  # validation pictures shown in TensorBoard after each epoch
+    panels: int = 8  # validation pictures shown in TensorBoard with the figures
+    measure_every: int = 1  # epochs between figures on the validation pictures; the last epoch of a stage always has some
     data: Data = field(default_factory=Data)
     stages: tuple[Stage, ...] = (Stage(),)
     texture: Texture = field(default_factory=Texture)

@@ -156,19 +156,27 @@ class StageTraining:
                 terms = self.epoch()
                 at.epoch, at.step = at.epoch + 1, 0
                 if run.share.rank == 0:
-                    figures = measure(self.measured, stage, validation, run.device)
-                    run.board.figures(stage.name, at, figures)
-                    run.say(f'{stage.name} {at.epoch}/{self.epochs}, {time.monotonic() - started:.0f} s: '
-                            + ' '.join(f'{name} {value:.4f}' for name, value in terms.items()) + ' | '
-                            + '; '.join(f'{kind} ' + ' '.join(f'{k} {v:.2f}' for k, v in f.items()) for kind, f in figures.items()))
                     run.save(self.measured)
-                    run.board.panels(self.measured, at)
+                    self.report(terms, time.monotonic() - started, validation)
                 self.keep_state()
         except KeyboardInterrupt:
             self.keep_state()
             raise
         if self.mean:
             run.network.load_state_dict(self.mean.module.state_dict())
+
+
+    def report(self, terms: dict[str, float], seconds: float, validation: dict[str, Batches]) -> None:
+        """A line, and what TensorBoard shows, after an epoch that took so many seconds; with figures when their turn has come."""
+        run, at = self.run, self.run.position
+        line = f'{self.stage.name} {at.epoch}/{self.epochs}, {seconds:.0f} s: ' + ' '.join(f'{name} {value:.4f}' for name, value in terms.items())
+        if at.epoch % run.config.measure_every and at.epoch < self.epochs:
+            run.say(line)
+            return
+        figures = measure(self.measured, self.stage, validation, run.device)
+        run.board.figures(self.stage.name, at, figures)
+        run.say(f'{line} | ' + '; '.join(f'{kind} ' + ' '.join(f'{k} {v:.2f}' for k, v in f.items()) for kind, f in figures.items()))
+        run.board.panels(self.measured, at)
 
 
 def measure(network: S2Hand, stage: Stage, validation: dict[str, Batches], device: torch.device) -> dict[str, dict[str, float]]:

@@ -24,7 +24,7 @@ class Position:
 
 def settings_of(config: Config) -> str:
     """What decides the result, as text; a state belongs to exactly one. How the machine is used may change in between."""
-    settings = asdict(replace(config, threads=0, save_minutes=0.0, panels=0, data=replace(config.data, workers=0)))
+    settings = asdict(replace(config, threads=0, save_minutes=0.0, panels=0, measure_every=1, data=replace(config.data, workers=0)))
     return json.dumps(settings, sort_keys=True)
 
 
