@@ -6,13 +6,12 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from app.types import JOINT_PARENTS
 from models.camera import project
 from models.rotations import axis_angle_to_matrix
 from models.s2hand import S2Hand
 from training.batches import Batch
 from training.losses import length
-from training.metrics import pa_mpjpe
+from training.metrics import bone_length_percent, pa_mpjpe
 from training.objective import Objective, box_of
 
 
@@ -39,7 +38,8 @@ def figures_of(objective: Objective, batches: Iterable[Batch]) -> dict[str, floa
             truth = network.hand.skin(true_rotations(batch), batch['shape'])
             sums.setdefault('pa_mpjpe_mm', []).extend(aligned(joints, truth.joints))
             sums.setdefault('pa_mpvpe_mm', []).extend(aligned(vertices, truth.vertices))
-            sums.setdefault('bone_percent', []).extend(bones_off(joints, truth.joints).tolist())
+            sums.setdefault('bone_percent', []).extend(
+                bone_length_percent(a, b, scaled=True) for a, b in zip(joints.cpu().numpy(), truth.joints.cpu().numpy()))
     return {name: float(np.mean(values)) for name, values in sums.items()}
 
 
@@ -52,9 +52,3 @@ def aligned(points: torch.Tensor, truth: torch.Tensor) -> list[float]:
     """Mean distances in mm after Procrustes alignment, one for each of (B, P, 3)."""
     return [1000 * pa_mpjpe(a, b) for a, b in zip(points.double().cpu().numpy(), truth.double().cpu().numpy())]
 
-
-def bones_off(joints: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """(B,) mean difference of the 20 bones' lengths in per cent, both hands brought to the same summed length."""
-    lengths = [length(x[:, 1:] - x[:, list(JOINT_PARENTS[1:])]) for x in (joints, truth)]
-    mine, true = (x / x.sum(1, keepdim=True) for x in lengths)
-    return 100 * ((mine - true).abs() / true).mean(1)
