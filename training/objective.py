@@ -115,9 +115,11 @@ class Objective(nn.Module):
         return (entropy(seen.presence, batch['presence']) + side).mean()
 
     def appearance_terms(self, geometry: Geometry, low: Tensor, crop: Tensor, batch: dict[str, Tensor], w: LossWeights) -> dict[str, Tensor]:
-        """Terms (B,) of the rendered hand, weighted."""
+        """Terms (B,) of the rendered hand, weighted. Raises FloatingPointError for a mesh that is no number, which cannot be drawn."""
         network, size = self.network, self.stage.render_size
         vertices, _, _ = network.place(geometry)
+        if not torch.isfinite(vertices).all():
+            raise FloatingPointError('the mesh itself')
         texture, light = network.textured(low, crop, vertices)
         faces = network.hand.faces
         drawn = render(vertices, faces, lit(texture, vertices, faces, light), size=size, focal=FOCAL * size, soft=False)
