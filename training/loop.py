@@ -64,7 +64,7 @@ class StageTraining:
         self.total = stage.steps or self.steps * stage.epochs
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: rate_at(step / self.total, stage))
         self.scaler = torch.amp.GradScaler(run.device.type, enabled=stage.precision == 'fp16')
-        self.mean = AveragedModel(run.network, multi_avg_fn=get_ema_multi_avg_fn(stage.ema)) if stage.ema else None
+        self.mean = AveragedModel(run.network, multi_avg_fn=get_ema_multi_avg_fn(stage.ema), use_buffers=True) if stage.ema else None
         self.learning = [p for group, _ in groups for p in group]
         self.wrapped: nn.Module = self.objective
         if run.share.world > 1:

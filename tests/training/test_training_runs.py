@@ -195,3 +195,29 @@ def test_a_broken_state_and_a_broken_start_are_one_sentence(made, tmp_path):
     cut.write_bytes(b'\x08\x00')
     with pytest.raises(InputError, match='not a readable checkpoint'):
         train(replace(config, start=str(cut)))
+
+
+def test_the_running_mean_averages_the_batch_norms_too(made, tmp_path, monkeypatch):
+    config, seen = config_of(made, tmp_path), []
+    finish = StageTraining.run_all
+
+    def watched(self, validation):
+        finish(self, validation)
+        seen.append(self)
+
+    monkeypatch.setattr(StageTraining, 'run_all', watched)
+    norms = []
+    step = StageTraining.step
+
+    def noted(self, batch):
+        terms = step(self, batch)
+        norms.append(self.run.network.decoder.base_layers[1].running_var.clone())
+        return terms
+
+    monkeypatch.setattr(StageTraining, 'step', noted)
+    train(config)
+    mean = norms[0]
+    for value in norms[1:]:
+        mean = 0.9 * mean + 0.1 * value
+    apart = float((seen[0].mean.module.decoder.base_layers[1].running_var - mean).abs().max() / mean.abs().max())
+    assert apart < 1e-4, f'statistics are {apart:.1e} from their running mean: weights of the past with norms of now answer badly'
