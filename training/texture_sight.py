@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.crop import crop_from_points, cut
 from models.camera import FOCAL, project
 from models.hand_model import HandModel
 from models.light import shading, vertex_normals
 from models.s2hand import S2Hand
 from models.vertex_views import Views
-from training.features import crops_of
 from training.pictures import Picture
 from training.rasteriser import rasterise
 
@@ -108,7 +108,7 @@ def look(network: S2Hand, crops: np.ndarray, rng: np.random.Generator) -> dict[s
 def look_at_pictures(network: S2Hand, pictures: list[Picture], seed: int = 0) -> Seen:
     """Plain crops of real pictures."""
     rng = np.random.default_rng(seed)
-    crops = np.stack([crops_of(p, 1, network.size, None, rng)[0][0] for p in pictures])
+    crops = np.stack([cut(p.read_right(), crop_from_points(p.right().points, 'right', network.size)) for p in pictures])
     made, n, count = look(network, crops, rng), len(crops), len(network.hand.template)
     del made['points']
     return Seen(**made, exact=np.zeros(n, bool), albedo=np.zeros((n, count, 3), np.float16), light=np.zeros((n, 11), np.float32),
