@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from models.hand_model import OPEN_HAND, HandModel
 from models.s2hand import S2Hand
@@ -19,12 +19,17 @@ def file_hash(path: Path) -> str:
 
 
 def save_checkpoint(network: S2Hand, path: Path, name: str, hand_hash: str) -> None:
-    """Write the learned numbers to `path`, whole or not at all. The hand model is not inside; the sha256 of its file is."""
+    """Write the learned numbers to `path`, whole or not at all. The hand model is not inside; the sha256 of its file is. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {key: (value.half() if value.is_floating_point() else value).contiguous() for key, value in network.state_dict().items()}
     unfinished = path.with_suffix('.part')
-    save_file(state, unfinished, {'name': name, 'encoder': network.encoder_name, 'version': VERSION, 'hand_model': hand_hash})
-    unfinished.rename(path)
+    data = save(state, {'name': name, 'encoder': network.encoder_name, 'version': VERSION, 'hand_model': hand_hash})
+    try:
+        unfinished.write_bytes(data)
+        unfinished.rename(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def read_header(path: Path) -> dict[str, str]:

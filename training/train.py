@@ -5,10 +5,14 @@ A run that was stopped or killed goes on where its last saved state stands when 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +37,7 @@ from training.loop import Batches, Run, StageTraining
 from training.pictures import read_pictures
 from training.real import fit_pictures
 from training.rendered import Rendered
-from training.run_state import Position, load_state, save_state
+from training.run_state import Position, load_state, save_state, write_whole
 from training.subjects import outlines, unfitted
 from training.texture import look_at_all, train_texture
 
@@ -143,8 +147,19 @@ def processes() -> Share:
     """This process's place in a `torchrun`; alone without one."""
     if 'RANK' not in os.environ:
         return Share()
-    distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
+    patience = timedelta(hours=4)  # the others wait while the first one keeps answers
+    distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo', timeout=patience)
     return Share(distributed.get_rank(), distributed.get_world_size())
+
+
+@contextmanager
+def first_alone(share: Share) -> Iterator[None]:
+    """The first process goes ahead and leaves files that the others then find."""
+    if share.rank:
+        distributed.barrier()
+    yield
+    if share.world > 1 and not share.rank:
+        distributed.barrier()
 
 
 def device_of(share: Share) -> torch.device:
@@ -170,10 +185,13 @@ def train(config: Config) -> Path:
     state = load_state(out / 'state.pt', config)
     position = Position(**state['position']) if state else Position()
     network = start_network(config, HandModel.load())
-    if position.stage == len(stages):
+    if position.stage > len(stages):
         say(f'this run is finished; delete {out / "state.pt"} to train anew')
         return checkpoint
-    sets = Sets(config, network, say)
+    if share.rank == 0:
+        write_whole(out / 'settings.json', json.dumps(asdict(config), indent=1).encode())
+    with first_alone(share):
+        sets = Sets(config, network, say)
 
     def save(measured: nn.Module) -> None:
         try:
@@ -189,21 +207,27 @@ def train(config: Config) -> Path:
     network.to(device, memory_format=torch.channels_last)  # on CPUs depthwise convolutions are several times faster so
     run = Run(config, network, say, board, save, share, position, state)
     if state:
-        say(f'going on with stage {stages[position.stage].name}, epoch {position.epoch + 1}, step {position.step + 1}')
+        at = stages[position.stage].name if position.stage < len(stages) else 'the texture'
+        say(f'going on with {at}, epoch {position.epoch + 1}, step {position.step + 1}')
         network.load_state_dict(state['network'])
     for number in range(position.stage, len(stages)):
         stage = stages[number]
-        validation = {name: sets.batches(crops, stage, f'{name}-validation') for name, crops in sets.validation.items()}
-        training = StageTraining(run, stage, sets.batches(sets.train, stage, 'training'))
-        training.run_all(validation)
+        with first_alone(share):
+            validation = {name: sets.batches(crops, stage, f'{name}-validation') for name, crops in sets.validation.items()}
+            batches = sets.batches(sets.train, stage, 'training')
+        StageTraining(run, stage, batches).run_all(validation)
         position.stage, position.epoch, position.step = number + 1, 0, 0
         if share.rank == 0:
             save_state(run.state_path, config, position, {'network': network.state_dict()})
     if config.texture.epochs and share.rank == 0:
+        network.to('cpu')  # looking at the pictures is most of the work
         seen = look_at_all(network, sets.train.pictures, config.texture.real, Path(config.data.renders),
                            config.texture.rendered if config.data.rendered else 0)
         train_texture(network.texture_light_from_low, network.hand, seen, config.texture, config.seed, say)
         save(network)
+    if share.rank == 0:
+        position.stage = len(stages) + 1
+        save_state(run.state_path, config, position, {'network': network.state_dict()})
     say(f'{checkpoint} written')
     if share.world > 1:
         distributed.destroy_process_group()

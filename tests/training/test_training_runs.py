@@ -221,3 +221,20 @@ def test_the_running_mean_averages_the_batch_norms_too(made, tmp_path, monkeypat
         mean = 0.9 * mean + 0.1 * value
     apart = float((seen[0].mean.module.decoder.base_layers[1].running_var - mean).abs().max() / mean.abs().max())
     assert apart < 1e-4, f'statistics are {apart:.1e} from their running mean: weights of the past with norms of now answer badly'
+
+
+def test_a_full_disk_spares_the_last_checkpoint(made, tmp_path, monkeypatch):
+    config = config_of(made, tmp_path, STAGE.replace('epochs = 2', 'epochs = 1'))
+    checkpoint = train(config)
+    before, write = checkpoint.read_bytes(), Path.write_bytes
+
+    def full(self, data):
+        if 'safetensors' in self.name or self.suffix == '.part' and self.stem == 'small':
+            raise OSError(28, 'No space left on device')
+        return write(self, data)
+
+    (tmp_path / 'run' / 'state.pt').unlink()
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    with pytest.raises(InputError, match='No space left on device'):
+        train(config)
+    assert checkpoint.read_bytes() == before and not list(checkpoint.parent.glob('*.part')), 'the good checkpoint was hurt'
