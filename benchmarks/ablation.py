@@ -1,6 +1,6 @@
 """What each term of the training is worth: the small network trained from nothing, term by term, measured on the same pictures.
 
-    python -m benchmarks.ablation [--steps 900] [--rows 1,2,3] [--out runs/ablation] [--json FILE]
+    python -m benchmarks.ablation [--steps 700] [--rows 1,2,3] [--out runs/ablation] [--json FILE]
 
 Every row has the terms of the row above and one more; all rows take the same number of steps of the same size, and what rendered pictures add
 they take away from the real ones' turns. Then `python main.py evaluate` measures each: 2D on validation pictures, 3D on pictures with
@@ -31,8 +31,8 @@ ROWS = (
     ('+ fits', ('points_3d', 'rotation', 'fingers', 'true_shape')),
     ('+ rendered pictures', ()),
 )
-FIGURES = (('pictures', 'percent_of_box', '2D, % of the box'), ('fridge', 'pa_mpjpe', 'measured: PA-MPJPE, mm'),
-           ('renders-val', 'pa_mpjpe', 'rendered: PA-MPJPE, mm'), ('renders-val', 'pa_mpvpe', 'rendered: PA-MPVPE, mm'))
+FIGURES = (('pictures', 'error_2d_percent', '2D, % of the box'), ('fridge', 'pa_mpjpe_mm', 'measured: PA-MPJPE, mm'),
+           ('renders', 'pa_mpjpe_mm', 'rendered: PA-MPJPE, mm'), ('renders', 'pa_mpvpe_mm', 'rendered: PA-MPVPE, mm'))  # part of a set's name, figure
 
 
 def settings_of(base: Config, row: int, steps: int, out: Path) -> Config:
@@ -59,13 +59,13 @@ def measured(checkpoint: Path, validation: str, json_file: Path) -> dict:
 def figure(sets: dict, part: str, name: str) -> float:
     """One figure of the set whose name has `part` in it."""
     found = next(figures for key, figures in sets.items() if part in key)
-    return float(found['network'][name])
+    return float(found['all']['network'][name])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--config', type=Path, default=ROOT / 'training' / 'small.toml', help='settings of the last row')
-    parser.add_argument('--steps', type=int, default=900, help='of every row')
+    parser.add_argument('--steps', type=int, default=700, help='of every row')
     parser.add_argument('--rows', default=','.join(str(i + 1) for i in range(len(ROWS))), help='which rows')
     parser.add_argument('--out', type=Path, default=ROOT / 'runs' / 'ablation')
     parser.add_argument('--json', type=Path, help='write the figures to this file too')
