@@ -2,8 +2,8 @@
 
     python -m benchmarks.ablation [--steps 700] [--rows 1,2,3] [--out runs/ablation] [--json FILE]
 
-Every row has the terms of the row above and one more; all rows take the same number of steps of the same size, and what rendered pictures add
-they take away from the real ones' turns. Then `python main.py evaluate` measures each: 2D on validation pictures, 3D on pictures with
+Every row has the terms of the row above and one more; all rows take the same number of steps of the same size, and what rendered pictures
+add they take away from the real ones' turns. Then `python main.py evaluate` measures each: 2D on validation pictures, 3D on pictures with
 measured joints and on rendered ones. A row that was trained already (its folder is there, with the same settings) is only measured.
 """
 from __future__ import annotations
@@ -31,8 +31,11 @@ ROWS = (
     ('+ fits', ('points_3d', 'rotation', 'fingers', 'true_shape')),
     ('+ rendered pictures', ()),
 )
-FIGURES = (('pictures', 'error_2d_percent', '2D, % of the box'), ('fridge', 'pa_mpjpe_mm', 'measured: PA-MPJPE, mm'),
-           ('renders', 'pa_mpjpe_mm', 'rendered: PA-MPJPE, mm'), ('renders', 'pa_mpvpe_mm', 'rendered: PA-MPVPE, mm'))  # part of a set's name, figure
+FIGURES = (  # part of a set's name, figure, heading
+    ('pictures', 'error_2d_percent', '2D, % of the box'),
+    ('fridge', 'pa_mpjpe_mm', 'measured: PA-MPJPE, mm'),
+    ('renders', 'pa_mpjpe_mm', 'rendered: PA-MPJPE, mm'),
+    ('renders', 'pa_mpvpe_mm', 'rendered: PA-MPVPE, mm'))
 
 
 def settings_of(base: Config, row: int, steps: int, out: Path) -> Config:
@@ -49,7 +52,8 @@ def measured(checkpoint: Path, validation: str, json_file: Path) -> dict:
     """The figures of `python main.py evaluate`, by set."""
     folder = data_folder(MANIFEST)
     command = [sys.executable, str(ROOT / 'main.py'), 'evaluate', '--weights', str(checkpoint), '--contenders', 'network', '--draw', '0',
-               '--pictures', str(folder / MANIFEST), '--truth', str(folder / 'truth' / 'fridge'), '--rendered', validation, '--json', str(json_file)]
+               '--pictures', str(folder / MANIFEST), '--truth', str(folder / 'truth' / 'fridge'), '--rendered', validation,
+               '--json', str(json_file)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -60,6 +64,14 @@ def figure(sets: dict, part: str, name: str) -> float:
     """One figure of the set whose name has `part` in it."""
     found = next(figures for key, figures in sets.items() if part in key)
     return float(found['all']['network'][name])
+
+
+def table(what: str, rows: list[tuple[str, dict]], more: tuple[str, ...] = ()) -> str:
+    """Figures of named rows as a table in Markdown; `more` are further columns."""
+    titles = [*more, *(title for *_, title in FIGURES)]
+    lines = [f'| {what} | ' + ' | '.join(titles) + ' |', '| --- |' + ' --- |' * len(titles)]
+    lines += [f'| {name} | ' + ' | '.join(f'{row[t]:.2f}' if isinstance(row[t], float) else str(row[t]) for t in titles) + ' |' for name, row in rows]
+    return '\n'.join(lines)
 
 
 def main() -> None:
@@ -79,9 +91,7 @@ def main() -> None:
         sets = measured(checkpoint, base.data.rendered_validation, Path(config.out) / 'figures.json')
         lines.append({'row': ROWS[row][0], 'minutes': minutes, **{title: figure(sets, part, name) for part, name, title in FIGURES}})
         print(json.dumps(lines[-1]), flush=True)
-    print('\n| terms | ' + ' | '.join(title for *_, title in FIGURES) + ' |\n| --- |' + ' --- |' * len(FIGURES))
-    for line in lines:
-        print(f'| {line["row"]} | ' + ' | '.join(f'{line[title]:.2f}' for *_, title in FIGURES) + ' |')
+    print(table('terms', [(line['row'], line) for line in lines]))
     if options.json:
         options.json.write_text(json.dumps(lines, indent=1))
 

@@ -3,8 +3,8 @@
     python -m benchmarks.encoders [--minutes 6] [--encoders resnet18-half,efficientnet-b0,landmark] [--json FILE]
 
 ResNet-18 of half the width (128 px) and EfficientNet-b0 (224 px) start from nothing and learn end to end; the landmark trunk starts from
-MediaPipe's weights, its first blocks frozen. All learn from 2D points, depths, fits and rendered pictures (the last row of the ablation without its
-photometric terms). The steps that fit into the time are found by timing a few. One thread: a fair clock on a machine that others use too.
+MediaPipe's weights, its first blocks frozen. All learn from 2D points, depths, fits and rendered pictures (the last row of the ablation
+without its photometric terms). The steps that fit into the time are found by timing a few. One thread: a fair clock on a machine that others use too.
 """
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from benchmarks.ablation import FIGURES, ROOT, figure, measured
+from benchmarks.ablation import FIGURES, ROOT, figure, measured, table
 from export.onnx_export import export_onnx, metadata_of
 from models.checkpoint import load_checkpoint
 from training.config import Config, read_config
@@ -79,12 +79,10 @@ def main() -> None:
         shutil.rmtree(config.out, ignore_errors=True)
         checkpoint = train(config)
         sets = measured(checkpoint, base.data.rendered_validation, Path(config.out) / 'figures.json')
-        lines.append({'encoder': encoder, 'examples': config.stages[0].steps * config.stages[0].batch, 'ms a crop': milliseconds(checkpoint),
-                      **{title: figure(sets, part, name) for part, name, title in FIGURES}})
+        lines.append({'encoder': encoder, 'examples seen': config.stages[0].steps * config.stages[0].batch,
+                      'ms a crop': milliseconds(checkpoint), **{title: figure(sets, part, name) for part, name, title in FIGURES}})
         print(json.dumps(lines[-1]), flush=True)
-    print('\n| encoder | examples seen | ms a crop | ' + ' | '.join(title for *_, title in FIGURES) + ' |\n| --- | --- | --- |' + ' --- |' * len(FIGURES))
-    for line in lines:
-        print(f'| {line["encoder"]} | {line["examples"]} | {line["ms a crop"]:.1f} | ' + ' | '.join(f'{line[title]:.2f}' for *_, title in FIGURES) + ' |')
+    print(table('encoder', [(line['encoder'], line) for line in lines], ('examples seen', 'ms a crop')))
     if options.json:
         options.json.write_text(json.dumps(lines, indent=1))
 
