@@ -4,6 +4,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / 'README.md').read_text(encoding='utf-8')
 QUOTED = re.findall(r'`([^`\n]+)`', TEXT)
 PATH = re.compile(r'[\w./-]+(/|\.(py|txt|toml|npz|md))|LICENSE|NOTICE|Makefile')
+OTHERS = r'bin/(tensorboard|torchrun)\b'  # programs of other people, whose options are theirs
 CODE = QUOTED + [line.split(' # ')[0].strip() for line in TEXT.splitlines() if line.startswith('    ')]
 
 
@@ -35,7 +37,9 @@ def test_every_command_exists(name):
 
 def test_every_option_exists(run_main):
     printed = ''.join(run_main(name, '--help').stdout for name in commands(r'\bmain\.py (\w+)'))
-    named = commands(r'(?<![\w-])(--[a-z-]+)')
+    for module in {m for code in CODE if '--' in code for m in re.findall(r'python -m ([\w.]+)', code)}:
+        printed += subprocess.run([sys.executable, '-m', module, '--help'], cwd=ROOT, capture_output=True, text=True).stdout
+    named = sorted({option for code in CODE if not re.search(OTHERS, code) for option in re.findall(r'(?<![\w-])(--[a-z-]+)', code)})
     missing = [option for option in named if option not in printed and option.replace('--no-', '--') not in printed]
     assert not missing, f'{missing} are in the README only'
 
@@ -45,7 +49,7 @@ def test_every_module_that_is_run_exists(module):
     assert importlib.util.find_spec(module), f'python -m {module} is in the README only'
 
 
-@pytest.mark.parametrize('path', sorted({quoted for quoted in QUOTED if PATH.fullmatch(quoted)} - {'hands.npz', 'overlays/'}))
+@pytest.mark.parametrize('path', sorted({quoted for quoted in QUOTED if PATH.fullmatch(quoted)} - {'hands.npz', 'overlays/', 'pictures/'}))
 def test_every_file_and_folder_exists(path):
     tracked = subprocess.run(['git', '-c', 'safe.directory=*', 'ls-files', '--', path], cwd=ROOT, capture_output=True, text=True).stdout
     assert tracked and (ROOT / path).exists(), f'{path} is in the README only'

@@ -149,7 +149,7 @@ class StageTraining:
 
     def run_all(self, validation: dict[str, Batches]) -> None:
         """Every epoch that is left, with figures after each."""
-        run, stage, at = self.run, self.stage, self.run.position
+        run, at = self.run, self.run.position
         try:
             while at.epoch < self.epochs:
                 started = time.monotonic()

@@ -11,6 +11,7 @@ from PIL import Image
 
 from models.hand_model import OPEN_HAND, HandModel
 from models.open_hand import anthropometry as body
+from models.open_hand.shapes import REACH, proportions
 from models.open_hand.skeleton import CREASE, build_skeleton
 
 with np.load(OPEN_HAND, allow_pickle=False) as file:
@@ -73,11 +74,23 @@ def test_the_regressor_gives_the_joints_of_the_mean_and_of_every_shape():
     assert np.abs(regressor.sum(1) - 1).max() < 1e-5
     error = np.abs(regressor @ HAND['template'] * 1e3 - build_skeleton().joints).max()
     assert error < .01, f'{error:.4f} mm'
-    from models.open_hand.shapes import REACH, proportions
-    for k, row in enumerate(body.components()):
-        ends = [build_skeleton(proportions(s * REACH * row)).joints for s in (1, -1)]
-        error = np.abs(regressor @ HAND['shape_basis'][..., k] * 1e3 - (ends[0] - ends[1]) / (2 * REACH)).max()
+    values, vectors = np.linalg.eigh(body.covariance())
+    for k, value in enumerate(np.sort(values)[::-1][:HAND['shape_basis'].shape[-1]]):
+        found = regressor @ HAND['shape_basis'][..., k] * 1e3
+        # components of one variance may be turned among each other: which of them the builder got was its LAPACK's choice
+        alike = (vectors[:, np.abs(values - value) < 1e-9 * values.max()] * np.sqrt(value)).T
+        each = np.stack([moved_joints(row).ravel() for row in alike], 1)
+        mix = np.linalg.lstsq(each, found.ravel(), rcond=None)[0]
+        # shorter than one where the rest of the mixture moves no joint, the palm's pads for instance
+        assert np.linalg.norm(mix) < 1.01, f'component {k} is {np.linalg.norm(mix):.3f} standard deviations long'
+        error = np.abs(found - moved_joints(mix @ alike)).max()
         assert error < .01, f'component {k}: {error:.4f} mm'
+
+
+def moved_joints(row: np.ndarray) -> np.ndarray:
+    """How the joints move, in mm per standard deviation, with the hand's dimensions."""
+    ends = [build_skeleton(proportions(s * REACH * row)).joints for s in (1, -1)]
+    return (ends[0] - ends[1]) / (2 * REACH)
 
 
 @pytest.mark.parametrize('sigma', [-3, 0, 3])

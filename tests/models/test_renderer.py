@@ -17,7 +17,6 @@ from app.rendering import Mesh, Renderer
 from app.types import Intrinsics
 from models import coverage
 from models.camera import FOCAL
-from models.hand_model import HandModel
 from models.light import linear_to_srgb, srgb_to_linear
 from models.renderer import lit, render
 
@@ -45,19 +44,6 @@ for vertices, colours in zip(data['vertices'], data['colours']):
     masks.append(renderer.render(scene, Flags.SEG, {node: (255, 255, 255)})[0][..., 0] > 127)
 np.savez(sys.argv[2], colour=pictures, mask=masks, depth=depths)
 '''
-
-
-@pytest.fixture(scope='module', autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope='module')
-def hand() -> HandModel:
-    return HandModel.load()
 
 
 @pytest.fixture(scope='module')

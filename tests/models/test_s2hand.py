@@ -9,17 +9,12 @@ import torch
 from models.camera import FOCAL, project, unproject
 from models.checkpoint import file_hash, load_checkpoint, read_header, save_checkpoint
 from models.encoders import EfficientNetEncoder, make_encoder
-from models.hand_model import OPEN_HAND, HandModel
+from models.hand_model import OPEN_HAND
 from models.light import shaded, vertex_normals
 from models.s2hand import S2Hand, rotation_from_6d
 
 ROOT = Path(__file__).parents[2]
 STATE_TABLE = Path(os.environ.get('S2HAND_STATE_TABLE') or ROOT.parent / 'shared' / 'design' / 's2hand_state_dict.tsv')
-
-
-@pytest.fixture(scope='module')
-def hand():
-    return HandModel.load()
 
 
 @pytest.fixture(scope='module')

@@ -4,18 +4,12 @@ import pytest
 import torch
 
 from models.camera import project
-from models.hand_model import HandModel
 from models.light import crosses, normals_across, shaded, vertex_normals
 from models.texture_head import TextureHead
 from models.vertex_views import VertexViews, sample
 from training.rasteriser import rasterise
 
 CHANNELS = 24
-
-
-@pytest.fixture(scope='module')
-def hand():
-    return HandModel.load()
 
 
 @pytest.fixture(scope='module')

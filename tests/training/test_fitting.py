@@ -6,7 +6,6 @@ import torch
 from app.crop import to_crop
 from app.types import Intrinsics
 from models.camera import project
-from models.hand_model import HandModel
 from models.rotations import axis_angle_to_matrix
 from training.augment import Jitter, jittered_crop
 from training.examples import Subject, in_crop
@@ -14,19 +13,6 @@ from training.fitting import depth_in_pixels, fit
 from models.skeleton import Skeleton
 
 FOCAL = 560.0
-
-
-@pytest.fixture(scope='module', autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # two threads that share a busy core are slower than one
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope='module')
-def hand():
-    return HandModel.load()
 
 
 @pytest.fixture(scope='module')

@@ -6,17 +6,10 @@ import pytest
 import torch
 
 from models.camera import project
-from models.hand_model import HandModel
 from models.s2hand import S2HandOutput
 from training.panels import CAPTION, CELL, GAP, GREY, HEAD, TITLES, contact_sheet, drawn, panel, resized, turned
 
 SIZE = 224
-
-
-@pytest.fixture(scope='module')
-def hand() -> HandModel:
-    torch.set_num_threads(1)
-    return HandModel.load()
 
 
 @pytest.fixture(scope='module')

@@ -12,14 +12,6 @@ from models.renderer import render
 from training.photometric import C1, STRUCTURE, masked_l1, masked_ssim, masked_ssim_loss, photometric, psnr, ssim
 
 
-@pytest.fixture(scope='module', autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope='module')
 def noise() -> tuple[torch.Tensor, torch.Tensor]:
     """Two pictures (2, 3, 48, 40), alike but not the same."""

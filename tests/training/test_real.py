@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from app.regression import Regressor
-from models.hand_model import HandModel
 from models.rotations import axis_angle_to_matrix
 from models.skeleton import Skeleton
 from training.evaluation_rendered import read_rendered
@@ -19,19 +18,6 @@ from training.real import fit_pictures, trust_of
 from training.renders import RenderSampler, write_shard
 
 FOCAL, STEPS = 560.0, 120
-
-
-@pytest.fixture(scope='module', autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope='module')
-def hand():
-    return HandModel.load()
 
 
 @pytest.fixture(scope='module')

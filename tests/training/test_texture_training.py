@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from models.camera import FOCAL, project
-from models.hand_model import HandModel
 from models.light import shaded, vertex_normals
 from models.texture_head import TextureHead
 from models.vertex_views import VertexViews
@@ -18,20 +17,6 @@ BACKGROUND = 60, 90, 160
 LIGHT = (0.5, 0.5, 1, 1, 1, 1, 1, 1, 0, 0.3, 1.0)
 UPRIGHT = (0.0, 0.0, np.pi)  # turns the resting hand so that its fingers point up and its palm to the camera
 WRIST = (0.0, 0.07, 0.75)
-
-
-@pytest.fixture(scope='module', autouse=True)
-def one_thread():
-    """Threads cost more than they bring for so little."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope='module')
-def hand():
-    return HandModel.load()
 
 
 @pytest.fixture(scope='module')
