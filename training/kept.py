@@ -46,7 +46,7 @@ def keep(crops: Crops, encoder: Encoder, blocks: int, folder: Path, what: str, w
     drawn = (data.crops_per_picture, data.jitter, data.augment, data.flipped, data.empty) if data else None
     digest = hashlib.sha256(f'{blocks} {len(crops)} {crops.seed} {drawn} {crops.size} {draw}'.encode())
     for name, value in encoder.front_modules(blocks).state_dict().items():
-        digest.update(name.encode() + value.cpu().numpy().tobytes())
+        digest.update(name.encode() + (value.cpu() + 0).numpy().tobytes())  # + 0: a running mean turns -0 into 0
     for picture, subject in zip(crops.pictures, crops.subjects):
         digest.update(picture.path.name.encode() + np.float32(subject.points).tobytes())
     if crops.rendered:
