@@ -53,11 +53,15 @@ class Encoder(nn.Module, ABC):
     @property
     @abstractmethod
     def point_heads(self) -> nn.ModuleList:
-        """The layers of `landmarks`, which are trained as the 2D keypoint branch."""
+        """The layers that only `landmarks` uses; they are trained as the 2D keypoint branch."""
 
     @abstractmethod
     def front_modules(self, blocks: int) -> nn.ModuleList:
         """What `front` of so many blocks runs; nothing for 0 blocks."""
+
+    def for_mesh(self, features: Tensor) -> Tensor:
+        """(B, `features`) the part of the pooled features that the mesh is regressed from: all of them, unless an encoder has two ends."""
+        return features
 
     def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
         x = self.begin(crop)

@@ -1,9 +1,11 @@
-"""The landmark network of MediaPipe Hands as an encoder, in plain torch.
+"""The landmark network of MediaPipe Hands as an encoder, in plain torch, with a second end for the mesh.
 
 Layout (47 convolutions, inverted residual blocks) read from `hand_landmark_full.tflite` (Google, Apache-2.0); `training/import_trunk.py`
 copies its weights. It expects the crop of `app/crop.py` in [0, 1], without further normalisation.
 """
 from __future__ import annotations
+
+import copy
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ SIZE = 224  # pixels of the crop's side
 FEATURES = 1152  # pooled channels
 LOW_CHANNELS = 24  # of the low-level map, at a quarter of the crop's side
 LOW_BLOCK = 2  # the block that ends in the low-level map
+SPLIT = 11  # from this block on there are two ends: the network's own, which its points come from, and one that learns for the mesh
 BLOCKS = (  # channels in the middle, kernel, stride, channels out (0: the block ends after its depthwise convolution)
     (24, 3, 1, 16), (64, 3, 2, 24), (144, 3, 1, 24), (144, 5, 2, 40), (240, 5, 1, 40), (240, 3, 2, 80), (480, 3, 1, 80), (480, 3, 1, 80),
     (480, 5, 1, 112), (672, 5, 1, 112), (672, 5, 1, 112), (672, 5, 2, 192), (1152, 5, 1, 192), (1152, 5, 1, 192), (1152, 5, 1, 192),
@@ -53,7 +56,12 @@ class Block(nn.Module):
 
 
 class LandmarkTrunk(Encoder):
-    """Crop (B, 3, 224, 224) in [0, 1] -> pooled features (B, 1152) and low-level map (B, 24, 56, 56); `landmarks` are its own heads."""
+    """Crop (B, 3, 224, 224) in [0, 1] -> pooled features (B, 2 * 1152) and low-level map (B, 24, 56, 56); `landmarks` are its own heads.
+
+    The last five blocks stand twice. Learning the mesh from a few thousand pictures takes their points further from the truth than the
+    millions that MediaPipe's own were learned from, and following a hand through a video hangs on the points: so those keep an end of
+    their own.
+    """
 
     features = FEATURES
     low_channels = LOW_CHANNELS
@@ -68,6 +76,7 @@ class LandmarkTrunk(Encoder):
             blocks.append(Block(channels, middle, kernel, stride, outputs))
             channels = outputs
         self.blocks = nn.ModuleList(blocks)
+        self.mesh_blocks = nn.ModuleList([copy.deepcopy(block) for block in blocks[SPLIT:]])
         self.points = nn.Linear(FEATURES, 63)
         self.world = nn.Linear(FEATURES, 63)
         self.presence = nn.Linear(FEATURES, 1)
@@ -79,22 +88,33 @@ class LandmarkTrunk(Encoder):
 
     @property
     def point_heads(self) -> nn.ModuleList:
-        return nn.ModuleList([self.points, self.world, self.presence, self.right])
+        return nn.ModuleList([*self.blocks[SPLIT:], self.points, self.world, self.presence, self.right])
 
     def front_modules(self, blocks: int) -> nn.ModuleList:
-        return nn.ModuleList([self.stem, *self.blocks[:blocks]] if blocks else [])
+        if SPLIT < blocks < self.depth:
+            raise ValueError(f'the trunk can be cut up to block {SPLIT}, where its two ends part, or after all {self.depth}')
+        ends = self.mesh_blocks if blocks == self.depth else []
+        return nn.ModuleList([self.stem, *self.blocks[:blocks], *ends] if blocks else [])
 
     def begin(self, crop: Tensor) -> Tensor:
         return F.relu6(self.stem(crop))
 
-    def block(self, x: Tensor, index: int) -> Tensor:
-        return self.blocks[index](x)
+    def block(self, x: Tensor | tuple[Tensor, Tensor], index: int) -> Tensor | tuple[Tensor, Tensor]:
+        if index < SPLIT:
+            return self.blocks[index](x)
+        own, mesh = (x, x) if index == SPLIT else x
+        return self.blocks[index](own), self.mesh_blocks[index - SPLIT](mesh)
 
-    def finish(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3))
+    def finish(self, x: tuple[Tensor, Tensor]) -> Tensor:
+        """(B, 2 * 1152): the own end's features, then the mesh's."""
+        return torch.cat([end.mean((2, 3)) for end in x], 1)
+
+    def for_mesh(self, features: Tensor) -> Tensor:
+        return features[:, FEATURES:]
 
     def landmarks(self, features: Tensor) -> Landmarks:
-        """The landmark network's own answers from pooled features (B, 1152)."""
+        """The landmark network's own answers from pooled features (B, 2 * 1152)."""
+        features = features[:, :FEATURES]
         points = self.points(features).reshape(-1, 21, 3)
         return Landmarks(points, self.world(features).reshape(-1, 21, 3), torch.sigmoid(self.presence(features)),
                          torch.sigmoid(self.right(features)))

@@ -156,7 +156,7 @@ class S2Hand(nn.Module):
     def forward(self, crop: Tensor) -> S2HandOutput:
         features, low = self.encoder(crop)
         seen = self.encoder.landmarks(features)
-        geometry = self.decoder(features, seen.points)
+        geometry = self.decoder(self.encoder.for_mesh(features), seen.points)
         vertices, joints, fingers = self.place(geometry)
         texture, lights = self.textured(low, crop, vertices)
         pose = torch.cat([matrix_to_axis_angle(geometry.rotation)[:, None], fingers], 1)

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from models.landmark_trunk import LandmarkTrunk
+from models.landmark_trunk import SPLIT, LandmarkTrunk
 
 HEADS = {'Identity': 'points', 'Identity_1': 'presence', 'Identity_2': 'right', 'Identity_3': 'world'}
 TYPES = {tflite.TensorType.FLOAT32: np.float32, tflite.TensorType.FLOAT16: np.float16}
@@ -71,6 +71,9 @@ def trunk_weights(data: bytes) -> dict[str, Tensor]:
             weights[f'{name}.weight'] = values(int(operator.Inputs(1)))
             weights[f'{name}.bias'] = values(int(operator.Inputs(2)))
     state = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in weights.items()}
+    for name, value in [*state.items()]:  # the mesh's end begins as the network's own
+        if name.startswith('blocks.') and (number := int(name.split('.')[1])) >= SPLIT:
+            state[name.replace(f'blocks.{number}.', f'mesh_blocks.{number - SPLIT}.')] = value.clone()
     wanted = {name: value.shape for name, value in trunk.state_dict().items()}
     if {name: value.shape for name, value in state.items()} != wanted:
         raise ValueError('this is not the hand landmark network (full) that the trunk was written after')

@@ -31,7 +31,7 @@ class Objective(nn.Module):
         network, weights = self.network, self.stage.losses
         features, low, crop = self.encoded(batch)
         seen = network.encoder.landmarks(features)
-        *early, last = network.decoder.steps(features, seen.points)
+        *early, last = network.decoder.steps(network.encoder.for_mesh(features), seen.points)
         each = self.weight_of(batch)
         terms = self.geometry_terms(last, batch, weights)
         for answer in early:

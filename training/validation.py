@@ -24,7 +24,7 @@ def figures_of(objective: Objective, batches: Iterable[Batch]) -> dict[str, floa
     for batch in batches:
         features, _, _ = objective.encoded(batch)
         seen = network.encoder.landmarks(features)
-        geometry = network.decoder(features, seen.points)
+        geometry = network.decoder(network.encoder.for_mesh(features), seen.points)
         exact = bool(batch['exact'].all())
         if exact:
             vertices, joints, _ = network.place(geometry)

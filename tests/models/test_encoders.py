@@ -14,7 +14,7 @@ def test_front_and_tail_together_are_the_whole_wherever_it_is_cut(name):
     crop = torch.rand(2, 3, encoder.size, encoder.size)
     with torch.inference_mode():
         whole, low = encoder(crop)
-        assert whole.shape == (2, encoder.features) and low.shape == (2, encoder.low_channels, encoder.size // 4, encoder.size // 4)
+        assert encoder.for_mesh(whole).shape == (2, encoder.features) and low.shape == (2, encoder.low_channels, encoder.size // 4, encoder.size // 4)
         for blocks in (0, 1, encoder.depth // 2, encoder.depth):
             apart = float((encoder.tail(encoder.front(crop, blocks), blocks) - whole).abs().max() / whole.abs().max())
             assert apart < 1e-5, f'cut after {blocks} blocks the features differ by {apart:.1e} of the largest'
@@ -28,7 +28,7 @@ def test_the_modules_of_the_front_are_exactly_those_that_shape_its_answer(name):
         parameter.requires_grad_(False)
     crop = torch.rand(2, 3, encoder.size, encoder.size)
     assert not encoder.front(crop, blocks).requires_grad, 'something before the cut still learns'
-    encoder(crop)[0].sum().backward()
+    encoder.for_mesh(encoder(crop)[0]).sum().backward()
     heads = {id(p) for p in encoder.point_heads.parameters()}
     frozen = {id(p) for p in encoder.front_modules(blocks).parameters()}
     silent = [name for name, p in encoder.named_parameters()
@@ -39,5 +39,5 @@ def test_the_modules_of_the_front_are_exactly_those_that_shape_its_answer(name):
 def test_the_point_heads_of_every_encoder_answer_the_same_questions():
     for name in NAMES:
         encoder = make_encoder(name).eval()
-        seen = encoder.landmarks(torch.zeros(3, encoder.features))
+        seen = encoder.landmarks(encoder(torch.zeros(3, 3, encoder.size, encoder.size))[0])
         assert (seen.points.shape, seen.world.shape, seen.presence.shape, seen.right.shape) == ((3, 21, 3), (3, 21, 3), (3, 1), (3, 1)), name

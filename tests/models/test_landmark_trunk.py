@@ -56,12 +56,27 @@ def test_a_rendered_right_hand_is_seen_as_a_right_hand(answers):
 
 def test_features_and_low_level_map_have_the_announced_sizes(answers):
     _, features, low, _ = answers
-    assert features.shape[1:] == (LandmarkTrunk.features,)
+    assert features.shape[1:] == (2 * LandmarkTrunk.features,), 'its own end and the one for the mesh'
     assert low.shape[1:] == (LandmarkTrunk.low_channels, LandmarkTrunk.size // 4, LandmarkTrunk.size // 4)
 
 
-def test_it_has_47_convolutions():
-    assert sum(isinstance(m, torch.nn.Conv2d) for m in LandmarkTrunk().modules()) == 47
+def test_it_has_47_convolutions_beside_the_end_for_the_mesh():
+    trunk = LandmarkTrunk()
+    counts = [sum(isinstance(m, torch.nn.Conv2d) for m in part.modules()) for part in (trunk, trunk.mesh_blocks)]
+    assert counts[0] - counts[1] == 47, f'{counts[0]} in all, {counts[1]} of them for the mesh'
+
+
+def test_training_the_end_for_the_mesh_leaves_the_points_as_they_are(weights):
+    trunk = LandmarkTrunk()
+    trunk.load_state_dict(weights)
+    crop = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = trunk(crop)[0]
+        for parameter in trunk.mesh_blocks.parameters():
+            parameter.mul_(1.1)
+        after = trunk(crop)[0]
+    assert torch.equal(trunk.landmarks(before).points, trunk.landmarks(after).points), 'the points moved with the mesh'
+    assert not torch.equal(trunk.for_mesh(before), trunk.for_mesh(after)), 'the mesh has no end of its own'
 
 
 def test_the_palm_detector_is_refused(weights):
