@@ -29,9 +29,9 @@ class RefinementSettings:
 
     points_sigma: float = 0.007  # error of a fully confident detected point, as a share of the hand's length in the picture
     outlier: float = 4.0  # beyond this many sigmas a point loses its say (Geman-McClure)
-    depth_sigma: float = 0.010  # metres, error of a relative depth
-    pose_sigma: float = 0.2  # radians, error of the network's coefficients
-    turn_sigma: float = 0.2  # radians, error of the network's wrist turn
+    depth_sigma: float = 0.012  # metres, error of a relative depth
+    pose_sigma: float = 0.27  # radians, error of the network's coefficients
+    turn_sigma: float = 0.27  # radians, error of the network's wrist turn
     distance_sigma: float = 0.25  # of the logarithm of the network's distance
     natural: float = 3.0  # the natural poses' spread is widened by this: people do odd things
     limit_sigma: float = 0.03  # radians beyond a joint limit that weigh as much as one sigma elsewhere
