@@ -23,7 +23,7 @@ from training.train import train
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTHING_BUT = {'location', 'limits', 'scale', 'shape', 'pose', 'presence'}  # terms of the first row: points, and what keeps a hand a hand
-PHOTOMETRIC = {'photometric', 'ssim', 'outliers', 'smoothness'}
+PHOTOMETRIC = {'photometric', 'outliers', 'smoothness'}
 ROWS = (
     ('keypoints only', set()),
     ('+ bone orientation', {'orientation'}),

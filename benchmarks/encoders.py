@@ -31,7 +31,7 @@ PROBE = 8  # steps that are timed
 def settings_of(base: Config, encoder: str, steps: int, out: Path) -> Config:
     """The settings for one encoder."""
     stage = base.stages[0]
-    weights = replace(stage.losses, photometric=0.0, ssim=0.0, outliers=0.0, smoothness=0.0)
+    weights = replace(stage.losses, photometric=0.0, outliers=0.0, smoothness=0.0)
     stage = replace(stage, steps=steps, losses=weights, frozen_blocks=FROZEN.get(encoder, 0), parts=('encoder', 'branch', 'decoder'),
                     encoder_rate=0.5 if encoder in FROZEN else 1.0)
     return replace(base, encoder=encoder, out=str(out), threads=1, stages=(stage,), data=replace(base.data, rendered_validation=''))

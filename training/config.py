@@ -25,8 +25,7 @@ class LossWeights:
     branch_depth: float = 0.0  # its depths on the detector's or true ones
     presence: float = 0.0  # whether there is a hand, and whether it is a right one
     consistency: float = 0.0  # projected joints and 2D branch on each other
-    photometric: float = 0.0  # the rendered hand on the picture, inside its outline
-    ssim: float = 0.0  # the same, structure
+    photometric: float = 0.0  # the rendered hand on the picture, inside its outline: L1 and a fifth of 1 - SSIM
     outliers: float = 0.0  # colours of the texture far from the hand's mean
     smoothness: float = 0.0  # a mesh without bumps
     points_3d: float = 0.5  # joints about the wrist: the fit's, or the truth of rendered pictures

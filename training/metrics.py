@@ -52,11 +52,6 @@ def pa_mpjpe(points: np.ndarray, truth: np.ndarray) -> float:
     return float(distances(procrustes(points, truth), truth).mean())
 
 
-def box_percent(points: np.ndarray, truth: np.ndarray) -> float:
-    """Mean distance of points (21, 2) to truth (21, 2) in per cent of the longer side of the box around truth."""
-    return float(100 * np.linalg.norm(points - truth, axis=-1).mean() / np.ptp(truth, axis=0).max())
-
-
 def area_under_curve(errors: np.ndarray, end: float = AUC_END) -> float:
     """Official AUC of errors (n, P): for each point the share of samples within t, for 100 values of t from 0 to `end`, integrated by
     trapezoids and divided by `end`; then the mean over points. 1 is perfect."""

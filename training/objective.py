@@ -38,7 +38,7 @@ class Objective(nn.Module):
             rougher = self.geometry_terms(answer, batch, weights)
             terms = {name: term + self.stage.early_weight * rougher[name] for name, term in terms.items()}
         terms |= self.branch_terms(seen, last, batch, weights)
-        if crop is not None and (weights.photometric or weights.ssim or weights.outliers or weights.smoothness):
+        if crop is not None and (weights.photometric or weights.outliers or weights.smoothness):
             terms |= self.appearance_terms(last, low, crop, batch, weights)
         means = {name: (term * each).mean() for name, term in terms.items()}
         if weights.presence:
@@ -127,9 +127,7 @@ class Objective(nn.Module):
         trust = losses.picture_confidence(certainty(batch))
         terms = {}
         if w.photometric:
-            terms['photometric'] = w.photometric * photometric.masked_l1(picture, drawn.colour, drawn.mask) * trust
-        if w.ssim:
-            terms['ssim'] = w.ssim * photometric.masked_ssim_loss(picture, drawn.colour, drawn.mask) * trust
+            terms['photometric'] = w.photometric * photometric.photometric(picture, drawn, trust)
         if w.outliers:
             terms['outliers'] = w.outliers * losses.texture_outliers(texture)
         if w.smoothness:

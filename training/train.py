@@ -136,8 +136,8 @@ class Sets:
 def checked(stage: Stage, device: torch.device) -> Stage:
     """The stage, if it can run. Raises InputError where its settings contradict each other or the machine."""
     weights = stage.losses
-    if stage.keep and (weights.photometric or weights.ssim or weights.outliers or weights.smoothness):
-        raise InputError(f'stage {stage.name}: photometric, ssim, outliers and smoothness need the crops, which keep = true does without')
+    if stage.keep and (weights.photometric or weights.outliers or weights.smoothness):
+        raise InputError(f'stage {stage.name}: photometric, outliers and smoothness need the crops, which keep = true does without')
     if stage.precision == 'fp16' and device.type != 'cuda':
         raise InputError(f'stage {stage.name}: precision fp16 needs a GPU; take bf16 or float32')
     return stage

@@ -47,7 +47,6 @@ branch_depth = 0.1
 presence = 0.05
 consistency = 0.1
 photometric = 0.5
-ssim = 0.1
 outliers = 0.1
 smoothness = 1.0
 """
@@ -108,7 +107,7 @@ def test_every_term_acts_and_training_lowers_what_it_is_asked_to(made, tmp_path)
     lines = [line for line in (tmp_path / 'run' / 'train.log').read_text().splitlines() if 'everything ' in line]
     first, last = (dict(zip(words[::2], map(float, words[1::2]))) for words in
                    (line.split(' s: ')[1].split(' |')[0].split() for line in (lines[0], lines[-1])))
-    named = {'location', 'orientation', 'branch', 'branch_depth', 'presence', 'consistency', 'photometric', 'ssim', 'smoothness', 'points_3d'}
+    named = {'location', 'orientation', 'branch', 'branch_depth', 'presence', 'consistency', 'photometric', 'smoothness', 'points_3d'}
     assert named <= first.keys(), f'these terms are missing: {named - first.keys()}'
     for name in ('location', 'branch', 'photometric'):
         assert last[name] < first[name], f'{name} was {first[name]:.4f} in the first epoch and {last[name]:.4f} in the last'
