@@ -5,8 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from app.errors import InputError
 from models.camera import FOCAL, project
-from models.encoder import Landmarks
+from models.encoder import Encoder, Landmarks
 from models.renderer import lit, render
 from models.rotations import axis_angle_to_matrix
 from models.s2hand import Geometry, S2Hand
@@ -23,7 +24,7 @@ class Objective(nn.Module):
     def __init__(self, network: S2Hand, stage: Stage) -> None:
         super().__init__()
         self.network, self.stage = network, stage
-        self.frozen = network.encoder.depth if stage.frozen_blocks < 0 else stage.frozen_blocks
+        self.frozen = frozen_blocks_of(stage, network.encoder)
         self.skeleton = Skeleton(network.hand)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -135,6 +136,18 @@ class Objective(nn.Module):
             rest = hand.template + torch.matmul(geometry.shape, hand.shape_rows).reshape(-1, *hand.template.shape)
             terms['smoothness'] = w.smoothness * losses.mesh_smoothness(vertices, faces, rest)
         return terms
+
+
+def frozen_blocks_of(stage: Stage, encoder: Encoder) -> int:
+    """How many of the encoder's first blocks the stage freezes. Raises InputError where the encoder cannot be cut there."""
+    blocks = encoder.depth if stage.frozen_blocks < 0 else stage.frozen_blocks
+    if blocks > encoder.depth:
+        raise InputError(f'stage {stage.name}: frozen_blocks = {blocks}, but the encoder has {encoder.depth} blocks')
+    try:
+        encoder.front_modules(blocks)
+    except ValueError as error:
+        raise InputError(f'stage {stage.name}: frozen_blocks = {blocks}: {error}') from error
+    return blocks
 
 
 def box_of(points: Tensor) -> Tensor:

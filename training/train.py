@@ -34,6 +34,7 @@ from training.import_trunk import read_landmark_file, trunk_weights
 from training.kept import keep
 from training.label_points import DEPTH_SCALE
 from training.loop import Batches, Run, StageTraining
+from training.objective import frozen_blocks_of
 from training.pictures import read_pictures
 from training.real import fit_pictures
 from training.rendered import Rendered
@@ -124,7 +125,7 @@ class Sets:
 
     def batches(self, crops: Crops, stage: Stage, what: str) -> Batches:
         """A stage's way to the crops: kept answers of frozen blocks, or crops drawn anew."""
-        config, blocks = self.config, stage.frozen_blocks if stage.frozen_blocks >= 0 else self.network.encoder.depth
+        config, blocks = self.config, frozen_blocks_of(stage, self.network.encoder)
         if not stage.keep:
             return CropBatches(crops, config.data.workers)
         if not blocks:

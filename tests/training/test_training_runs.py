@@ -175,6 +175,7 @@ def test_two_processes_train_one_network(made, tmp_path):
     (FULL.replace("precision = 'bf16'", "precision = 'bf16'\nkeep = true\nfrozen_blocks = 4"), 'photometric'),
     (STAGE.replace("'branch', ", "'branhc', "), 'branhc'),
     (STAGE.replace('ema = 0.9', 'keep = true'), 'frozen_blocks'),
+    (STAGE.replace('ema = 0.9', 'frozen_blocks = 99'), 'the encoder has 8 blocks'),
     pytest.param(STAGE.replace('ema = 0.9', "precision = 'fp16'"), 'needs a GPU',
                  marks=pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')),
 ])
