@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -41,51 +42,61 @@ class Overlay:
         self._renderer: Renderer | None = None
 
     def draw(self, image: np.ndarray, hands: list[Hand], intrinsics: Intrinsics, style: Style = 'textured',
-             opacity: float = 1.0) -> np.ndarray:
+             opacity: float = 1.0, visibility: Sequence[float] | None = None) -> np.ndarray:
         """The image (H, W, 3) uint8 with the hands on it, a new array; the image stays as it is.
 
-        Hands of low confidence are drawn fainter. Raises InputError when the style needs OpenGL and there is none, ValueError on an
-        unknown style, an opacity outside 0..1, or numbers that are not finite.
+        Hands of low confidence are drawn fainter, and each by its `visibility` (0..1, all 1 if not given), so that they can be faded.
+        Raises InputError when the style needs OpenGL and there is none, ValueError on an unknown style, an opacity or a visibility
+        outside 0..1, not one visibility for each hand, or numbers that are not finite.
         """
         if style not in STYLES:
             raise ValueError(f'a style is one of {", ".join(STYLES)}, not {style!r}')
         if not 0 <= opacity <= 1:
             raise ValueError(f'opacity lies in 0..1, not {opacity}')
+        shown = seen(hands, visibility)
         out = image.copy()
-        if style == 'off' or opacity == 0 or not hands:
+        if style == 'off' or opacity == 0 or not shown:
             return out
         size = image.shape[1], image.shape[0]
         if style == 'skeleton':
-            for hand in sorted(hands, key=lambda h: -h.translation[2]):
-                composite(out, skeleton_layer(hand.joints_2d, hand.joints_3d[:, 2], size), opacity * _certainty(hand))
+            for hand, share in sorted(shown, key=lambda pair: -pair[0].translation[2]):
+                composite(out, skeleton_layer(hand.joints_2d, hand.joints_3d[:, 2], size), opacity * share)
             return out
         if self._renderer is None or (self._renderer.width, self._renderer.height) != size:
             self._renderer = Renderer(*size)
-        meshes = [self._mesh(hand, style, size, intrinsics) for hand in hands]
+        meshes = [self._mesh(hand, share, style, size, intrinsics) for hand, share in shown]
         composite(out, self._renderer.layer(meshes, intrinsics), opacity)
         return out
 
-    def _mesh(self, hand: Hand, style: Style, size: tuple[int, int], intrinsics: Intrinsics) -> Mesh:
+    def _mesh(self, hand: Hand, share: float, style: Style, size: tuple[int, int], intrinsics: Intrinsics) -> Mesh:
         if not np.isfinite(hand.vertices).all() or not np.isfinite(hand.joints_3d).all():
             raise ValueError('the hand holds numbers that are not finite')
         topology = self._topology[hand.side]
         normals = topology.normals(hand.vertices)
-        certainty = _certainty(hand)
         if style != 'wireframe':
             if style == 'textured':
                 colours = shaded(hand.colours, normals, hand.light)
             else:
                 colours = porcelain(hand.vertices, normals, hand.joints_3d, hand.side)
-            mesh = Mesh(hand.vertices, topology.faces, colours, self._hand * certainty)
+            mesh = Mesh(hand.vertices, topology.faces, colours, self._hand * share)
             return rounded(mesh, normals, topology) if np.ptp(hand.joints_2d, axis=0).max() > _LARGE else mesh
-        share, least, most = _LINE
+        of_edge, least, most = _LINE
         a, b = intrinsics.project(hand.vertices[topology.edges[::7]]).transpose(1, 0, 2)
-        width = float(np.clip(share * np.median(np.linalg.norm(a - b, axis=1)), least, most * max(size)))
+        width = float(np.clip(of_edge * np.median(np.linalg.norm(a - b, axis=1)), least, most * max(size)))
         rays = hand.vertices / np.linalg.norm(hand.vertices, axis=1)[:, None]
         facing = np.clip(-np.einsum('na,na->n', normals, rays), 0, 1)  # edges crowd towards the silhouette: let them thin out
         ground = (*_GROUND[hand.side], _GROUND_OPACITY)
         return Mesh(hand.vertices, topology.faces, np.broadcast_to(np.float32(_INK[hand.side]), hand.vertices.shape),
-                    (0.4 + 0.6 * facing).astype(np.float32) * self._hand * certainty, line_width=width, ground=ground)
+                    (0.4 + 0.6 * facing).astype(np.float32) * self._hand * share, line_width=width, ground=ground)
+
+
+def seen(hands: Sequence[Hand], visibility: Sequence[float] | None = None) -> list[tuple[Hand, float]]:
+    """The hands that are to be drawn at all, each with its opacity from its confidence and its visibility (0..1, all 1 if not given)."""
+    if visibility is None:
+        visibility = [1.0] * len(hands)
+    if len(visibility) != len(hands) or not all(0 <= share <= 1 for share in visibility):
+        raise ValueError(f'{len(hands)} hands need as many visibilities in 0..1, not {list(visibility)}')
+    return [(hand, share * _certainty(hand)) for hand, share in zip(hands, visibility) if share > 0]
 
 
 def _certainty(hand: Hand) -> float:

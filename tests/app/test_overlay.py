@@ -67,6 +67,22 @@ def test_opacity_and_confidence_make_the_hand_fainter(overlay, image, style):
     assert 0.2 < unsure / full < 0.8, f'a confidence of 0.3 changes it {unsure / full:.2f} times as much'
 
 
+@pytest.mark.parametrize('style', DRAWN)
+def test_visibility_fades_each_hand_by_itself_down_to_nothing(overlay, image, style):
+    kept, fading = made_hand(place=(-0.12, 0.08, 0.5)), made_hand(place=(0.12, 0.08, 0.5))
+
+    def change(hands: list[Hand], visibility=None) -> float:
+        return float(np.abs(overlay.draw(image, hands, CAMERA, style, visibility=visibility).astype(int) - image).sum())
+
+    alone = overlay.draw(image, [kept], CAMERA, style)
+    assert (overlay.draw(image, [kept, fading], CAMERA, style, visibility=(1, 0)) == alone).all(), 'a hand of visibility 0 was drawn'
+    assert (overlay.draw(image, [fading], CAMERA, style, visibility=[0.0]) == image).all()
+    half = change([fading], [0.5]) / change([fading])
+    assert abs(half - 0.5) < 0.05, f'half visible changes the picture {half:.2f} times as much'
+    rest = change([kept, fading], (1, 0.5)) - change([kept])
+    assert abs(rest / change([fading]) - 0.5) < 0.05, 'the other hand faded with it'
+
+
 def test_the_textured_hand_shows_albedo_times_light(overlay, image):
     flat = np.concatenate([np.full((1, 3), 0.5), np.zeros((3, 3))]).astype(np.float32)
     hand = made_hand(light=flat)
@@ -152,6 +168,9 @@ def test_wrong_calls_are_refused(overlay, image, style):
         overlay.draw(image, [], CAMERA, 'glitter')
     with pytest.raises(ValueError, match='opacity'):
         overlay.draw(image, [], CAMERA, style, 1.5)
+    for visibility in ([1.0], [1.5, 1], [np.nan, 1]):
+        with pytest.raises(ValueError, match='visibilities'):
+            overlay.draw(image, [made_hand(), made_hand()], CAMERA, style, visibility=visibility)
     broken = made_hand()
     broken.vertices[5] = np.nan
     broken.joints_3d[5] = np.nan
