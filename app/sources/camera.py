@@ -26,6 +26,8 @@ class CameraSource(Source):
     Raises InputError when there is no such camera or it gives no picture. `warnings` says so when it stops giving them.
     """
 
+    kind = 'camera'
+
     def __init__(self, index: int, selection: Selection = Selection(), width: int = 640, height: int = 480, fps: float = 30.0,
                  capture: Callable[..., cv2.VideoCapture] = cv2.VideoCapture):
         """`width`, `height`, `fps`: wishes. `capture`: what opens the device; tests give another."""

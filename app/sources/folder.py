@@ -52,6 +52,8 @@ class FolderSource(Source):
     Raises InputError for a folder without pictures, and on reading one where not a single picture can be read.
     """
 
+    kind = 'folder'
+
     def __init__(self, folder: Path, selection: Selection = Selection(), fps: float | None = None, sequence: bool | None = None):
         """`sequence`: whether the pictures follow each other; None to tell by names and sizes (an `fps` also says that they do)."""
         self.folder = folder

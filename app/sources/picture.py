@@ -91,6 +91,8 @@ def _eight_bits(grey: np.ndarray) -> np.ndarray:
 class PictureSource(Source):
     """A single picture: one frame at time 0. Raises InputError as `read_picture`."""
 
+    kind = 'picture'
+
     def __init__(self, path: Path, selection: Selection = Selection()):
         selection.check(1, path.name)
         self.path = path

@@ -2,12 +2,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
+from typing import ClassVar, Literal
 
 from app.errors import InputError
 from app.types import Frame, Mode
+
+Kind = Literal['camera', 'video', 'folder', 'picture']
+TICK = 1e-4  # seconds: time stamps that differ by less are the same
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,15 @@ class Source(ABC):
     `warnings` fills while frames are read: sentences about what could not be read although the rest could.
     """
 
+    kind: ClassVar[Kind]
+
     def __init__(self, name: str, width: int, height: int, fps: float | None, frame_count: int | None, mode: Mode):
         self.name = name  # file, folder or camera, as a person calls it
         self.width, self.height = width, height  # pixels, upright; of the first picture where they differ
         self.fps = fps  # frames per second; None for pictures that are no sequence
         self.frame_count = frame_count  # how many frames iterating should give; None when only the end will tell
         self.mode: Mode = mode
+        self.duration = frame_count / fps if frame_count and fps else None  # seconds; None when only the end will tell
         self.warnings: list[str] = []
 
     @property
@@ -64,6 +71,30 @@ class Source(ABC):
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
         """The frames in order. Raises InputError when not a single one can be read."""
+
+    def from_index(self, index: int) -> Iterator[Frame]:
+        """The frames from number `index` on, or from the last one where there are fewer."""
+        return self._from(lambda frame: frame.index <= index)
+
+    def from_time(self, seconds: float) -> Iterator[Frame]:
+        """The frames from the one that is to be seen at `Frame.time` `seconds`: the last that is not later."""
+        return self._from(lambda frame: frame.time <= seconds + TICK)
+
+    def _from(self, not_later: Callable[[Frame], bool]) -> Iterator[Frame]:
+        """The frames from the last one that is `not_later`, the first frame if none is. This way reads all that lie before it."""
+        frames = iter(self)
+        last = next(frames, None)
+        if last is None:
+            return
+        for frame in frames:
+            if not not_later(frame):
+                yield last
+                yield frame
+                break
+            last = frame
+        else:
+            yield last
+        yield from frames
 
     def close(self) -> None:
         """Give back the file or the camera."""

@@ -29,6 +29,8 @@ class VideoSource(Source):
     Raises InputError when the file is no video, has no frames, or none that can be read.
     """
 
+    kind = 'video'
+
     def __init__(self, path: Path, selection: Selection = Selection()):
         self.path = path
         self.selection = selection

@@ -1,0 +1,189 @@
+"""A file, a folder or a picture that is played by the clock."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from app.live.events import Event, PlayStateChanged, Problem, SourceEnded
+from app.live.pacing import Pace
+from app.live.position import Position
+from app.live.reading import Read, Reader
+from app.live.shown import SourceInfo
+from app.sources.source import Source
+from app.types import Frame
+
+STILL = 2.0  # seconds that each of some unrelated pictures is shown
+FULL = 0.001  # seconds between looks at whether the consumer took the last frame; only when playing as fast as it takes them
+
+
+@dataclass(frozen=True)
+class Outlet:
+    """What a source that is played needs of its player."""
+
+    give: Callable[[Frame, SourceInfo, int, bool], None]  # frame, source, generation, paused
+    is_full: Callable[[], bool]  # the last frame was not taken yet
+    tell: Callable[[Event], None]
+    new_generation: Callable[[], int]
+
+
+class FilePlaying:
+    """Gives out what a reader has read when it is due. All methods are called on the player's thread; `tick` does what is due."""
+
+    def __init__(self, reader: Reader, source: Source, info: SourceInfo, outlet: Outlet, generation: int, pace: Pace,
+                 fps: float | None = None, loop: bool = False, paused: bool = False):
+        """`generation`: of the frames up to the first jump. `fps`: deliver and date the frames as if this were the clip's rate."""
+        self.info = info
+        self._reader, self._outlet, self._pace, self._loop = reader, outlet, pace, loop
+        self._fps, self._related = fps, source.is_sequence
+        self._still = not self._related and source.frame_count == 1
+        self._generation = generation
+        self._playing = not paused and not self._still
+        self._ended = False
+        self._last: Frame | None = None
+        self._wanted: int | None = None  # number of the frame that was stepped to and is not there yet
+        self._ahead = 0  # steps forward that are still to be done
+        self.skipped = 0
+
+    def position(self) -> Position:
+        """Where it is."""
+        last = self._last
+        return Position(last.index if last else 0, self._moment(last) if last else 0.0, self._playing, self._loop, self._ended)
+
+    def play(self, now: float) -> None:
+        """Go on, or start again after the end."""
+        if self._playing or self._still:
+            return
+        if self._ended:
+            self._ended = False
+            self._generation = self._outlet.new_generation()
+            self._pace.anchor(0.0, now)
+        elif self._last is not None:
+            self._pace.anchor(self._moment(self._last), now)
+        self._ahead, self._playing = 0, True
+        self._tell_state()
+
+    def pause(self) -> None:
+        """Stop; the last frame stays."""
+        if self._playing:
+            self._playing = False
+            self._tell_state()
+
+    def set_loop(self, on: bool) -> None:
+        """Whether the end is followed by the start."""
+        if on != self._loop:
+            self._loop = on
+            self._tell_state()
+
+    def seek(self, seconds: float) -> None:
+        """Go to the frame that is to be seen at `seconds`."""
+        seconds = max(0.0, seconds)
+        if not self._related:
+            self._go(int(seconds / STILL))
+        elif self._fps:
+            self._go(int(seconds * self._fps + 1e-6))
+        else:
+            self._jump(lambda source: source.from_time(seconds))
+
+    def step(self, frames: int) -> None:
+        """Pause, and go that many frames on or back."""
+        self.pause()
+        if self._last is None or not frames:
+            return
+        if self._wanted is None and frames > 0:
+            self._ahead += 0 if self._ended else frames
+            return
+        start = self._last.index + self._ahead if self._wanted is None else self._wanted
+        self._go(max(0, start + frames))
+
+    def close(self) -> None:
+        """Let the reader end by itself."""
+        self._reader.stop()
+
+    def tick(self, now: float) -> float | None:
+        """Do what is due. When to come back, by the clock; None: when the reader has something new, or after a command."""
+        while (item := self._reader.peek()) is not None:
+            if item.jumped:
+                self._reader.pop()
+                self._arrive(item, now)
+            elif item.failure:
+                self._reader.pop()
+                self._outlet.tell(Problem(item.failure))
+                self._end(())
+            elif self._playing:
+                due = self._due(item, now)
+                if now < due:
+                    return due
+                self._reader.pop()
+                self._play(item, due, now)
+            elif self._ahead and item.frame is not None:
+                self._reader.pop()
+                self._ahead -= 1
+                self._show(item.frame, still=True)
+            else:
+                self._ahead = 0
+                return None
+        return None
+
+    def _go(self, index: int) -> None:
+        if self.info.frame_count:
+            index = min(index, self.info.frame_count - 1)
+        self._jump(lambda source: source.from_index(index))
+        self._wanted = index
+
+    def _jump(self, where: Callable) -> None:
+        self._ended, self._ahead, self._wanted = False, 0, None
+        self._reader.jump(self._outlet.new_generation(), where)
+
+    def _arrive(self, item: Read, now: float) -> None:
+        """The first frame after a jump: shown at once, and the clock goes on from it."""
+        self._generation, self._wanted = item.turn, None
+        self._pace.anchor(self._moment(item.frame), now)
+        self._show(item.frame, still=not self._playing)
+        if self._still:
+            self._end(())
+
+    def _due(self, item: Read, now: float) -> float:
+        if not self._pace.speed:
+            return now + FULL if self._outlet.is_full() else now
+        if item.frame is not None:
+            return self._pace.due(self._moment(item.frame))
+        period = STILL if not self._related else 1 / (self._fps or self.info.fps or 30)
+        return self._pace.due(self._moment(self._last) + period if self._last else 0.0)
+
+    def _play(self, item: Read, due: float, now: float) -> None:
+        """An item whose time has come."""
+        if item.frame is None:
+            if self._loop and self._last is not None and self._last.index > 0:
+                self._generation = self._outlet.new_generation()
+                self._pace.anchor(0.0, due)
+            else:
+                self._end(item.warnings)
+            return
+        after = self._reader.peek()
+        if self._pace.speed and after is not None and after.frame is not None and self._pace.due(self._moment(after.frame)) <= now:
+            self.skipped += 1  # the next one is due as well
+            return
+        self._pace.catch_up(self._moment(item.frame), now)
+        self._show(item.frame, still=False)
+
+    def _show(self, frame: Frame, still: bool) -> None:
+        if not self._related and self._last is not None:
+            self._generation = max(self._generation, self._outlet.new_generation())  # they have nothing to do with each other
+        self._last = frame
+        if self._fps and self._related:
+            frame = replace(frame, time=self._moment(frame))
+        self._outlet.give(frame, self.info, self._generation, still or not self._related)
+
+    def _end(self, warnings: tuple[str, ...]) -> None:
+        self._ended, self._playing = True, False
+        self._outlet.tell(SourceEnded(warnings))
+        self._tell_state()
+
+    def _moment(self, frame: Frame) -> float:
+        """When in the clip the frame is to be seen, seconds."""
+        if not self._related:
+            return frame.index * STILL
+        return frame.index / self._fps if self._fps else frame.time
+
+    def _tell_state(self) -> None:
+        self._outlet.tell(PlayStateChanged(self._playing, self._loop))
