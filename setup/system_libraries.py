@@ -19,6 +19,21 @@ LIBRARIES = {  # what is loaded: the Debian or Ubuntu package that has it
     'libgthread-2.0.so.0': 'libglib2.0-0',  # OpenCV
     'libxcb.so.1': 'libxcb1',  # OpenCV
 }
+WINDOW_LIBRARIES = {  # what Qt loads to open a window; everything else works without
+    'libfontconfig.so.1': 'libfontconfig1',
+    'libdbus-1.so.3': 'libdbus-1-3',
+    'libxcb-icccm.so.4': 'libxcb-icccm4',
+    'libxcb-image.so.0': 'libxcb-image0',
+    'libxcb-keysyms.so.1': 'libxcb-keysyms1',
+    'libxcb-randr.so.0': 'libxcb-randr0',
+    'libxcb-render-util.so.0': 'libxcb-render-util0',
+    'libxcb-shape.so.0': 'libxcb-shape0',
+    'libxcb-xinerama.so.0': 'libxcb-xinerama0',
+    'libxcb-xkb.so.1': 'libxcb-xkb1',
+    'libxkbcommon-x11.so.0': 'libxkbcommon-x11-0',
+}
+FONTS = 'fonts-dejavu-core'  # a bare machine has no letters at all, and the window's would be empty
+FONT_FOLDERS = ('/usr/share/fonts', '/usr/local/share/fonts', '~/.local/share/fonts', '~/.fonts')
 DRIVER = 'libgl1-mesa-dri'  # Mesa's software driver: EGL loads without it but cannot open a display on a machine without a GPU
 
 
@@ -34,6 +49,12 @@ def missing_packages() -> list[str]:
     return packages
 
 
+def missing_for_the_window() -> list[str]:
+    """Debian packages that only the window needs: libraries that cannot be loaded, and a font where there is none."""
+    packages = [package for library, package in WINDOW_LIBRARIES.items() if not loads(library)]
+    return packages if has_font() else [*packages, FONTS]
+
+
 def loads(library: str) -> bool:
     """Whether the dynamic loader finds the library and everything it needs."""
     try:
@@ -41,6 +62,12 @@ def loads(library: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def has_font() -> bool:
+    """Whether there is any font that scales."""
+    folders = [Path(name).expanduser() for name in FONT_FOLDERS]
+    return any(path.suffix.lower() in ('.ttf', '.otf', '.ttc') for folder in folders if folder.is_dir() for path in folder.rglob('*'))
 
 
 def has_venv() -> bool:
@@ -70,9 +97,16 @@ def ensure_libraries() -> None:
     missing = missing_packages()
     if 'libegl1' in missing or not egl_opens():
         missing.append(DRIVER)
-    if not missing:
+    window = missing_for_the_window()
+    if not missing and not window:
         return
-    install(missing)
+    try:
+        install([*missing, *window])
+    except SetupError as error:
+        if missing:
+            raise
+        print(f'Warning: the window cannot open yet, all else works. {error}')
+        return
     still = missing_packages()
     if still:
         raise SetupError(f'these are still missing after their installation: {" ".join(still)}. Install them by hand and run this again.')

@@ -110,6 +110,19 @@ def test_libraries_are_looked_for_by_loading_them(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='apt is on Linux')
+def test_what_only_the_window_needs_stops_no_set_up(monkeypatch, capsys):
+    monkeypatch.setattr(system_libraries, 'missing_packages', lambda: [])
+    monkeypatch.setattr(system_libraries, 'egl_opens', lambda: True)
+    monkeypatch.setattr(system_libraries, 'root_prefix', lambda: None)
+    monkeypatch.setattr(shutil, 'which', lambda name: f'/usr/bin/{name}')
+    monkeypatch.setattr(system_libraries, 'WINDOW_LIBRARIES', {'libnowhere.so.9': 'libnowhere9'})
+    monkeypatch.setattr(system_libraries, 'FONT_FOLDERS', ())
+    system_libraries.ensure_libraries()
+    said = capsys.readouterr().out
+    assert 'the window cannot open yet' in said and 'libnowhere9 fonts-dejavu-core' in said, said
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='apt is on Linux')
 def test_without_permission_the_exact_line_is_printed(monkeypatch):
     monkeypatch.setattr(system_libraries, 'root_prefix', lambda: None)
     monkeypatch.setattr(shutil, 'which', lambda name: f'/usr/bin/{name}')
