@@ -109,7 +109,8 @@ class Config:
     encoder: str = 'landmark'
     trunk: str = ''  # .tflite or .task file with the trunk's weights; empty: the one that `python main.py setup` assembled
     start: str = ''  # checkpoint to continue from
-    out: str = 'runs/s2hand-lite'  # folder for caches, logs and checkpoints
+    out: str = 'runs/s2hand-lite'  # folder for logs and checkpoints
+    caches: str = ''  # folder for fits and kept answers, which several runs may share; empty: `out`
     seed: int = 1
     threads: int = 2  # of torch, in each process
     save_minutes: float = 5.0  # how often the state of the run is saved, besides each epoch's end

@@ -89,6 +89,13 @@ def trunk_of(config: Config) -> dict[str, torch.Tensor]:
     return trunk_weights(read_landmark_file(detector_path()))
 
 
+def cache_folder(config: Config) -> Path:
+    """Where fits and kept answers lie; made if need be."""
+    folder = Path(config.caches or config.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 class Sets:
     """The examples of a run."""
 
@@ -113,7 +120,7 @@ class Sets:
             raise InputError(f'{manifest} has no usable picture of the split {split!r}; label pictures for it (`python main.py label`)')
         meshes = None
         if fits and pictures:
-            fitted, subjects = fit_pictures(pictures, network.hand, network.size, data.fit_steps, Path(config.out) / f'fits-{split}.npz')
+            fitted, subjects = fit_pictures(pictures, network.hand, network.size, data.fit_steps, cache_folder(config) / f'fits-{split}.npz')
             say(f'{split}: {len(pictures)} pictures; fits are {100 * np.median(fitted.error):.2f} % of the box off (median)')
             meshes = Meshes(outlines(fitted, subjects, network.hand), network.hand.faces.numpy())
         else:
@@ -131,7 +138,7 @@ class Sets:
         if not blocks:
             raise InputError(f'stage {stage.name}: keep = true needs frozen_blocks; nothing is frozen')
         draw = stage.draw if crops.data else 0
-        return KeptBatches(keep(crops, self.network.encoder, blocks, Path(config.out), what, config.data.workers, draw))
+        return KeptBatches(keep(crops, self.network.encoder, blocks, cache_folder(config), what, config.data.workers, draw))
 
 
 def checked(stage: Stage, device: torch.device) -> Stage:
