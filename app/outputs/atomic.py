@@ -37,14 +37,14 @@ def sentence(error: OSError, path: Path) -> str:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, named: Path | None = None) -> Iterator[BinaryIO]:
     """A file to write into, which gets its name `path` only when the block ends well; else nothing is left of it.
 
-    Raises InputError where the disk refuses.
+    Raises InputError where the disk refuses; its sentence speaks of `named`, if that is what the person knows.
     """
     part = temporary_name(path)
     try:
-        with one_sentence(path):
+        with one_sentence(named or path):
             with part.open('wb') as file:
                 yield file
             part.replace(path)

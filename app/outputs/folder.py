@@ -1,9 +1,11 @@
 """The output folder: DIR/<name>/ for each input, found usable before the work begins."""
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import unicodedata
+from datetime import datetime
 from pathlib import Path
 
 from app.errors import InputError
@@ -53,6 +55,32 @@ def prepare_folder(folder: Path, source: Path | str | int | None = None, needed:
         file.write(b'\0' * 4096)
         file.flush()
     return folder
+
+
+def dated_folder(parent: Path, name: str, needed: int = LEAST_FREE) -> Path:
+    """Make a new folder `<parent>/<name> <date> <time>`; a second one in the same second gets ` (2)`, and so on.
+
+    Raises InputError when that fails or fewer than `needed` bytes are free.
+    """
+    prepare_folder(parent, needed=needed)
+    base = f'{plain_name(name)} {datetime.now():%Y-%m-%d %H.%M.%S}'
+    number = 1
+    while True:
+        folder = parent / (base if number == 1 else f'{base} ({number})')
+        try:
+            with one_sentence(folder):
+                folder.mkdir()
+            return folder
+        except InputError as error:
+            if not isinstance(error.__cause__, FileExistsError):
+                raise
+        number += 1
+
+
+def plain_name(name: str) -> str:
+    """A file name that every system takes, out of what a person or a camera calls something: at most 60 characters."""
+    plain = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f]+', ' ', name)
+    return re.sub(r'\s+', ' ', plain)[:60].strip(' .') or 'recording'
 
 
 def remove_others(folder: Path, written: set[str]) -> None:

@@ -48,7 +48,7 @@ class HandsWriter:
     """Writes `hands.npz`. A context manager: leaving it well gives the file its name, leaving it by an error leaves nothing.
 
     Rows wait in unnamed temporary files beside it, so a long clip needs no memory, and for a moment twice its space on the disk.
-    Raises InputError where the disk refuses.
+    Raises InputError where the disk refuses; the rows before can still be finished.
     """
 
     def __init__(self, path: Path, faces: np.ndarray):
@@ -57,13 +57,14 @@ class HandsWriter:
         self.faces = np.asarray(faces, np.int32)
         self.vertices = int(self.faces.max()) + 1
         self.rows = 0
+        self.bytes = 0  # on the disk; finishing needs as many again
         self._cameras: list[np.ndarray] = []  # those that differ from the one before, and...
         self._changes: list[int] = []  # ...the row at which each begins
         self._spools: dict[str, BinaryIO] = {}
         try:
             with one_sentence(path):
                 for key in ROWS:
-                    self._spools[key] = tempfile.TemporaryFile(dir=path.parent, prefix=f'.{path.name}.')
+                    self._spools[key] = tempfile.TemporaryFile(dir=path.parent, prefix=f'.{path.name}.', buffering=0)
         except BaseException:
             self.discard()
             raise
@@ -119,10 +120,17 @@ class HandsWriter:
             values[key] = np.asarray(row[key], kind)
             if values[key].shape != self._sizes(shape):
                 raise ValueError(f'{key} of a hand must have shape {self._sizes(shape)}, not {values[key].shape}')
-        with one_sentence(self.path):
+        try:
+            with one_sentence(self.path):
+                for key, value in values.items():
+                    _write_all(self._spools[key], value.tobytes())
+        except BaseException:  # without the row of which a part was written, what was there can still be finished
             for key, value in values.items():
-                self._spools[key].write(value.tobytes())
+                self._spools[key].seek(self.rows * value.nbytes)
+                self._spools[key].truncate()
+            raise
         self.rows += 1
+        self.bytes += sum(value.nbytes for value in values.values())
 
     def _sizes(self, shape: tuple) -> tuple[int, ...]:
         return tuple(self.vertices if size == 'N' else size for size in shape)
@@ -146,6 +154,13 @@ class HandsWriter:
             header = {'descr': np.lib.format.dtype_to_descr(kind), 'fortran_order': False, 'shape': shape}
             np.lib.format.write_array_header_1_0(entry, header)
             shutil.copyfileobj(spool, entry, 1 << 20)
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    """An unbuffered file may take only the beginning, and say so by the number of bytes only."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view):]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from types import TracebackType
 import numpy as np
 
 from app.mirror import mirror_faces
-from app.outputs.atomic import one_sentence, temporary_name
+from app.outputs.atomic import one_sentence, temporary_name, whole_file
 from app.types import Frame, Hand
 
 TO_VIEWER = np.array([1.0, -1.0, -1.0])  # camera axes -> y up, z towards the viewer
@@ -27,7 +27,8 @@ MATERIAL = 'newmtl hand\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd hand.png\
 
 class MeshWriter:
     """Writes the folder of meshes. A context manager: the folder gets its name when it is left well and replaces an older one;
-    when left by an error nothing stays. A run without a hand makes no folder. Raises InputError where the disk refuses."""
+    when left by an error nothing stays. A run without a hand makes no folder. Raises InputError where the disk refuses; what was
+    written before can still be finished."""
 
     def __init__(self, folder: Path, faces: np.ndarray, uv: np.ndarray | None = None, uv_faces: np.ndarray | None = None,
                  texture: Path | None = None):
@@ -35,7 +36,7 @@ class MeshWriter:
         if texture is not None and (uv is None or uv_faces is None):
             raise ValueError('a texture needs uv and uv_faces')
         self.folder = folder
-        self.files = 0
+        self.files = self.bytes = 0
         self._texture = texture
         self._part = temporary_name(folder)
         self._open = True
@@ -58,9 +59,10 @@ class MeshWriter:
         for hand in hands:
             track = f'_{hand.track}' if sides[hand.side] > 1 else ''
             text = self._head + self._vertices(hand) + self._tails[hand.side]
-            with one_sentence(self.folder), open(self._part / f'{frame.index:06d}_{hand.side}{track}.obj', 'wb') as file:
+            with whole_file(self._part / f'{frame.index:06d}_{hand.side}{track}.obj', self.folder) as file:
                 file.write(text.encode('ascii'))
             self.files += 1
+            self.bytes += len(text)
 
     def finish(self) -> None:
         """Give the folder its name, in the place of an older one. Closing again does nothing."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from app.errors import InputError
 from app.outputs.atomic import one_sentence, sentence, temporary_name
+from app.outputs.fragments import keep_whole_fragments
 from app.sources.mp4_boxes import mp4_boxes
 
 TICKS = 90_000  # a second; divides the usual frame rates, 29.97 too, evenly
@@ -24,6 +25,16 @@ WAITING = 4  # frames that may wait for the encoder
 PATIENCE = 60.0  # seconds that closing waits for the encoder
 # ultrafast's small set of tools, with the two that make files three times smaller for 0.2 ms a frame, and no block edges
 PRESET = {'preset': 'ultrafast', 'crf': '22', 'x264-params': 'mbtree=1:rc-lookahead=10:aq-mode=1:no-deblock=0'}
+IN_FRONT = {'movflags': '+faststart'}  # the index, so that a browser can start before it has the whole file
+# A recording shares the machine with all the rest and must outlive the program: half the work for files of twice the size, written
+# in fragments of a second, each of which can be played without what follows; the index comes at the end and needs no second copy.
+LIVE_PRESET = {'preset': 'ultrafast', 'crf': '22', 'x264-params': 'no-deblock=0', 'threads': '1', 'g': '60'}
+IN_FRAGMENTS = {'movflags': '+hybrid_fragmented+default_base_moof', 'frag_duration': '1000000', 'flush_packets': '1'}
+
+
+def unfinished_name(path: Path) -> Path:
+    """Where a recording of `path` is while it runs, and where it stays when the program is killed; it plays."""
+    return path.with_name(f'{path.stem}.unfinished{path.suffix}')
 
 
 class VideoWriter:
@@ -33,22 +44,27 @@ class VideoWriter:
     that was cut short on purpose calls `finish`: what was written plays. Odd sizes are enlarged by one
     repeated column or row, so pixels stay where they are.
     Whatever the disk refuses is raised as InputError by the next `write` or `finish`.
+
+    With `live` it is a recording, which nothing may cost: it is cheaper to encode, can be played at any time under the name
+    `unfinished_name`, also after the program was killed, and when the disk refuses more, `finish` gives what was written its name
+    before it raises. (Its index is at the end.)
     """
 
-    def __init__(self, path: Path, width: int, height: int, fps: float | None = None):
+    def __init__(self, path: Path, width: int, height: int, fps: float | None = None, live: bool = False):
         """`fps`: how long the last frame lasts, and a hint to players; the times given with the frames count."""
         self.path = path
         self.width, self.height = width, height
-        self._part = temporary_name(path)
+        self._live = live
+        self._part = unfinished_name(path) if live else temporary_name(path)
         self._duration = round(TICKS / (fps or 30.0))
         self._first: float | None = None
         self._last = -1
         self._error: BaseException | None = None
         self._frames: queue.Queue[tuple[np.ndarray, int] | None] = queue.Queue(WAITING)
         self._open = True
-        self._container = av.open(f'file:{self._part}', 'w', format='mp4', options={'movflags': '+faststart'})
+        self._container = av.open(f'file:{self._part}', 'w', format='mp4', options=IN_FRAGMENTS if live else IN_FRONT)
         rate = Fraction(fps or 30.0).limit_denominator(1001)
-        self._stream = self._container.add_stream('libx264', rate=rate, options=PRESET)
+        self._stream = self._container.add_stream('libx264', rate=rate, options=LIVE_PRESET if live else PRESET)
         self._stream.width, self._stream.height = (max(side + side % 2, SMALLEST) for side in (width, height))
         self._stream.pix_fmt = 'yuv420p'
         self._stream.time_base = Fraction(1, TICKS)
@@ -84,6 +100,9 @@ class VideoWriter:
         if not self._open:
             return
         self._stop()
+        if self._live and self._error is not None:
+            self._save_what_plays()
+            self._raise()
         try:
             self._raise()
             if self._last < 0:
@@ -98,6 +117,22 @@ class VideoWriter:
             self._remove()
             raise
 
+    @property
+    def bytes(self) -> int:
+        """How much of it is on the disk."""
+        for path in (self._part, self.path):
+            with suppress(OSError):
+                return path.stat().st_size
+        return 0
+
+    def _save_what_plays(self) -> None:
+        """After the disk refused: the fragments that are whole become the video."""
+        with suppress(OSError):
+            if keep_whole_fragments(self._part):
+                self._part.replace(self.path)
+                return
+        self._remove()
+
     def discard(self) -> None:
         """Stop and leave nothing. Closing again does nothing."""
         if self._open:
@@ -108,7 +143,7 @@ class VideoWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.finish() if kind is None else self.discard()
+        self.finish() if kind is None or self._live else self.discard()
 
     def _work(self) -> None:
         """The encoder's thread. After an error it only empties the queue, so that `write` never waits for ever."""
