@@ -14,6 +14,7 @@ from app.crop_camera import crop_to_frame_rotation, unmirrored, wrist_in_frame
 from app.detection import Detector
 from app.detector_file import sha256
 from app.hand_model import DEFAULT_PATH, HandModel
+from app.live.shown import HandStatus
 from app.mirror import mirror_intrinsics, mirror_points_2d, mirror_points_3d, mirror_pose
 from app.refinement import HandState, Refiner
 from app.regression import Prediction, Provider, Regressor
@@ -26,6 +27,7 @@ from app.tracking import Track, Tracker, TrackingSettings
 from app.types import Crop, Frame, Hand, Intrinsics, Mode
 
 
+LIVE_TIMINGS = 600  # frames whose timings a live run keeps; it may go on for hours
 DEFAULT_LIGHT = np.array([[1, 1, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]], np.float32)  # the same from everywhere
 
 
@@ -53,6 +55,11 @@ class _Memory:
         self.side: str | None = None
         self.last: HandState | None = None
 
+    def forget_motion(self, smoothing: float) -> None:
+        """Begin anew where the hand is; its shape and texture stay."""
+        self.smoother = HandSmoother(SmoothingSettings(strength=smoothing))
+        self.last = None
+
 
 class Pipeline:
     """Owns the network, the detector and all memory of one source. A context manager; `reset` before another source."""
@@ -65,14 +72,55 @@ class Pipeline:
         self.refiner = Refiner(self.model)
         self.tracker = Tracker(TrackingSettings(hands=settings.hands))
         self.detector = Detector(settings.hands)
-        self.clock = StageClock()
+        self.clock = StageClock(LIVE_TIMINGS if settings.mode == 'live' else None)
         self._default_colours = np.round(255 * self.model.albedo).astype(np.uint8)
         self._memories: dict[int, _Memory] = {}
+        self._camera: Intrinsics | None = None
 
     def reset(self) -> None:
         """Forget the source: tracks, shapes, textures, filters. Timings stay."""
         self.tracker.reset()
         self._memories.clear()
+
+    def reset_shapes(self) -> None:
+        """Forget the shapes and textures of all hands, as for another person; the hands are still followed."""
+        for memory in self._memories.values():
+            memory.shape.reset()
+            memory.texture.reset()
+        self.tracker.lost.clear()  # one that comes back would bring its own
+
+    def adjust(self, *, mode: Mode | None = None, refine: bool | None = None, smoothing: float | None = None,
+               lock: bool | None = None) -> None:
+        """Change what needs no new network, from the next frame on; None leaves it. Hands are followed on, shapes and textures stay."""
+        wanted = {'mode': mode, 'refine': refine, 'smoothing': smoothing, 'lock': lock}
+        settings = replace(self.settings, **{name: value for name, value in wanted.items() if value is not None})
+        if settings == self.settings:
+            return
+        self.settings = settings
+        for memory in self._memories.values():
+            memory.texture.lock = settings.lock
+            memory.forget_motion(settings.smoothing)
+
+    def carry_on(self, other: Pipeline) -> None:
+        """Follow the hands that `other` follows, with what it knows of them; it must not be used any more."""
+        self.tracker.carry_on(other.tracker)
+        self._memories, self._camera = other._memories, other._camera
+
+    def warm_up(self) -> None:
+        """Do once what is slow the first time, so that the first hand does not have to wait for it."""
+        _Memory(self.model, self.refiner, self.settings)
+        self.regressor(np.zeros((1, self.regressor.size, self.regressor.size, 3), np.uint8))
+
+    def statuses(self) -> tuple[HandStatus, ...]:
+        """What is known of each hand that was in the last frame."""
+        told = []
+        for track in self.tracker.tracks:
+            memory = self._memories.get(track.number)
+            if memory is not None:
+                texture = memory.texture.state
+                told.append(HandStatus(track.number, track.side, track.presence, memory.shape.certainty, memory.shape.locked,
+                                       texture.seen, texture.locked))
+        return tuple(told)
 
     def process(self, frame: Frame, intrinsics: Intrinsics) -> list[Hand]:
         """The hands in a frame, in the camera `intrinsics`. Frames of a video come in order. `clock` holds what each stage took; the
@@ -80,6 +128,10 @@ class Pipeline:
         if self.settings.mode == 'image':
             self.tracker.forget()
             self._memories.clear()
+        if intrinsics != self._camera:  # what was fitted in another camera would hold the hands back
+            self._camera = intrinsics
+            for memory in self._memories.values():
+                memory.forget_motion(self.settings.smoothing)
         tracker, image = self.tracker, frame.image
         seen = self._look(image, frame.time, tracker.tracks)
         if tracker.wants_search(frame.time):

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,9 +11,10 @@ import numpy as np
 class StageClock:
     """Collects the milliseconds of each named stage, a figure per frame; a stage entered twice in a frame adds up."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: int | None = None) -> None:
+        """`keep`: the summary is of the last so many frames of each stage; None: of all."""
         self._of_frame: dict[str, float] = defaultdict(float)
-        self._all: dict[str, list[float]] = defaultdict(list)
+        self._all: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=keep))
 
     @contextmanager
     def stage(self, name: str):

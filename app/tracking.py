@@ -18,6 +18,8 @@ class TrackingSettings:
     hands: int = 2  # at most this many at once
     presence: float = 0.5  # below this probability the crop shows no hand and the track is lost
     search_every: float = 0.4  # while fewer than `hands` are followed, look at the whole picture this often
+    search_soon: float = 0.15  # the same for `soon` seconds after one was lost: it mostly comes back, and should not have to wait
+    soon: float = 1.5
     remember: float = 0.7  # a hand found again within this time near its old place keeps its number, shape and texture
     other_hand: float = 0.8  # a hand found near a lost one, but surely (this score) of the other side, is the other hand
     same_hand: float = 0.35  # two sets of points closer than this share of the hand's box (mean) are one hand
@@ -63,13 +65,20 @@ class Tracker:
         """Forget all hands; numbers go on, so that hands of unrelated pictures are never taken for one."""
         self.tracks: list[Track] = []
         self.lost: list[Track] = []
-        self._last_search = -np.inf
+        self._last_search = self._last_loss = -np.inf
+
+    def carry_on(self, other: Tracker) -> None:
+        """Take over the hands of another tracker, the oldest first if there are too many."""
+        self.tracks, self.lost, self._next_number = other.tracks[:self.settings.hands], other.lost, other._next_number
+        self._last_search, self._last_loss = other._last_search, other._last_loss
 
     def wants_search(self, time: float) -> bool:
         """Whether the detector should look at the whole picture of this frame."""
         if not self.tracks:
             return True
-        return len(self.tracks) < self.settings.hands and time - self._last_search >= self.settings.search_every
+        settings = self.settings
+        every = settings.search_soon if 0 <= time - self._last_loss < settings.soon else settings.search_every
+        return len(self.tracks) < settings.hands and time - self._last_search >= every
 
     def expected_points(self, track: Track, time: float) -> np.ndarray:
         """(21, 2) where the hand should be at `time`: its last points, carried on by half its velocity (hands brake as often as not)."""
@@ -88,6 +97,7 @@ class Tracker:
             self.tracks.remove(track)
             if not track.fresh:
                 self.lost.append(track)
+                self._last_loss = time
             return False
         dt = time - track.time
         if dt > 0:

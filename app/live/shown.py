@@ -58,6 +58,12 @@ class Inferred:
     statuses: tuple[HandStatus, ...]
     stage_ms: dict[str, float] = field(default_factory=dict)
     searched: bool = False  # the detector looked at the whole picture in this frame
+    lost: int = 0  # so many of the hands, the last ones, were not found in this frame: they fade out at their last place
+
+    @property
+    def found(self) -> tuple[Hand, ...]:
+        """The hands that were really found in this frame: what is written to files."""
+        return self.hands[:len(self.hands) - self.lost]
 
 
 @dataclass(frozen=True)
