@@ -1,10 +1,12 @@
 """A file, a folder or a picture that is played by the clock."""
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from app.live.events import Event, PlayStateChanged, Problem, SourceEnded
+from app.live.events import PlayStateChanged, Problem, SourceEnded
+from app.live.outlet import Outlet
 from app.live.pacing import Pace
 from app.live.position import Position
 from app.live.reading import Read, Reader
@@ -16,33 +18,37 @@ STILL = 2.0  # seconds that each of some unrelated pictures is shown
 FULL = 0.001  # seconds between looks at whether the consumer took the last frame; only when playing as fast as it takes them
 
 
-@dataclass(frozen=True)
-class Outlet:
-    """What a source that is played needs of its player."""
-
-    give: Callable[[Frame, SourceInfo, int, bool], None]  # frame, source, generation, paused
-    is_full: Callable[[], bool]  # the last frame was not taken yet
-    tell: Callable[[Event], None]
-    new_generation: Callable[[], int]
-
-
 class FilePlaying:
     """Gives out what a reader has read when it is due. All methods are called on the player's thread; `tick` does what is due."""
 
-    def __init__(self, reader: Reader, source: Source, info: SourceInfo, outlet: Outlet, generation: int, pace: Pace,
-                 fps: float | None = None, loop: bool = False, paused: bool = False):
-        """`generation`: of the frames up to the first jump. `fps`: deliver and date the frames as if this were the clip's rate."""
-        self.info = info
-        self._reader, self._outlet, self._pace, self._loop = reader, outlet, pace, loop
-        self._fps, self._related = fps, source.is_sequence
-        self._still = not self._related and source.frame_count == 1
-        self._generation = generation
-        self._playing = not paused and not self._still
-        self._ended = False
+    number = None  # of a camera
+
+    def __init__(self, name: str, open_source: Callable[[], Source], opened: Callable[[Source | None, str], None], outlet: Outlet,
+                 speed: float = 1.0, fps: float | None = None):
+        """`opened`: as of `Reader`. `fps`: deliver and date the frames as if this were the clip's rate."""
+        self.info: SourceInfo | None = None
+        self.skipped = self.dropped = 0
+        self._reader = Reader(name, open_source, opened, outlet.wake)
+        self._outlet, self._pace, self._fps = outlet, Pace(speed), fps
+        self._generation = 0
+        self._playing = self._loop = self._ended = False
         self._last: Frame | None = None
         self._wanted: int | None = None  # number of the frame that was stepped to and is not there yet
         self._ahead = 0  # steps forward that are still to be done
-        self.skipped = 0
+
+    @property
+    def thread(self) -> threading.Thread:
+        """The one that may hang in the file."""
+        return self._reader.thread
+
+    def start(self) -> None:
+        """Let the file be opened; nothing is given out yet."""
+        self._reader.start()
+
+    def begin(self, info: SourceInfo, generation: int, loop: bool, paused: bool) -> None:
+        """Give its frames out from now on; if `paused`, only the first one."""
+        self.info, self._generation, self._loop = info, generation, loop
+        self._playing = not paused and not self._is_still
 
     def position(self) -> Position:
         """Where it is."""
@@ -51,7 +57,7 @@ class FilePlaying:
 
     def play(self, now: float) -> None:
         """Go on, or start again after the end."""
-        if self._playing or self._still:
+        if self._playing or self._is_still:
             return
         if self._ended:
             self._ended = False
@@ -77,7 +83,7 @@ class FilePlaying:
     def seek(self, seconds: float) -> None:
         """Go to the frame that is to be seen at `seconds`."""
         seconds = max(0.0, seconds)
-        if not self._related:
+        if not self.info.sequence:
             self._go(int(seconds / STILL))
         elif self._fps:
             self._go(int(seconds * self._fps + 1e-6))
@@ -136,10 +142,10 @@ class FilePlaying:
 
     def _arrive(self, item: Read, now: float) -> None:
         """The first frame after a jump: shown at once, and the clock goes on from it."""
-        self._generation, self._wanted = item.turn, None
+        self._generation, self._wanted = item.turn or self._generation, None
         self._pace.anchor(self._moment(item.frame), now)
         self._show(item.frame, still=not self._playing)
-        if self._still:
+        if self._is_still:
             self._end(())
 
     def _due(self, item: Read, now: float) -> float:
@@ -147,7 +153,7 @@ class FilePlaying:
             return now + FULL if self._outlet.is_full() else now
         if item.frame is not None:
             return self._pace.due(self._moment(item.frame))
-        period = STILL if not self._related else 1 / (self._fps or self.info.fps or 30)
+        period = STILL if not self.info.sequence else 1 / (self._fps or self.info.fps or 30)
         return self._pace.due(self._moment(self._last) + period if self._last else 0.0)
 
     def _play(self, item: Read, due: float, now: float) -> None:
@@ -167,12 +173,12 @@ class FilePlaying:
         self._show(item.frame, still=False)
 
     def _show(self, frame: Frame, still: bool) -> None:
-        if not self._related and self._last is not None:
+        if not self.info.sequence and self._last is not None:
             self._generation = max(self._generation, self._outlet.new_generation())  # they have nothing to do with each other
         self._last = frame
-        if self._fps and self._related:
+        if self._fps and self.info.sequence:
             frame = replace(frame, time=self._moment(frame))
-        self._outlet.give(frame, self.info, self._generation, still or not self._related)
+        self._outlet.give(frame, self.info, self._generation, still or not self.info.sequence)
 
     def _end(self, warnings: tuple[str, ...]) -> None:
         self._ended, self._playing = True, False
@@ -181,9 +187,13 @@ class FilePlaying:
 
     def _moment(self, frame: Frame) -> float:
         """When in the clip the frame is to be seen, seconds."""
-        if not self._related:
+        if not self.info.sequence:
             return frame.index * STILL
         return frame.index / self._fps if self._fps else frame.time
+
+    @property
+    def _is_still(self) -> bool:
+        return self.info.kind == 'picture'
 
     def _tell_state(self) -> None:
         self._outlet.tell(PlayStateChanged(self._playing, self._loop))

@@ -1,6 +1,7 @@
 """Gives out the frames of whatever is open, by the clock."""
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
@@ -9,20 +10,21 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from app.live.camera_playing import CameraPlaying
 from app.live.events import Event, PlayStateChanged, SourceFailed, SourceOpened, SourceOpening
-from app.live.file_playing import FilePlaying, Outlet
+from app.live.file_playing import FilePlaying
 from app.live.newest import Newest
-from app.live.pacing import Pace
+from app.live.outlet import Outlet
 from app.live.position import Position
-from app.live.reading import Reader
 from app.live.shown import Captured, SourceInfo
-from app.sources.opening import open_source as open_any
+from app.sources.opening import camera_number, open_source as open_any
 from app.sources.source import Source
 from app.types import Frame
 
 __all__ = ['Player', 'Position']
 
 Spec = str | int | Path
+OPENING = 10.0  # seconds that a source gets for its first picture
 
 
 class Player:
@@ -36,16 +38,17 @@ class Player:
                  open_source: Callable[[Spec], Source] = open_any, speed: float = 1.0, fps: float | None = None):
         """`open_source`: what opens a source; tests give another. `speed`: of files, 1 their own, 0 as fast as frames are taken from `out`.
         `fps`: deliver files as if that were their rate."""
-        self.skipped = 0  # frames of files that came too late to be given out
         self._out, self._listener, self._open_source, self._speed, self._fps = out, listener, open_source, speed, fps
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._generation = 0
-        self._playing: FilePlaying | None = None
-        self._opening: Reader | None = None
-        self._readers: list[Reader] = []  # all whose thread may still run
+        self._generations = itertools.count(1)
+        self._outlet = Outlet(self._give, lambda: out.peek() is not None, listener, self._generations.__next__, partial(self._inbox.put, None))
+        self._playing: FilePlaying | CameraPlaying | None = None
+        self._opening: FilePlaying | CameraPlaying | None = None
+        self._give_up = 0.0  # when what is being opened has had its time
+        self._too_slow: Callable[[], None] = lambda: None  # what is to be done then
+        self._threads: list[threading.Thread] = []  # of all sources, as long as they run
+        self._before = {'skipped': 0, 'dropped': 0}  # of the sources before this one
         self._closing = False
-        self._outlet = Outlet(self._give, lambda: out.peek() is not None, listener, self._new_generation)
-        self._position = Position()
         self._thread = threading.Thread(target=self._run, name='player', daemon=True)
         self._thread.start()
 
@@ -75,15 +78,32 @@ class Player:
 
     def position(self) -> Position:
         """Of the frame that was given out last."""
-        return self._position
+        playing = self._playing
+        return playing.position() if playing else Position()
+
+    @property
+    def skipped(self) -> int:
+        """Frames of files that could not be given out in time, all together."""
+        return self._before['skipped'] + (self._playing.skipped if self._playing else 0)
+
+    @property
+    def camera_dropped(self) -> int:
+        """Frames that cameras seem to have lost, all together."""
+        return self._before['dropped'] + (self._playing.dropped if self._playing else 0)
+
+    @property
+    def threads(self) -> int:
+        """How many threads of sources still run: one for what is open, more for a moment after a change or if a device hangs."""
+        return sum(thread.is_alive() for thread in self._threads)
 
     def close(self, timeout: float = 2.0) -> bool:
         """End all threads; whether they all did in `timeout` seconds. One that hangs in a device is left behind."""
         until = time.monotonic() + timeout
         self._inbox.put(self._stop)
-        for thread in (self._thread, *(reader.thread for reader in self._readers)):
+        self._thread.join(timeout)
+        for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
-        return not self._thread.is_alive() and not any(reader.thread.is_alive() for reader in self._readers)
+        return not self._thread.is_alive() and not self.threads
 
     def _run(self) -> None:
         due: float | None = None
@@ -95,47 +115,65 @@ class Player:
             if command is not None:
                 command()
             due = self._playing.tick(time.monotonic()) if self._playing else None
-            if self._playing:
-                self._position, self.skipped = self._playing.position(), self._playing.skipped
+            if self._opening is not None:
+                due = self._give_up if due is None else min(due, self._give_up)
+                if time.monotonic() > self._give_up:
+                    self._too_slow()
 
     def _stop(self) -> None:
         self._closing = True
-        for reader in self._readers:
-            reader.stop()
+        for one in (self._playing, self._opening):
+            if one is not None:
+                one.close()
 
     def _start_opening(self, spec: Spec, loop: bool, paused: bool) -> None:
         self._listener(SourceOpening(str(spec)))
         if self._opening is not None:
-            self._opening.stop()
-        turn = self._new_generation()
+            self._opening.close()
+        number, open_source = camera_number(spec), partial(self._open_source, spec)
 
         def opened(source: Source | None, sentence: str) -> None:
-            self._inbox.put(partial(self._opened, reader, spec, turn, source, sentence, loop, paused))
+            self._inbox.put(partial(self._opened, new, spec, source, sentence, loop, paused))
 
-        reader = Reader(Path(str(spec)).name, partial(self._open_source, spec), turn, opened, partial(self._inbox.put, None))
-        self._opening = reader
-        self._readers = [r for r in self._readers if r.thread.is_alive()] + [reader]
-        reader.start()
+        if number is None:
+            new = FilePlaying(Path(str(spec)).name, open_source, opened, self._outlet, self._speed, self._fps)
+        else:
+            new = CameraPlaying(number, open_source, opened, self._outlet)
+            if self._playing is not None and self._playing.number == number:
+                self._leave()  # a camera can be opened once only
+        self._opening, self._give_up = new, time.monotonic() + OPENING
+        self._too_slow = partial(opened, None, f'{Path(str(spec)).name if number is None else f"Camera {number}"} gives no picture within '
+                                               f'{OPENING:.0f} seconds; try again, or choose another source.')
+        self._threads = [thread for thread in self._threads if thread.is_alive()] + [new.thread]
+        new.start()
 
-    def _opened(self, reader: Reader, spec: Spec, turn: int, source: Source | None, sentence: str, loop: bool, paused: bool) -> None:
-        if reader is not self._opening:
-            return  # another one was asked for meanwhile
+    def _opened(self, new: FilePlaying | CameraPlaying, spec: Spec, source: Source | None, sentence: str, loop: bool,
+                paused: bool) -> None:
+        if new is not self._opening:
+            return  # something else was asked for meanwhile
         self._opening = None
         if source is None:
+            new.close()
             self._listener(SourceFailed(str(spec), sentence))
             return
         if self._playing is not None:
-            self._playing.close()
-        info = SourceInfo(str(spec), source.name, source.kind, source.width, source.height, self._fps or source.fps, source.frame_count,
-                          source.duration, source.kind != 'camera', source.is_sequence)
-        self._playing = FilePlaying(reader, source, info, self._outlet, turn, Pace(self._speed), self._fps, loop, paused)
+            self._leave()
+        file = source.kind != 'camera'
+        info = SourceInfo(str(spec), source.name, source.kind, source.width, source.height, self._fps if self._fps and file else source.fps,
+                          source.frame_count, source.duration, file, source.is_sequence)
         self._listener(SourceOpened(info))
-        position = self._playing.position()
+        new.begin(info, self._outlet.new_generation(), loop, paused)
+        self._playing = new
+        position = new.position()
         self._listener(PlayStateChanged(position.playing, position.loop))
 
-    def _new_generation(self) -> int:
-        self._generation += 1
-        return self._generation
+    def _leave(self) -> None:
+        old = self._playing
+        old.close()
+        self._before = {'skipped': self.skipped, 'dropped': self.camera_dropped}
+        self._playing = None
 
     def _give(self, frame: Frame, info: SourceInfo, generation: int, paused: bool) -> None:
-        self._out.put(Captured(replace(frame, captured=time.monotonic()), info, generation, paused))
+        if info.kind != 'camera':
+            frame = replace(frame, captured=time.monotonic())
+        self._out.put(Captured(frame, info, generation, paused))

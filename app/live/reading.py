@@ -20,7 +20,7 @@ Where = Callable[[Source], Iterator[Frame]]
 class Read:
     """A frame, the end of the source, or why reading failed."""
 
-    turn: int  # which jump it comes behind
+    turn: int  # which jump it comes behind; 0: the start
     frame: Frame | None = None  # None: the end; behind it the source starts again
     jumped: bool = False  # the first one after a jump
     warnings: tuple[str, ...] = ()  # at the end: what could not be read
@@ -33,14 +33,14 @@ class Reader:
     A jump that was overtaken by another still gives its first frame if it was already on its way, so that there is something to see.
     """
 
-    def __init__(self, name: str, open_source: Callable[[], Source], turn: int, opened: Callable[[Source | None, str], None],
+    def __init__(self, name: str, open_source: Callable[[], Source], opened: Callable[[Source | None, str], None],
                  changed: Callable[[], None]):
-        """`turn`: number of the first jump, the one to the start. `opened(source, '')` or `opened(None, sentence)` is called once, on the
-        reader's thread, when the first frame is there or cannot be had; `changed()` whenever `peek` may have something new."""
+        """`opened(source, '')` or `opened(None, sentence)` is called once, on the reader's thread, when the first frame is there or cannot
+        be had; `changed()` whenever `peek` may have something new."""
         self._name, self._open, self._opened, self._changed = name, open_source, opened, changed
         self._items: deque[Read] = deque()
         self._room = threading.Condition()
-        self._jump: tuple[int, Where] | None = turn, iter
+        self._jump: tuple[int, Where] | None = 0, iter
         self._stopped = False
         self.thread = threading.Thread(target=self._work, name=f'reading {name}', daemon=True)
 

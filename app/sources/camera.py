@@ -1,6 +1,7 @@
 """A camera, as it comes: every picture it gives, with its measured frame rate."""
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
@@ -16,6 +17,8 @@ BACKENDS = {'linux': (cv2.CAP_V4L2, cv2.CAP_ANY), 'darwin': (cv2.CAP_AVFOUNDATIO
             'win32': (cv2.CAP_DSHOW, cv2.CAP_MSMF, cv2.CAP_ANY)}
 ATTEMPTS = 50  # pictures that a camera may fail to give before it counts as gone; many give none while they warm up
 PAUSE = 0.02  # seconds between two attempts
+PATIENCE = 3.0  # seconds that all attempts together may take; one takes as long as the driver likes
+os.environ.setdefault('OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT', '2')  # seconds that OpenCV waits for one picture on Linux; 10 otherwise
 MEASURED = 60  # pictures over which the frame rate is measured
 
 
@@ -80,8 +83,9 @@ class CameraSource(Source):
         self._capture.release()
 
     def _read(self) -> tuple | None:
+        until = time.monotonic() + PATIENCE
         for _ in range(ATTEMPTS):
-            if not self._capture.isOpened():
+            if not self._capture.isOpened() or time.monotonic() > until:
                 return None
             good, image = self._capture.read()
             if good and image is not None and image.size:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.live.events import Event, SourceEnded, SourceFailed, SourceOpened
+from app.live.events import Event, SourceBack, SourceEnded, SourceFailed, SourceLost, SourceOpened
 from app.live.newest import Newest
 from app.live.player import Player
 from app.live.shown import Captured
-from tests.app.made_clips import number_of, write_clip
+from tests.app.live.played_camera import PlayedCamera
+from tests.app.made_clips import number_of, numbered, write_clip
 
 PATIENCE = 20.0  # seconds for what takes a fraction of one on a machine that has nothing else to do
 
@@ -92,3 +93,93 @@ def test_pausing_holds_the_frame_and_playing_goes_on_behind_it(tmp_path, out, pl
     player.play()
     out.wait_for(SourceEnded)
     assert out.numbers == sorted(set(out.numbers)) and out.numbers[-1] == 29
+
+
+@pytest.fixture
+def camera() -> Iterator[PlayedCamera]:
+    camera = PlayedCamera([numbered(i) for i in range(20)], fps=60)
+    yield camera
+    camera.let_go()
+
+
+@pytest.fixture
+def live(out, camera) -> Iterator[Player]:
+    player = Player(out, out.hear, open_source=camera.open_source)
+    yield player
+    camera.let_go()
+    assert player.close(PATIENCE), 'a thread of the player did not end'
+
+
+def test_a_camera_is_shown_as_it_comes(out, live, camera):
+    live.open(0)
+    out.wait(lambda: len(out.all) > 60)
+    assert out.numbers == sorted(set(out.numbers)) and {c.source.kind for c in out.all} == {'camera'}
+    assert not any(c.source.seekable for c in out.all) and len({c.generation for c in out.all}) == 1
+
+
+def test_a_camera_that_is_unplugged_is_told_in_two_seconds_and_comes_back_by_itself(out, live, camera):
+    live.open('camera:0')
+    out.wait(lambda: len(out.all) > 5)
+    camera.unplug()
+    before = time.monotonic()
+    lost = out.wait_for(SourceLost)
+    seconds = time.monotonic() - before
+    assert seconds < 2, f'told after {seconds:.1f} s'
+    assert 'plug' in lost.sentence
+    first = out.all[-1]
+    camera.plug_in()
+    out.wait_for(SourceBack)
+    out.wait(lambda: len([c for c in out.all if c.generation > first.generation]) > 5)
+    assert out.numbers == sorted(set(out.numbers)) and len(out.told(SourceLost)) == 1 and camera.most_handles == 1
+
+
+def test_a_camera_that_falls_silent_is_told_and_goes_on_when_it_gives_pictures_again(out, live, camera):
+    live.open(0)
+    out.wait(lambda: len(out.all) > 5)
+    camera.stall(3)
+    out.wait_for(SourceLost)
+    out.wait_for(SourceBack)
+    count = len(out.all)
+    out.wait(lambda: len(out.all) > count + 5)
+
+
+def test_a_camera_that_hangs_does_not_hold_up_a_change_or_the_end(out, live, camera, tmp_path):
+    live.open(0)
+    out.wait(lambda: len(out.all) > 5)
+    camera.hang()
+    live.open(write_clip(tmp_path / 'clip.mp4', 5))
+    out.wait_for(SourceEnded)
+    assert live.threads == 2, 'the reader that hangs and the one of the clip'
+    live.open(0)
+    assert 'hangs' in out.wait_for(SourceFailed).sentence
+    before = time.monotonic()
+    assert not live.close(2.0), 'a thread hangs in the device'
+    seconds = time.monotonic() - before
+    assert seconds < 2.5, f'closing took {seconds:.1f} s'
+    assert camera.most_handles == 1
+
+
+@pytest.mark.parametrize('fault', ['busy', 'unplugged'])
+def test_a_camera_that_cannot_be_had_is_told_in_a_sentence(out, live, camera, fault):
+    camera.busy = fault == 'busy'
+    if fault == 'unplugged':
+        camera.unplug()
+    live.open(0)
+    sentence = out.wait_for(SourceFailed).sentence
+    assert 'camera 0' in sentence.lower() and ('close' in sentence or 'plug' in sentence), sentence
+
+
+def test_a_paused_camera_is_read_on_and_shows_the_present_when_it_goes_on(out, live, camera):
+    live.open(0)
+    out.wait(lambda: len(out.all) > 5)
+    live.pause()
+    out.wait(lambda: not live.position().playing)
+    count, given = len(out.all), camera.given
+    out.wait(lambda: True)
+    while camera.given < given + 30:
+        time.sleep(0.02)
+    assert len(out.all) <= count + 1
+    live.play()
+    out.wait(lambda: len(out.all) > count + 3)
+    gap = out.all[-1].frame.index - out.all[count - 1].frame.index
+    assert gap >= 30, f'{gap} frames went by'
