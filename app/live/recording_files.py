@@ -11,6 +11,7 @@ from app.errors import InputError
 from app.hand_model import HandModel
 from app.live.shown import SourceInfo
 from app.outputs.atomic import one_sentence
+from app.outputs.finite import finite_hands
 from app.outputs.hands_file import HandsWriter
 from app.outputs.meshes import MeshWriter
 from app.outputs.reserve import Reserve
@@ -54,7 +55,7 @@ class RecordingFiles:
         with one_sentence(self.folder):
             self._reserve.grow(FIRST_RESERVE + END_OF_A_FRAME * self._frames)
         pictures = {'overlay.mp4': overlay, 'clean.mp4': frame.image}
-        whole = [hand for hand in hands if _finite(hand)]
+        whole = finite_hands(hands)
         self.left_out += len(hands) - len(whole)
         whole = self._tracks.numbered(whole, generation)
         for name, writer in self._writers.items():
@@ -110,7 +111,3 @@ class _Tracks:
         numbered = [replace(hand, track=hand.track + self._first) for hand in hands]
         self._next = max([self._next, *(hand.track + 1 for hand in numbered)])
         return numbered
-
-
-def _finite(hand: Hand) -> bool:
-    return all(np.isfinite(values).all() for values in (hand.vertices, hand.pose, hand.shape, hand.translation, hand.joints_3d, hand.joints_2d))

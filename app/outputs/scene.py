@@ -18,7 +18,7 @@ from app.hand_model import HandModel
 from app.mirror import mirror_faces, mirror_points_3d
 from app.outputs.atomic import whole_file
 from app.outputs.glb import INDICES, VERTICES, Glb
-from app.outputs.meshes import TO_VIEWER
+from app.outputs.obj import TO_VIEWER
 from app.types import Frame, Hand
 
 LEAST_WEIGHT = 1e-5  # a joint that moves a vertex by less than this is left out

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from app.outputs.meshes import MeshWriter
 from tests.app.made_hands import made_frame, made_hand
 
 MODEL = HandModel.load()
-TEXTURE = Path(__file__).resolve().parents[2] / 'assets' / 'open_hand_albedo.png'
 
 
 def written(folder, frames, **options):
@@ -65,17 +63,30 @@ def test_names_tell_frame_and_side_and_the_track_only_where_it_is_needed(tmp_pat
     assert names(folder) == ['000001_left.obj', '000001_right.obj', '000002_right_0.obj', '000002_right_4.obj']
 
 
-def test_with_a_texture_another_reader_finds_it_on_the_mesh(tmp_path):
-    hand = made_hand(MODEL)
-    folder = written(tmp_path / 'meshes', [[hand], [made_hand(MODEL, 1, 1, 'left')]], uv=MODEL.uv, uv_faces=MODEL.uv_faces, texture=TEXTURE)
-    assert names(folder) == ['000000_right.obj', '000001_left.obj', 'hand.mtl', 'hand.png']
-    for name in ('000000_right.obj', '000001_left.obj'):
-        mesh = trimesh.load(folder / name)
-        assert mesh.visual.material.image.size == (1024, 1024) and mesh.visual.uv.min() >= 0 and mesh.visual.uv.max() <= 1
-        assert len(mesh.faces) == len(MODEL.faces) and mesh.volume > 1e-4
-        sampled = mesh.visual.to_color().vertex_colors[:, :3].astype(float).mean(0)
-        true = 255 * MODEL.albedo.mean(0)
-        assert np.abs(sampled - true).max() < 25, f'{sampled.round()} where the texture lands, {true.round()} is the hand\'s mean colour'
+@pytest.mark.parametrize('side', ['right', 'left'])
+def test_with_textures_another_reader_finds_each_tracks_colours_on_its_mesh(tmp_path, side):
+    smooth = (255 * (MODEL.template - MODEL.template.min(0)) / np.ptp(MODEL.template, axis=0)).astype(np.uint8)
+    hands = [replace(made_hand(MODEL, 1, track, side), colours=smooth if track else 255 - smooth) for track in (0, 3)]
+    folder = written(tmp_path / 'meshes', [hands], atlas=MODEL)
+    assert names(folder) == [f'000000_{side}_0.obj', f'000000_{side}_3.obj', f'hand_0_{side}.png', f'hand_3_{side}.png', 'hands.mtl']
+    for hand in hands:
+        mesh = trimesh.load(folder / f'000000_{side}_{hand.track}.obj')
+        assert mesh.visual.material.image.size == (1024, 1024) and len(mesh.faces) == len(MODEL.faces) and mesh.volume > 1e-4
+        picture = np.asarray(mesh.visual.material.image.convert('RGB'))
+        x, y = (mesh.visual.uv * (1024, -1024) + (-0.5, 1023.5)).round().astype(int).clip(0, 1023).T
+        nearest = np.linalg.norm(mesh.vertices[:, None] - hand.vertices * (1, -1, -1), axis=-1).argmin(1)
+        error = np.abs(picture[y, x].astype(int) - hand.colours[nearest]).max()
+        assert error <= 5, f'{error} levels between the picture at a vertex and its colour; half a pixel of this ramp is 4'
+
+
+def test_ply_has_the_same_mesh_and_colours_as_obj(tmp_path):
+    for side in ('right', 'left'):
+        hand = made_hand(MODEL, 1, side=side)
+        mesh = trimesh.load(written(tmp_path / side, [[hand]], kind='ply') / f'000000_{side}.ply', process=False)
+        other = trimesh.load(written(tmp_path / f'{side}_obj', [[hand]]) / f'000000_{side}.obj', process=False)
+        error = np.abs(mesh.vertices - other.vertices).max()
+        assert error < 1e-6 and np.array_equal(mesh.faces, other.faces), f'{error} m; OBJ has six digits'
+        assert np.array_equal(mesh.visual.vertex_colors[:, :3], hand.colours)
 
 
 def test_nothing_has_the_final_name_before_it_is_whole_and_an_older_folder_is_replaced(tmp_path):
@@ -119,9 +130,10 @@ def test_a_folder_that_may_not_be_written_is_refused(tmp_path, unprivileged):
         MeshWriter(tmp_path / 'meshes', MODEL.faces)
 
 
-def test_a_texture_needs_its_coordinates(tmp_path):
-    with pytest.raises(ValueError, match='uv'):
-        MeshWriter(tmp_path / 'meshes', MODEL.faces, texture=TEXTURE)
+def test_a_ply_file_with_a_texture_or_an_unknown_kind_is_a_mistake_of_the_program(tmp_path):
+    for options in ({'kind': 'ply', 'atlas': MODEL}, {'kind': 'stl'}):
+        with pytest.raises(ValueError, match='OBJ'):
+            MeshWriter(tmp_path / 'meshes', MODEL.faces, **options)
 
 
 def test_a_hand_of_another_model_is_written_too(tmp_path):
