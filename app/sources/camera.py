@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import cv2
 
 from app.errors import InputError
+from app.sources.cameras import why_not
 from app.sources.source import Selection, Source
 from app.types import Frame
 
@@ -39,7 +40,8 @@ class CameraSource(Source):
                   cv2.CAP_PROP_FPS, round(fps)]
         self._capture = self._opened(capture, index, wishes)
         if self._capture is None:
-            raise InputError(f'There is no {name}, or another program is using it; plug it in, close that program, or name another number.')
+            raise InputError((why_not(index) if sys.platform == 'linux' else '')
+                             or f'There is no {name}, or another program is using it; plug it in, close that program, or name another number.')
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         self.selection = selection
         self._arrivals: deque[float] = deque(maxlen=MEASURED)
