@@ -11,7 +11,6 @@ from app.live.drawing import Drawing
 from app.live.events import Event, PictureReady, SourceOpened
 from app.live.files import Files
 from app.live.inference import Inference
-from app.live.loading import Loaded
 from app.live.newest import Newest
 from app.live.player import Player
 from app.live.position import Position
@@ -42,7 +41,7 @@ class Engine:
         self._statistics = Statistics()
         self._files = Files(self._listener, lambda: self._drawing.drawn)
         self._drawing = Drawing(self._inferred, self._shown, settings, self._listener, self._statistics, self._announce, self._files.record)
-        self._inference = Inference(self._captured, self._inferred, settings, self._listener, self._statistics, self._model_ready)
+        self._inference = Inference(self._captured, self._inferred, settings, self._listener, self._statistics)
         self._player: Player | None = None
         self._announced = False
 
@@ -151,10 +150,7 @@ class Engine:
                 'drawing': self._inferred.dropped, 'screen': self._shown.dropped, 'recording': recording.dropped if recording else 0}
 
     def _threads(self) -> tuple[threading.Thread, ...]:
-        return *self._inference.threads, self._drawing.thread, self._files.thread
-
-    def _model_ready(self, loaded: Loaded) -> None:
-        self._drawing.use(loaded.pipeline.model)
+        return *self._inference.threads, self._drawing.thread, self._drawing.preparation, self._files.thread
 
     def _player_says(self, event: Event) -> None:
         if isinstance(event, SourceOpened):

@@ -27,9 +27,8 @@ class Inference:
     """Takes the newest frame, gives it on with its hands. All methods return at once and may be called from any thread."""
 
     def __init__(self, frames: Newest[Captured], out: Newest[Inferred], settings: LiveSettings, tell: Callable[[Event], None],
-                 statistics: Statistics, model_ready: Callable[[Loaded], None]):
-        """`model_ready` is told on the loading thread of each network that was loaded."""
-        self._frames, self._out, self._tell, self._statistics, self._model_ready = frames, out, tell, statistics, model_ready
+                 statistics: Statistics):
+        self._frames, self._out, self._tell, self._statistics = frames, out, tell, statistics
         self._troubles = Troubles(tell)
         self._lock = threading.Lock()  # of the three wishes below
         self._wanted, self._loaded, self._forget_shapes = settings, None, False
@@ -77,7 +76,6 @@ class Inference:
 
     def _take_over(self, loaded: Loaded) -> None:
         """Of the loading thread: lay a new network down for the inference thread."""
-        self._model_ready(loaded)
         with self._lock:
             unused = loaded if self._frames.closed else self._loaded
             self._loaded = None if self._frames.closed else loaded

@@ -83,7 +83,7 @@ class Statistics:
         self._shown, self._latency, self._stages, self._searched = _Lately(), _Lately(), _Lately(), _Lately()
         self._totals: deque[tuple[float, dict[str, int]]] = deque()
         self._last: Inferred | None = None
-        self._provider = ''
+        self._provider, self._thrifty = '', False
 
     def inferred(self, inferred: Inferred) -> None:
         """A frame went through the network (or past it, while there is none)."""
@@ -107,6 +107,10 @@ class Statistics:
     def provider(self, name: str) -> None:
         """What the network runs on from now on."""
         self._provider = name
+
+    def thrifty(self, thrifty: bool) -> None:
+        """Whether the 3D view is drawn in every second picture only."""
+        self._thrifty = thrifty
 
     def restart(self) -> None:
         """Another source: what was measured of the last one says nothing about it. Totals of drops go on."""
@@ -133,9 +137,12 @@ class Statistics:
         hands = last.found if last else ()
         timed = tuple(_judged(stages, source_fps))
         median, late = (float(v) for v in np.percentile(latency, (50, 95))) if len(latency) else (0.0, 0.0)
+        remarks = [*_remarks(timed, source_fps, lately, searched, median, bool(hands))]
+        if self._thrifty:
+            remarks.append('The 3D view is drawn in every second picture only, so that drawing keeps up.')
         return LiveStatistics(
             fps, source_fps, median, late, timed, dict(dropped), lately, float(np.mean([h.confidence for h in hands])) if hands else None,
-            last.statuses if last else (), tuple(_remarks(timed, source_fps, lately, searched, median, bool(hands))), self._provider)
+            last.statuses if last else (), tuple(remarks), self._provider)
 
 
 def _means(frames: Iterable[dict[str, float]]) -> dict[str, float]:
