@@ -15,6 +15,7 @@ from app.rendering.rounding import rounded
 from app.rendering.skeleton import skeleton_layer
 from app.rendering.studio import porcelain
 from app.rendering.topology import Topology, topology_of
+from app.rendering.wires import wire_mesh
 from app.types import Hand, Intrinsics, Side
 
 Style = Literal['textured', 'shaded', 'wireframe', 'skeleton', 'off']
@@ -24,10 +25,6 @@ _SURE, _UNSURE = 0.6, 0.2  # confidence at which a hand is drawn in full, and at
 _FAINTEST = 0.25
 _ARM_GONE = 0.4  # share of the arm (`arm_share`) at which nothing of it is left, about 3 cm behind the wrist
 _LARGE = 420  # pixels: the corners of a larger hand's mesh would show
-_INK: dict[Side, tuple] = {'right': (1.0, 0.93, 0.85), 'left': (0.85, 0.95, 1.0)}  # sRGB of a wireframe's lines
-_GROUND: dict[Side, tuple] = {'right': (0.16, 0.09, 0.06), 'left': (0.05, 0.10, 0.16)}  # and under them, so that they read on white too
-_GROUND_OPACITY = 0.42
-_LINE = 0.13, 0.5, 0.003  # a wireframe's line width: of an edge's length, at least pixels, at most of the picture's longer side
 
 
 class Overlay:
@@ -80,14 +77,7 @@ class Overlay:
                 colours = porcelain(hand.vertices, normals, hand.joints_3d, hand.side)
             mesh = Mesh(hand.vertices, topology.faces, colours, self._hand * share)
             return rounded(mesh, normals, topology) if np.ptp(hand.joints_2d, axis=0).max() > _LARGE else mesh
-        of_edge, least, most = _LINE
-        a, b = intrinsics.project(hand.vertices[topology.edges[::7]]).transpose(1, 0, 2)
-        width = float(np.clip(of_edge * np.median(np.linalg.norm(a - b, axis=1)), least, most * max(size)))
-        rays = hand.vertices / np.linalg.norm(hand.vertices, axis=1)[:, None]
-        facing = np.clip(-np.einsum('na,na->n', normals, rays), 0, 1)  # edges crowd towards the silhouette: let them thin out
-        ground = (*_GROUND[hand.side], _GROUND_OPACITY)
-        return Mesh(hand.vertices, topology.faces, np.broadcast_to(np.float32(_INK[hand.side]), hand.vertices.shape),
-                    (0.4 + 0.6 * facing).astype(np.float32) * self._hand * share, line_width=width, ground=ground)
+        return wire_mesh(hand.vertices, normals, topology, hand.side, intrinsics, size, self._hand * share)
 
 
 def seen(hands: Sequence[Hand], visibility: Sequence[float] | None = None) -> list[tuple[Hand, float]]:

@@ -1,4 +1,4 @@
-"""The 'shaded' look: porcelain with a tint for each side, under three soft lights. Per vertex, in linear light."""
+"""Three soft lights of a studio, and the 'shaded' look under them: porcelain with a tint for each side. Per vertex, in linear light."""
 from __future__ import annotations
 
 import numpy as np
@@ -38,6 +38,11 @@ def openness(vertices: np.ndarray, normals: np.ndarray, joints: np.ndarray) -> n
 
 def porcelain(vertices: np.ndarray, normals: np.ndarray, joints: np.ndarray, side: Side) -> np.ndarray:
     """Vertices (N, 3) in the camera frame, their normals and the 21 joints -> sRGB colours (N, 3) uint8."""
+    return studio_lit(vertices, normals, joints, np.array(TINTS[side], np.float32))
+
+
+def studio_lit(vertices: np.ndarray, normals: np.ndarray, joints: np.ndarray, albedo: np.ndarray, gloss: float = _GLOSS) -> np.ndarray:
+    """As `porcelain`, of a hand with a linear albedo (N, 3), or (3,) all over."""
     vertices = np.asarray(vertices, np.float32)
     view = -vertices / np.maximum(np.linalg.norm(vertices, axis=1), 1e-9)[:, None]
     facing = np.clip(np.einsum('na,na->n', normals, view), 0, 1)
@@ -50,6 +55,6 @@ def porcelain(vertices: np.ndarray, normals: np.ndarray, joints: np.ndarray, sid
     diffuse = lit(_KEY) * _KEY_LIGHT * (0.35 + 0.65 * sky) + (lit(_FILL) * _FILL_LIGHT + up * _SKY + (1 - up) * _GROUND) * sky
     half = view + _KEY
     half /= np.linalg.norm(half, axis=1)[:, None]
-    gloss = _GLOSS * np.maximum(np.einsum('na,na->n', normals, half), 0) ** _GLOSS_POWER
+    shine = gloss * np.maximum(np.einsum('na,na->n', normals, half), 0) ** _GLOSS_POWER
     rim = 0.30 * (1 - facing) ** 3 * np.maximum(normals @ _RIM + 0.45, 0) * sky[:, 0]
-    return linear_to_srgb(diffuse * np.array(TINTS[side], np.float32) + (gloss + rim)[:, None])
+    return linear_to_srgb(diffuse * albedo + (shine + rim)[:, None])
