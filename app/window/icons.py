@@ -6,14 +6,15 @@ from collections.abc import Callable
 from PyQt5.QtCore import QPointF, QRect, QRectF, QSize, Qt
 from PyQt5.QtGui import QColor, QIcon, QIconEngine, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
 
-from app.window.theme import colours
+from app.window.theme import COLOURS, colours
 
 GRID = 24
 
 
-def icon(name: str, colour: str = 'text') -> QIcon:
-    """The icon `name`; `colour`: a field of the theme's palette. Checked it is drawn in the accent. Raises KeyError for an unknown name."""
-    return QIcon(_Engine(name, colour))
+def icon(name: str, colour: str = 'text', glass: bool = False) -> QIcon:
+    """The icon `name`; `colour`: a field of the theme's palette, or of the dark one for an icon on dark glass. Checked it is drawn in the
+    accent. Raises KeyError for an unknown name."""
+    return QIcon(_Engine(name, colour, glass))
 
 
 def names() -> tuple[str, ...]:
@@ -24,12 +25,12 @@ def names() -> tuple[str, ...]:
 class _Engine(QIconEngine):
     """Draws when asked, so that a theme switch and another screen's scale need no new icon."""
 
-    def __init__(self, name: str, colour: str):
+    def __init__(self, name: str, colour: str, glass: bool):
         super().__init__()
-        self.name, self.colour, self.drawing = name, colour, _DRAWINGS[name]
+        self.name, self.colour, self.glass, self.drawing = name, colour, glass, _DRAWINGS[name]
 
     def clone(self) -> QIconEngine:
-        return _Engine(self.name, self.colour)
+        return _Engine(self.name, self.colour, self.glass)
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
         pixmap = QPixmap(size)
@@ -40,7 +41,7 @@ class _Engine(QIconEngine):
         return pixmap
 
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
-        palette = colours()
+        palette = COLOURS['dark'] if self.glass else colours()
         wanted = 'accent' if state == QIcon.On and self.colour == 'text' else self.colour
         colour = QColor(palette.faint if mode == QIcon.Disabled else getattr(palette, wanted))
         side = min(rect.width(), rect.height())

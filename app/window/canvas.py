@@ -1,0 +1,314 @@
+"""The picture with its hands, and the 3D view beside it, which the mouse turns. Also what stands there when there is no picture."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PyQt5.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QBrush, QFont, QFontMetrics, QImage, QPainter, QPen
+from PyQt5.QtWidgets import QSizePolicy, QWidget
+
+from app.live import view as views
+from app.live.settings import ViewSettings
+from app.live.shown import Shown
+from app.window.arrangement import LAYOUTS, Layout, arranged, view_pixels
+from app.window.icons import icon
+from app.window.theme import GRID, RADIUS, colours, translucent
+
+_SETTLED = 150  # milliseconds without another size before the 3D view is asked for in the new one
+_ZOOM_STEP = 1.1  # of one notch of the wheel
+_VISIBLE = 0.05  # a hand fainter than this is no hand to the eye
+
+
+@dataclass(frozen=True)
+class Message:
+    """What stands in place of the picture."""
+
+    icon: str
+    title: str
+    text: str = ''
+
+
+class Canvas(QWidget):
+    """Shows the newest `Shown` and nothing else: it keeps no older one."""
+
+    painted = pyqtSignal(object)  # Shown, once, after it was painted for the first time
+    view_changed = pyqtSignal(object)  # ViewSettings: the mouse turned the 3D view, or its place has another size
+    arranged = pyqtSignal()  # picture and view have other places
+    dropped = pyqtSignal(list)  # list[str], paths of files and folders let go over the window
+
+    def __init__(self, parent: QWidget | None = None):
+        super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
+        self.setMinimumSize(320, 240)
+        self.setMouseTracking(True)
+        self.setAcceptDrops(True)
+        self.setAttribute(Qt.WA_OpaquePaintEvent)
+        self.setAccessibleName('Picture and 3D view')
+        self.shown: Shown | None = None
+        self.layout_name: Layout = 'beside'
+        self.view = ViewSettings()
+        self.message: Message | None = None
+        self.note = ''  # a sentence at the picture's foot, such as 'loading the network'
+        self.hint = 'Show a hand to the camera'  # on the 3D view while there is no hand
+        self.picture_place, self.view_place = QRect(), QRect()
+        self._unseen = False  # the picture was not painted yet
+        self._grabbed: QPoint | None = None  # where the mouse was, while it drags
+        self._drop_name: str | None = None
+        self._settle = QTimer(self, singleShot=True, interval=_SETTLED)
+        self._settle.timeout.connect(self._ask_for_size)
+
+    # what to show
+
+    def show_picture(self, shown: Shown) -> None:
+        """Show it from the next paint on."""
+        other = self.shown is None or self.shown.picture.shape != shown.picture.shape
+        self.shown, self._unseen, self.message = shown, True, None
+        if other:
+            self._arrange()
+        self.update()
+
+    def show_message(self, message: Message | None) -> None:
+        """Put a message in place of the picture; None brings the picture back."""
+        if message is not None:
+            self.shown = None
+        self.message = message
+        self._arrange()
+        self.update()
+
+    def set_note(self, note: str) -> None:
+        """A sentence at the picture's foot; '' for none."""
+        self.note = note
+        self.update()
+
+    def set_hint(self, hint: str) -> None:
+        """What the 3D view says while there is no hand."""
+        self.hint = hint
+        self.update()
+
+    def set_layout(self, name: str) -> None:
+        """One of `LAYOUTS`; another word is 'beside'."""
+        self.layout_name = name if name in LAYOUTS else 'beside'
+        self._arrange()
+        self.update()
+
+    def set_view(self, view: ViewSettings) -> None:
+        """How the 3D view is seen; its size stays what its place asks for."""
+        self.view = replace(view, width=self.view.width, height=self.view.height)
+
+    def reset_view(self) -> None:
+        """As the real camera sees it."""
+        self._change_view(views.reset(self.view))
+
+    # places
+
+    def _arrange(self) -> None:
+        aspect = 4 / 3
+        if self.shown is not None:
+            height, width = self.shown.picture.shape[:2]
+            aspect = width / height
+        self.picture_place, self.view_place = arranged(self.size(), aspect, self.layout_name)
+        self._settle.start()
+        self.arranged.emit()
+
+    def _ask_for_size(self) -> None:
+        width, height = view_pixels(self.view_place, self.devicePixelRatioF())
+        if (width, height) != (self.view.width, self.view.height):
+            self._change_view(replace(self.view, width=width, height=height))
+
+    def _change_view(self, view: ViewSettings) -> None:
+        if view != self.view:
+            self.view = view
+            self.view_changed.emit(view)
+
+    def sizeHint(self) -> QSize:
+        return QSize(960, 640)
+
+    def resizeEvent(self, event) -> None:
+        self._arrange()
+        super().resizeEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() in (QEvent.PaletteChange, QEvent.StyleChange):
+            self.update()
+        super().changeEvent(event)
+
+    # painting
+
+    def paintEvent(self, event) -> None:
+        palette = colours()
+        painter = QPainter(self)
+        painter.setRenderHints(QPainter.Antialiasing | QPainter.TextAntialiasing)
+        painter.fillRect(event.rect(), translucent(palette.ground, 1))
+        if self.message is not None:
+            self._paint_message(painter, self.message)
+        elif self.shown is not None:
+            self._paint_shown(painter, self.shown)
+        if self._drop_name is not None:
+            self._paint_drop_hint(painter)
+        painter.end()
+        if self._unseen and self.shown is not None:
+            self._unseen = False
+            shown = self.shown
+            QTimer.singleShot(0, lambda: self.painted.emit(shown))  # the pixels leave for the screen when this event has ended
+
+    def _paint_shown(self, painter: QPainter, shown: Shown) -> None:
+        if not self.picture_place.isEmpty():
+            self._paint_image(painter, shown.picture, self.picture_place)
+        if not self.view_place.isEmpty():
+            if shown.view is not None and shown.view.size:
+                self._paint_image(painter, shown.view, self.view_place)
+            else:
+                self._paint_card(painter, self.view_place)
+            if self.layout_name == 'corner':
+                painter.setPen(QPen(translucent('#ffffff', 0.16), 1))
+                painter.setBrush(Qt.NoBrush)
+                painter.drawRoundedRect(QRectF(self.view_place), RADIUS, RADIUS)
+            if not any(v > _VISIBLE for v in shown.inferred.visibility) and not self.note:
+                self._paint_pill(painter, self.hint, self.view_place)
+        if self.note:
+            self._paint_pill(painter, self.note, self.picture_place if not self.picture_place.isEmpty() else self.view_place)
+
+    def _paint_image(self, painter: QPainter, image: np.ndarray, place: QRect) -> None:
+        """The image (H, W, 3) uint8 fills the place with round corners; what does not fit its aspect is cut away on both sides."""
+        scale = self.devicePixelRatioF()
+        width, height = max(round(place.width() * scale), 1), max(round(place.height() * scale), 1)
+        scaled = np.ascontiguousarray(filled(image, width, height))
+        picture = QImage(scaled.data, width, height, 3 * width, QImage.Format_RGB888)  # `scaled` must outlive it
+        painter.save()
+        painter.translate(place.topLeft())
+        painter.scale(1 / scale, 1 / scale)  # device pixels one to one: Qt's own scaling of pictures is five times slower
+        painter.setPen(Qt.NoPen)
+        painter.setBrush(QBrush(picture))
+        painter.drawRoundedRect(QRectF(0, 0, width, height), RADIUS * scale, RADIUS * scale)
+        painter.restore()
+
+    def _paint_card(self, painter: QPainter, place: QRect) -> None:
+        painter.setPen(Qt.NoPen)
+        painter.setBrush(translucent(colours().surface, 1))
+        painter.drawRoundedRect(QRectF(place), RADIUS, RADIUS)
+
+    def _paint_pill(self, painter: QPainter, text: str, place: QRect) -> None:
+        """A line of text on dark glass at the foot of a place; narrower places get it in two lines."""
+        palette, font = colours(), self.font()
+        font.setPixelSize(13)
+        painter.setFont(font)
+        room = QRect(0, 0, max(place.width() - 6 * GRID, 1), place.height())
+        box = QFontMetrics(font).boundingRect(room, Qt.AlignCenter | Qt.TextWordWrap, text)
+        pill = QRectF(0, 0, box.width() + 4 * GRID, box.height() + 2 * GRID)
+        pill.moveCenter(QPointF(place.center().x() + 0.5, place.bottom() - 2 * GRID - pill.height() / 2))
+        painter.setPen(Qt.NoPen)
+        painter.setBrush(translucent(palette.glass, 0.66))
+        painter.drawRoundedRect(pill, 2 * GRID, 2 * GRID)
+        painter.setPen(translucent(palette.on_glass, 1))
+        painter.drawText(pill, Qt.AlignCenter | Qt.TextWordWrap, text)
+
+    def _paint_message(self, painter: QPainter, message: Message) -> None:
+        palette = colours()
+        room = self.rect().adjusted(2 * GRID, 2 * GRID, -2 * GRID, -2 * GRID)
+        self._paint_card(painter, room)
+        middle = room.center().y()
+        icon(message.icon, 'muted').paint(painter, QRect(room.center().x() - 24, middle - 80, 48, 48))
+        title, text = QFont(self.font()), QFont(self.font())
+        title.setPixelSize(20)
+        title.setWeight(QFont.DemiBold)
+        text.setPixelSize(14)
+        width = min(room.width() - 4 * GRID, 520)
+        painter.setFont(title)
+        painter.setPen(translucent(palette.text, 1))
+        box = painter.boundingRect(QRect(room.center().x() - width // 2, middle - 16, width, 400), Qt.AlignHCenter | Qt.TextWordWrap, message.title)
+        painter.drawText(box, Qt.AlignHCenter | Qt.TextWordWrap, message.title)
+        painter.setFont(text)
+        painter.setPen(translucent(palette.muted, 1))
+        painter.drawText(QRect(room.center().x() - width // 2, box.bottom() + GRID, width, 400), Qt.AlignHCenter | Qt.TextWordWrap, message.text)
+
+    def _paint_drop_hint(self, painter: QPainter) -> None:
+        palette = colours()
+        painter.fillRect(self.rect(), translucent(palette.glass, 0.72))
+        room = QRectF(self.rect()).adjusted(2 * GRID, 2 * GRID, -2 * GRID, -2 * GRID)
+        painter.setPen(QPen(translucent(palette.accent, 1), 2, Qt.DashLine))
+        painter.setBrush(Qt.NoBrush)
+        painter.drawRoundedRect(room, RADIUS, RADIUS)
+        font = QFont(self.font())
+        font.setPixelSize(20)
+        font.setWeight(QFont.DemiBold)
+        painter.setFont(font)
+        painter.setPen(translucent(palette.on_glass, 1))
+        text = QFontMetrics(font).elidedText(f'Let go to open {self._drop_name}', Qt.ElideMiddle, int(room.width()) - 8 * GRID)
+        painter.drawText(room, Qt.AlignCenter, text)
+
+    # the mouse turns the 3D view
+
+    def _over_view(self, position: QPoint) -> bool:
+        return self.shown is not None and self.view_place.contains(position)
+
+    def mousePressEvent(self, event) -> None:
+        if self._over_view(event.pos()) and event.button() in (Qt.LeftButton, Qt.RightButton, Qt.MiddleButton):
+            self._grabbed = event.pos()
+            self.setCursor(Qt.ClosedHandCursor)
+
+    def mouseMoveEvent(self, event) -> None:
+        if self._grabbed is None:
+            self.setCursor(Qt.OpenHandCursor if self._over_view(event.pos()) else Qt.ArrowCursor)
+            return
+        moved = event.pos() - self._grabbed
+        self._grabbed = event.pos()
+        if event.buttons() & Qt.LeftButton:
+            self._change_view(views.turned(self.view, moved.x(), moved.y()))
+        else:
+            place = self.view_place
+            self._change_view(views.shifted(self.view, moved.x() / max(place.width(), 1), moved.y() / max(place.height(), 1)))
+
+    def mouseReleaseEvent(self, event) -> None:
+        self._grabbed = None
+        self.setCursor(Qt.OpenHandCursor if self._over_view(event.pos()) else Qt.ArrowCursor)
+
+    def mouseDoubleClickEvent(self, event) -> None:
+        if self._over_view(event.pos()) and event.button() == Qt.LeftButton:
+            self.reset_view()
+
+    def wheelEvent(self, event) -> None:
+        if not self._over_view(event.pos()):
+            event.ignore()
+            return
+        self._change_view(views.zoomed(self.view, _ZOOM_STEP ** (event.angleDelta().y() / 120)))
+        event.accept()
+
+    # files let go over the window
+
+    def dragEnterEvent(self, event) -> None:
+        paths = _local_paths(event.mimeData())
+        if paths:
+            self._drop_name = Path(paths[0]).name
+            event.acceptProposedAction()
+            self.update()
+
+    def dragLeaveEvent(self, event) -> None:
+        self._drop_name = None
+        self.update()
+
+    def dropEvent(self, event) -> None:
+        self._drop_name = None
+        self.update()
+        paths = _local_paths(event.mimeData())
+        if paths:
+            event.acceptProposedAction()
+            self.dropped.emit(paths)
+
+
+def filled(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The image's middle, scaled to (height, width, 3), nothing stretched."""
+    rows, columns = image.shape[:2]
+    scale = max(width / columns, height / rows)
+    take_columns, take_rows = min(columns, max(round(width / scale), 1)), min(rows, max(round(height / scale), 1))
+    x, y = (columns - take_columns) // 2, (rows - take_rows) // 2
+    part = image[y:y + take_rows, x:x + take_columns]
+    if part.shape[:2] == (height, width):
+        return part
+    return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR)
+
+
+def _local_paths(mime) -> list[str]:
+    return [url.toLocalFile() for url in mime.urls() if url.isLocalFile()]

@@ -1,0 +1,136 @@
+"""Which source plays: the last one at the start, else the first camera, else the demo clip, so that the window is never empty."""
+from __future__ import annotations
+
+from pathlib import Path
+
+from PyQt5.QtCore import QObject, pyqtSignal
+from PyQt5.QtWidgets import QFileDialog, QWidget
+
+from app.live.events import SourceFailed, SourceOpened
+from app.live.shown import SourceInfo
+from app.window.banner import Banners
+from app.window.bridge import EngineBridge
+from app.window.camera_list import CameraList
+
+DEMO = Path(__file__).resolve().parent.parent.parent / 'assets' / 'demo' / 'demo.mp4'
+NO_CAMERA = 'No camera was found, so the demo clip plays. Plug a camera in and choose it under File > Camera, or drop a video here.'
+_FILMS = 'Videos and pictures (*.mp4 *.mov *.MOV *.mkv *.avi *.webm *.m4v *.jpg *.jpeg *.png *.bmp *.tif *.tiff *.webp);;All files (*)'
+
+
+class SourceChooser(QObject):
+    """Opens sources and remembers what is open. `spec` is '' until something is."""
+
+    opened = pyqtSignal(object)  # SourceInfo
+
+    def __init__(self, bridge: EngineBridge, cameras: CameraList, banners: Banners, window: QWidget):
+        super().__init__(window)
+        self._bridge, self._cameras, self._banners, self._window = bridge, cameras, banners, window
+        self.info: SourceInfo | None = None
+        self.loop = False  # what a person asked for last; the demo clip always loops
+        self._folder = ''  # where the last file dialog was
+        self._waiting = False  # for the first list of cameras
+        self._tried: set[str] = set()
+        bridge.source_opened.connect(self._source_opened)
+        bridge.source_back.connect(lambda event: self._source_opened(event))
+        bridge.source_failed.connect(self._source_failed)
+        cameras.listed.connect(self._cameras_listed)
+
+    @property
+    def spec(self) -> str:
+        """What is open, as it can be opened again; '' for the demo clip, which is only ever a stopgap."""
+        if self.info is None or self.is_demo:
+            return ''
+        spec = self.info.spec
+        if self.info.kind == 'camera':
+            return f'camera:{spec.removeprefix("camera:")}'
+        return str(Path(spec).resolve())
+
+    @property
+    def is_demo(self) -> bool:
+        return self.info is not None and self.info.kind != 'camera' and Path(self.info.spec) == DEMO
+
+    def begin(self, spec: str) -> None:
+        """Open the first source: `spec`, or what is best when it is ''."""
+        self._cameras.refresh()
+        if spec:
+            self.open(spec)
+        else:
+            self._waiting = True
+
+    def open(self, spec: str) -> None:
+        """Open a path, or 'camera:0'."""
+        self._waiting = False
+        self._tried.add(spec)
+        self._banners.dismiss('no camera')
+        self._bridge.open(spec, loop=self.loop)
+
+    def open_camera(self, index: int) -> None:
+        self.open(f'camera:{index}')
+
+    def open_demo(self) -> None:
+        """The clip that every copy of the program has."""
+        self._waiting = False
+        self._tried.add(str(DEMO))
+        self._bridge.open(str(DEMO), loop=True)
+
+    def next_camera(self) -> None:
+        """The camera after the one that is open, by the list."""
+        indices = [camera.index for camera in self._cameras.cameras or []]
+        if not indices:
+            self._cameras.refresh()
+            self._banners.tell('No camera was found. Plug one in and try again.', 'warning', key='no camera', seconds=8)
+            return
+        current = self.spec.removeprefix('camera:')
+        place = indices.index(int(current)) + 1 if current.isdigit() and int(current) in indices else 0
+        self.open_camera(indices[place % len(indices)])
+
+    def ask_for_video(self) -> None:
+        self._ask(QFileDialog.ExistingFile, 'Open a video or picture')
+
+    def ask_for_folder(self) -> None:
+        self._ask(QFileDialog.Directory, 'Open a folder of pictures')
+
+    def open_paths(self, paths: list[str]) -> None:
+        """What was dropped: the first of it."""
+        if len(paths) > 1:
+            self._banners.tell(f'One at a time: only {Path(paths[0]).name} is opened. Drop a folder to play many pictures.', key='dropped')
+        self.open(paths[0])
+
+    def _ask(self, mode: QFileDialog.FileMode, title: str) -> None:
+        dialog = QFileDialog(self._window, title, self._folder)
+        dialog.setFileMode(mode)
+        if mode == QFileDialog.ExistingFile:
+            dialog.setNameFilters(_FILMS.split(';;'))
+        dialog.fileSelected.connect(self._chosen)
+        dialog.open()
+
+    def _chosen(self, path: str) -> None:
+        self._folder = str(Path(path).parent)
+        self.open(path)
+
+    def _cameras_listed(self, cameras: list) -> None:
+        if self._waiting:
+            self._open_best(cameras)
+
+    def _open_best(self, cameras: list) -> None:
+        """The first camera that was not tried in vain, else the demo clip."""
+        for camera in cameras:
+            if f'camera:{camera.index}' not in self._tried:
+                self.open_camera(camera.index)
+                return
+        self.open_demo()
+        if not cameras:
+            self._banners.tell(NO_CAMERA, 'info', (('Open a video', self.ask_for_video),), key='no camera', seconds=0)
+
+    def _source_opened(self, event: SourceOpened) -> None:
+        self.info = event.info
+        self._tried.clear()
+        self.opened.emit(event.info)
+
+    def _source_failed(self, event: SourceFailed) -> None:
+        """Nothing plays and this failed too: something must play."""
+        if self.info is None and event.spec != str(DEMO):
+            if self._cameras.cameras is None:
+                self._waiting = True
+            else:
+                self._open_best(self._cameras.cameras)
