@@ -66,6 +66,11 @@ class Engine:
         return ended and not any(thread.is_alive() for thread in self._threads())
 
     @property
+    def prepared(self) -> bool:
+        """Whether network and OpenGL are ready: from now on pictures come with hands."""
+        return self._inference.ready and not self._drawing.preparation.is_alive()
+
+    @property
     def still_running(self) -> tuple[str, ...]:
         """Names of the engine's own threads that run."""
         return tuple(thread.name for thread in self._threads() if thread.is_alive())
@@ -145,8 +150,8 @@ class Engine:
 
     def dropped(self) -> dict[str, int]:
         """Frames and pictures left out since the start, by cause."""
-        recording = self._files.state()
-        return {'camera': getattr(self._player, 'camera_dropped', 0), 'network': self._captured.dropped,
+        recording, player = self._files.state(), self._player
+        return {'camera': player.camera_dropped + player.skipped if player else 0, 'network': self._captured.dropped,
                 'drawing': self._inferred.dropped, 'screen': self._shown.dropped, 'recording': recording.dropped if recording else 0}
 
     def _threads(self) -> tuple[threading.Thread, ...]:

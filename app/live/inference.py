@@ -49,6 +49,11 @@ class Inference:
         """This one, and the one that loads networks."""
         return self.thread, self._loader.thread
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is a network."""
+        return self._pipeline is not None
+
     def start(self) -> None:
         """Begin; the network begins to load."""
         self._loader.start()
