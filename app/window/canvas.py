@@ -53,7 +53,8 @@ class Canvas(QWidget):
         self.message: Message | None = None
         self.note = ''  # a sentence at the picture's foot, such as 'loading the network'
         self.hint = 'Show a hand to the camera'  # on the 3D view while there is no hand
-        self.picture_place, self.view_place = QRect(), QRect()
+        self.foot = 0  # height in pixels of a strip that somebody wants below the picture
+        self.picture_place, self.view_place, self.foot_place = QRect(), QRect(), QRect()
         self._unseen = False  # the picture was not painted yet
         self._grabbed: QPoint | None = None  # where the mouse was, while it drags
         self._drop_name: str | None = None
@@ -94,6 +95,13 @@ class Canvas(QWidget):
         self._arrange()
         self.update()
 
+    def set_foot(self, height: int) -> None:
+        """Keep a strip of this height in pixels free below the picture, where that makes the picture no smaller."""
+        if height != self.foot:
+            self.foot = height
+            self._arrange()
+            self.update()
+
     def set_view(self, view: ViewSettings) -> None:
         """How the 3D view is seen; its size stays what its place asks for."""
         self.view = replace(view, width=self.view.width, height=self.view.height)
@@ -109,7 +117,8 @@ class Canvas(QWidget):
         if self.shown is not None:
             height, width = self.shown.picture.shape[:2]
             aspect = width / height
-        self.picture_place, self.view_place = arranged(self.size(), aspect, self.layout_name)
+        places = arranged(self.size(), aspect, self.layout_name, self.foot)
+        self.picture_place, self.view_place, self.foot_place = places.picture, places.view, places.foot
         self._settle.start()
         self.arranged.emit()
 

@@ -1,24 +1,32 @@
-"""How fast it runs and where the time goes, on dark glass over the picture. Red is what is too slow; the reason stands below."""
+"""How fast it runs and where the time goes, on dark glass. Red is what is too slow; the reason stands beside it.
+
+Where there is room below the picture it is a strip there, else a card over the picture's corner.
+"""
 from __future__ import annotations
 
-from PyQt5.QtCore import QRect, QRectF, Qt
+from PyQt5.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt
 from PyQt5.QtGui import QColor, QFont, QFontMetrics, QPainter, QPainterPath, QPixmap
 from PyQt5.QtWidgets import QWidget
 
 from app.live.shown import HandStatus
 from app.live.statistics import LiveStatistics, StageTime
-from app.window.theme import COLOURS, GRID, RADIUS, STAGE_COLOURS, translucent
+from app.window.theme import COLOURS, GRID, RADIUS, colours, translucent
 
-WIDTH = 272
+CARD = 256  # pixels, width of the card
+STRIP = 14 * GRID  # pixels, height of the strip
 _PAD = 2 * GRID
-_ROW = 20  # pixels from one line of small text to the next
-_SLOW = '#ff5d5d'
+_ROW = 18  # pixels from one line of small text to the next
+_SLOW = '#ff6060'
 _LATE = 100.0  # milliseconds from camera to screen that one begins to feel
 _BEHIND = 0.8  # share of the source's rate below which the rate is red
-CAUSES = {'camera': 'by the source', 'network': 'waiting for hands', 'drawing': 'waiting for drawing', 'screen': 'by the window',
-          'recording': 'in the recording'}
-STAGES = {'detect': 'find', 'crop': 'cut', 'network': 'network', 'refine': 'fit', 'smooth': 'smooth', 'texture': 'skin', 'overlay': 'draw',
-          'view': '3D view', 'flip': 'mirror', 'record': 'record', 'capture': 'camera', 'decode': 'read'}
+_SMALL = 0.04  # share of the whole time below which a stage goes into the rest
+_CAUSES = {'camera': 'by the source', 'network': 'waiting for hands', 'drawing': 'waiting for drawing', 'screen': 'by the window',
+           'recording': 'in the recording'}
+_STAGES = {  # what a person calls a stage, and its colour
+    'wait': ('waiting', '#8b93a1'), 'detect': ('finding', '#b79bff'), 'crop': ('cutting', '#f29bd0'), 'network': ('network', '#7aa7ff'),
+    'refine': ('fitting', '#5cc8d7'), 'smooth': ('smoothing', '#f29bd0'), 'texture': ('skin', '#e9b98f'), 'overlay': ('drawing', '#8fd694'),
+    'view': ('3D view', '#ffd166'), 'flip': ('mirror', '#c9ced8'), 'record': ('recording', '#d7c0ae')}
+_REST = 'the rest', '#5b6270'
 
 
 class Hud(QWidget):
@@ -27,129 +35,154 @@ class Hud(QWidget):
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
         self.setAttribute(Qt.WA_TransparentForMouseEvents)
-        self.setFixedWidth(WIDTH)
         self.setAccessibleName('Speed and delay')
         self.statistics: LiveStatistics | None = None
-        self._colours: dict[str, str] = {}  # of stages, in the order in which they first came
+        self._strip = 0  # width of the strip; 0: a card
+        self._ink = self._muted = self._red = ''  # colours of the ground that it stands on
         self._pixmap = QPixmap()
-        self._height = 0.0
         self.hide()
 
     def show_statistics(self, statistics: LiveStatistics) -> None:
         """Show these from now on."""
         self.statistics = statistics
-        for stage in statistics.stages:
-            self._colours.setdefault(stage.name, STAGE_COLOURS[len(self._colours) % len(STAGE_COLOURS)])
         self._render()
-        self.update()
+        self.setAccessibleDescription('. '.join(self.words()))
+
+    def place(self, foot: QRect, picture: QRect) -> None:
+        """Be a strip in `foot`, or where that is empty a card in the corner of `picture`."""
+        self._strip = 0 if foot.isEmpty() else foot.width()
+        self.move(foot.topLeft() if self._strip else picture.topLeft() + QPoint(GRID, GRID))
+        self._render()
 
     def words(self) -> list[str]:
         """All that it says, for those who cannot see it and for tests."""
         s = self.statistics
         if s is None:
             return []
-        return [_rate(s), f'{s.latency_ms:.0f} ms', *(f'{STAGES.get(t.name, t.name)} {t.ms:.1f}' for t in s.stages), *_drops(s),
-                *(_hand(h) for h in s.hands), *s.remarks]
+        return [f'{s.fps:.0f} fps', f'{s.latency_ms:.0f} ms', *(f'{name} {ms:.1f} ms' for name, ms, _ in _grouped(s.stages)),
+                *(_hand(h) for h in s.hands), _drops(s), *s.remarks]
 
     def paintEvent(self, event) -> None:
         if not self._pixmap.isNull():
             QPainter(self).drawPixmap(0, 0, self._pixmap)
 
     def _render(self) -> None:
-        scale = self.devicePixelRatioF()
-        height = self._draw(None)
-        if height != self.height():
-            self.setFixedHeight(height)
-        self._pixmap = QPixmap(round(WIDTH * scale), round(height * scale))
+        if self.statistics is None:
+            return
+        palette, scale = colours() if self._strip else COLOURS['dark'], self.devicePixelRatioF()
+        self._ink, self._muted, self._red = palette.text, palette.muted, palette.bad
+        size = QSize(self._strip, STRIP) if self._strip else QSize(CARD, self._card(None))
+        self.setFixedSize(size)
+        self._pixmap = QPixmap(round(size.width() * scale), round(size.height() * scale))
         self._pixmap.setDevicePixelRatio(scale)
         self._pixmap.fill(Qt.transparent)
         painter = QPainter(self._pixmap)
         painter.setRenderHints(QPainter.Antialiasing | QPainter.TextAntialiasing)
         painter.setPen(Qt.NoPen)
-        painter.setBrush(translucent(COLOURS['dark'].glass, 0.74))
-        painter.drawRoundedRect(QRectF(0, 0, WIDTH, height), RADIUS, RADIUS)
-        self._draw(painter)
+        painter.setBrush(QColor(colours().surface) if self._strip else translucent(COLOURS['dark'].glass, 0.7))
+        painter.drawRoundedRect(QRectF(0, 0, size.width(), size.height()), RADIUS, RADIUS)
+        (self._wide if self._strip else self._card)(painter)
         painter.end()
-        self.setAccessibleDescription('. '.join(self.words()))
+        self.update()
 
-    def _draw(self, painter: QPainter | None) -> int:
-        """Draw all of it, or with no painter only measure; the height in pixels."""
-        s, y = self.statistics, _PAD - 2
-        glass = COLOURS['dark']
-        behind = s.source_fps is not None and 0 < s.fps < _BEHIND * s.source_fps
-        late = s.latency_ms > _LATE
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() == QEvent.PaletteChange:
+            self._render()
+        super().changeEvent(event)
+
+    # two shapes
+
+    def _card(self, painter: QPainter | None) -> int:
+        """Draw the card, or with no painter only measure; its height in pixels."""
+        s, y, width = self.statistics, _PAD, CARD - 2 * _PAD
         if painter is not None:
-            half = (WIDTH - 2 * _PAD) // 2
-            of = f'of {s.source_fps:.0f}' if s.source_fps else ''
-            self._figure(painter, _PAD, y, f'{s.fps:.0f}', f'fps {of}'.strip(), behind)
-            self._figure(painter, _PAD + half, y, f'{s.latency_ms:.0f}', f'ms, at worst {s.latency_p95_ms:.0f}', late)
-        y += 32 + GRID
-        if s.stages:
+            self._figures(painter, _PAD, y, width)
+        y += 52
+        stages = _grouped(s.stages)
+        if stages:
             if painter is not None:
-                self._bar(painter, y, s.stages)
-            y += GRID + 6
-            for number, stage in enumerate(s.stages):
-                if painter is not None:
-                    self._legend(painter, number, y + (number // 2) * _ROW, stage)
-            y += -(-len(s.stages) // 2) * _ROW + GRID // 2
-        lines = [(text, glass.on_glass, bool(status.shape_locked)) for text, status in ((_hand(h), h) for h in s.hands)]
-        if not s.hands:
-            lines.append(('No hand in sight', glass.on_glass_muted, False))
-        for text, colour, _ in lines:
-            y = self._text(painter, text, y, colour)
-        for text in _drops(s):
-            y = self._text(painter, text, y, glass.on_glass_muted)
-        if s.remarks:
-            y += GRID // 2
-            for remark in s.remarks:
-                y = self._text(painter, remark, y, _SLOW)
-        return y + _PAD - 4
+                self._bar(painter, QRect(_PAD, y, width, GRID), stages)
+                self._legend(painter, QRect(_PAD, y + GRID + 4, width, 0), stages, 2)
+            y += GRID + 4 + -(-len(stages) // 2) * _ROW + GRID // 2
+        for text, colour in self._lines():
+            y = self._text(painter, text, QRect(_PAD, y, width, 400), colour)
+        return y + _PAD - 6
 
-    def _figure(self, painter: QPainter, x: int, y: int, number: str, unit: str, bad: bool) -> None:
-        large, small = _font(self, 26, QFont.DemiBold), _font(self, 12)
-        painter.setFont(large)
-        painter.setPen(QColor(_SLOW if bad else COLOURS['dark'].on_glass))
-        painter.drawText(x, y + 26, number)
-        painter.setFont(small)
-        painter.setPen(QColor(COLOURS['dark'].on_glass_muted))
-        painter.drawText(x + QFontMetrics(large).horizontalAdvance(number) + 6, y + 26, unit)
+    def _wide(self, painter: QPainter) -> None:
+        """Three columns: figures; where the time goes; what is seen and what is wrong."""
+        room = self._strip - 2 * _PAD
+        first, second = 168, min(312, round(0.36 * room))
+        self._figures(painter, _PAD, _PAD, first)
+        stages, x = _grouped(self.statistics.stages), _PAD + first + 3 * GRID
+        if stages:
+            self._bar(painter, QRect(x, _PAD + 4, second, GRID), stages)
+            self._legend(painter, QRect(x, _PAD + GRID + 8, second, 0), stages, 2)
+        x += second + 4 * GRID
+        y, end = _PAD - 4, STRIP - GRID
+        for text, colour in self._lines():
+            if y + _ROW > end:
+                break
+            y = self._text(painter, text, QRect(x, y, self._strip - _PAD - x, end - y), colour)
 
-    def _bar(self, painter: QPainter, y: float, stages: tuple[StageTime, ...]) -> None:
+    # their parts
+
+    def _lines(self) -> list[tuple[str, str]]:
+        """What is seen, what is wrong and what was left out; a strip has less room, so the less telling comes last."""
+        s = self.statistics
+        hands = [(_hand(h), self._ink) for h in s.hands] or [('No hand in sight', self._muted)]
+        remarks, drops = [(remark, self._red) for remark in s.remarks], [(_drops(s), self._muted)]
+        return [*hands, *remarks, *drops] if self._strip else [*hands, *drops, *remarks]
+
+    def _figures(self, painter: QPainter, x: int, y: int, width: int) -> None:
+        s = self.statistics
+        behind = s.source_fps is not None and 0 < s.fps < _BEHIND * s.source_fps
+        of = f'fps of {s.source_fps:.0f}' if s.source_fps else 'fps'
+        delay = f'ms behind, at most {s.latency_p95_ms:.0f}' if width > 220 else 'ms behind'
+        for number, unit, left, bad in ((f'{s.fps:.0f}', of, x, behind), (f'{s.latency_ms:.0f}', delay, x + 80, s.latency_ms > _LATE)):
+            painter.setFont(_font(self, 26, QFont.DemiBold))
+            painter.setPen(QColor(self._red if bad else self._ink))
+            painter.drawText(left, y + 22, number)
+            painter.setFont(_font(self, 12))
+            painter.setPen(QColor(self._muted))
+            painter.drawText(left, y + 40, unit)
+
+    def _bar(self, painter: QPainter, place: QRect, stages: list[tuple[str, float, str]]) -> None:
         """The stages' shares of a picture's time, next to each other."""
-        whole = QRectF(_PAD, y, WIDTH - 2 * _PAD, GRID)
         clip = QPainterPath()
-        clip.addRoundedRect(whole, GRID / 2, GRID / 2)
+        clip.addRoundedRect(QRectF(place), GRID / 2, GRID / 2)
         painter.save()
         painter.setClipPath(clip)
-        total, x = max(sum(s.ms for s in stages), 1e-6), whole.x()
-        for stage in stages:
-            width = stage.ms / total * whole.width()
-            painter.fillRect(QRectF(x, y, width, GRID), QColor(_SLOW if stage.slow else self._colours[stage.name]))
+        total, x = max(sum(ms for _, ms, _ in stages), 1e-6), float(place.x())
+        for _, ms, colour in stages:
+            width = ms / total * place.width()
+            painter.fillRect(QRectF(x, place.y(), max(width - 1, 1), GRID), QColor(colour))
             x += width
         painter.restore()
 
-    def _legend(self, painter: QPainter, number: int, y: int, stage: StageTime) -> None:
-        column = (WIDTH - 2 * _PAD - 2 * GRID) // 2
-        x = _PAD + (number % 2) * (column + 2 * GRID)
-        painter.setPen(Qt.NoPen)
-        painter.setBrush(QColor(_SLOW if stage.slow else self._colours[stage.name]))
-        painter.drawRoundedRect(QRectF(x, y + 6, GRID, GRID), 2, 2)
+    def _legend(self, painter: QPainter, place: QRect, stages: list[tuple[str, float, str]], columns: int) -> None:
+        column = (place.width() - (columns - 1) * 2 * GRID) // columns
         painter.setFont(_font(self, 12))
-        painter.setPen(QColor(_SLOW if stage.slow else COLOURS['dark'].on_glass_muted))
-        painter.drawText(QRect(x + 2 * GRID, y, column - 2 * GRID, _ROW), Qt.AlignLeft | Qt.AlignVCenter, STAGES.get(stage.name, stage.name))
-        painter.setPen(QColor(_SLOW if stage.slow else COLOURS['dark'].on_glass))
-        painter.drawText(QRect(x, y, column, _ROW), Qt.AlignRight | Qt.AlignVCenter, f'{stage.ms:.1f} ms')
+        for number, (name, ms, colour) in enumerate(stages):
+            box = QRect(place.x() + (number % columns) * (column + 2 * GRID), place.y() + (number // columns) * _ROW, column, _ROW)
+            painter.setPen(Qt.NoPen)
+            painter.setBrush(QColor(colour))
+            painter.drawRoundedRect(QRectF(box.x(), box.y() + 5, GRID, GRID), 2, 2)
+            painter.setPen(QColor(self._red if colour == _SLOW else self._muted))
+            painter.drawText(box.adjusted(_PAD, 0, 0, 0), Qt.AlignLeft | Qt.AlignVCenter, name)
+            painter.setPen(QColor(self._red if colour == _SLOW else self._ink))
+            painter.drawText(box, Qt.AlignRight | Qt.AlignVCenter, f'{ms:.0f} ms' if ms >= 9.95 else f'{ms:.1f} ms')
 
-    def _text(self, painter: QPainter | None, text: str, y: int, colour: str) -> int:
-        """A line, or several; where the next one begins."""
+    def _text(self, painter: QPainter | None, text: str, room: QRect, colour: str) -> int:
+        """A line, or several as there is room; where the next one begins."""
         font = _font(self, 12)
-        room = QRect(_PAD, y, WIDTH - 2 * _PAD, 400)
-        box = QFontMetrics(font).boundingRect(room, Qt.TextWordWrap, text)
+        metrics = QFontMetrics(font)
+        box = metrics.boundingRect(QRect(0, 0, room.width(), 400), Qt.TextWordWrap, text)
+        height = min(box.height(), room.height())
         if painter is not None:
             painter.setFont(font)
             painter.setPen(QColor(colour))
-            painter.drawText(room, Qt.TextWordWrap, text)
-        return y + max(box.height() + 4, _ROW)
+            painter.drawText(QRect(room.x(), room.y(), room.width(), height), Qt.TextWordWrap, text)
+        return room.y() + max(height + 3, _ROW)
 
 
 def _font(widget: QWidget, pixels: int, weight: int = QFont.Normal) -> QFont:
@@ -159,8 +192,17 @@ def _font(widget: QWidget, pixels: int, weight: int = QFont.Normal) -> QFont:
     return font
 
 
-def _rate(statistics: LiveStatistics) -> str:
-    return f'{statistics.fps:.0f} fps'
+def _grouped(stages: tuple[StageTime, ...]) -> list[tuple[str, float, str]]:
+    """Name, milliseconds and colour of what is worth telling apart; the small ones as one."""
+    total = sum(s.ms for s in stages)
+    told, rest = [], 0.0
+    for stage in stages:
+        name, colour = _STAGES.get(stage.name, (stage.name, _REST[1]))
+        if stage.slow or stage.ms >= _SMALL * total:
+            told.append((name, stage.ms, _SLOW if stage.slow else colour))
+        else:
+            rest += stage.ms
+    return [*told, (_REST[0], rest, _REST[1])] if rest else told
 
 
 def _hand(hand: HandStatus) -> str:
@@ -170,16 +212,14 @@ def _hand(hand: HandStatus) -> str:
         state = f'calibrating {100 * hand.shape_certainty:.0f} %'
     else:
         state = 'shape free'
-    return f'{hand.side.capitalize()} hand, {100 * hand.confidence:.0f} % sure, {state}'
+    return f'{hand.side.capitalize()} hand {100 * hand.confidence:.0f} % sure, {state}'
 
 
-def _drops(statistics: LiveStatistics) -> list[str]:
-    """Pictures left out: lately and in all, by cause."""
-    dropped = {cause: count for cause, count in statistics.dropped.items() if count}
-    if not dropped:
-        return ['No picture left out']
+def _drops(statistics: LiveStatistics) -> str:
+    """Pictures left out, by cause: in all, and per second where it goes on."""
     parts = []
-    for cause, count in dropped.items():
-        lately = statistics.dropped_lately.get(cause, 0)
-        parts.append(f'{count} {CAUSES.get(cause, cause)}' + (f' ({lately:.0f} a second)' if lately >= 0.5 else ''))
-    return [f'Left out: {", ".join(parts)}']
+    for cause, count in statistics.dropped.items():
+        if count:
+            lately = statistics.dropped_lately.get(cause, 0)
+            parts.append(f'{count} {_CAUSES.get(cause, cause)}' + (f' ({lately:.0f} a second)' if lately >= 0.5 else ''))
+    return f'Left out: {", ".join(parts)}' if parts else 'No picture left out'

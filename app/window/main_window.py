@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from PyQt5.QtCore import QByteArray, QEvent, QTimer, Qt, pyqtSignal
-from PyQt5.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from app.live.events import PlayStateChanged
-from app.live.settings import LiveSettings, ViewSettings
+from app.live.settings import LiveSettings
 from app.live.shown import Shown, SourceInfo
 from app.window.actions import make_actions
 from app.window.arrangement import LAYOUTS
@@ -17,20 +17,19 @@ from app.window.bridge import EngineBridge
 from app.window.camera_list import CameraList
 from app.window.canvas import Canvas
 from app.window.choosing import SourceChooser
-from app.window.hud import Hud
+from app.window.hud import STRIP, Hud
 from app.window.menus import Menus
 from app.window.messages import Messages
 from app.window.panel import SidePanel
 from app.window.saving import Saving
 from app.window.settings_store import SettingsStore, Stored
-from app.window.theme import GRID, apply_theme, theme_name
+from app.window.theme import apply_theme, theme_name
 from app.window.transport import Transport
 
 TITLE = 'S2HAND live'
 TICK = 200  # milliseconds between two looks at statistics, position and recording
 SEEK = 5.0  # seconds of the arrow keys
 _OPACITY_STEP = 0.1
-_PANEL = 320  # pixels
 
 
 class MainWindow(QMainWindow):
@@ -67,18 +66,12 @@ class MainWindow(QMainWindow):
     # building
 
     def _build(self) -> None:
-        self.side = QScrollArea()
-        self.side.setObjectName('side_panel')
-        self.side.setWidget(self.panel)
-        self.side.setWidgetResizable(True)
-        self.side.setFixedWidth(_PANEL)
-        self.side.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
         middle = QWidget()
         across = QHBoxLayout(middle)
         across.setContentsMargins(0, 0, 0, 0)
         across.setSpacing(0)
         across.addWidget(self.canvas, 1)
-        across.addWidget(self.side)
+        across.addWidget(self.panel)
         central = QWidget()
         down = QVBoxLayout(central)
         down.setContentsMargins(0, 0, 0, 0)
@@ -88,7 +81,6 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(central)
         self.setMinimumSize(720, 480)
         self.setWindowTitle(TITLE)
-        self.canvas.installEventFilter(self)
 
     def _connect(self) -> None:
         bridge, canvas, act = self.bridge, self.canvas, self.actions_by_id
@@ -188,11 +180,12 @@ class MainWindow(QMainWindow):
     def show_hud(self, on: bool) -> None:
         self.actions_by_id['hud'].setChecked(on)
         self.hud.setVisible(on and self.hud.statistics is not None and self.canvas.shown is not None)
+        self.canvas.set_foot(STRIP if on else 0)
         self._place_hud()
 
     def show_panel(self, on: bool) -> None:
         self.actions_by_id['panel'].setChecked(on)
-        self.side.setVisible(on)
+        self.panel.setVisible(on)
 
     def set_theme(self, name: str) -> None:
         """'dark' or 'light'."""
@@ -266,8 +259,8 @@ class MainWindow(QMainWindow):
         self.saving.look()
 
     def _place_hud(self) -> None:
-        place = self.canvas.picture_place if not self.canvas.picture_place.isEmpty() else self.canvas.view_place
-        self.hud.move(place.x() + GRID, place.y() + GRID)
+        canvas = self.canvas
+        self.hud.place(canvas.foot_place, canvas.view_place if canvas.picture_place.isEmpty() else canvas.picture_place)
 
     # the end
 

@@ -1,7 +1,6 @@
 """Open the window. It stands before anything heavy is loaded; the engine begins after the first paint."""
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sys
@@ -33,15 +32,17 @@ def make_application() -> QApplication:
     return app
 
 
-def run_window(spec: str | None, asked: dict, seconds: float | None = None) -> int:
+def run_window(spec: str | None, asked: dict, seconds: float | None = None, picture_only: bool = False) -> int:
     """Open the window and stay until it is closed; the exit code.
 
     `spec`: the source to begin with, None for what the window chooses. `asked`: fields of LiveSettings from the command line, which go
-    before what is remembered, in this run. `seconds`: close by itself then.
+    before what is remembered. `seconds`: close by itself then. `picture_only`: begin without the 3D view.
     """
     app = make_application()
     store = SettingsStore()
     stored = store.load()
+    if picture_only:
+        stored = replace(stored, layout='picture')
     apply_theme(app, stored.theme)
     live = replace(stored.live, **asked)
     live = replace(live, view=replace(live.view, dark=stored.theme == 'dark'))
@@ -93,10 +94,3 @@ class Interrupts(QObject):
             return
         if self.interrupted:
             self._window.close()
-
-
-def has_display() -> bool:
-    """Whether a window can be shown at all. Qt would end the program with a message of its own."""
-    if sys.platform != 'linux' or os.environ.get('QT_QPA_PLATFORM'):
-        return True
-    return bool(os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
