@@ -1,4 +1,4 @@
-"""What the panels are made of: a switch, a choice of a few words, and a slider with words at its ends.
+"""What the panels are made of: a switch, a choice of a few words or out of a list, and a slider with words at its ends.
 
 Each has `chosen`, which tells what a person did and nothing else, and `show_value`, which does not tell. They take the keyboard when one
 tabs to them, but not when they are clicked: the window's single keys go on working.
@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from PyQt5.QtCore import QEvent, QObject, QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QPainter, QPen
-from PyQt5.QtWidgets import (QAbstractButton, QButtonGroup, QCheckBox, QComboBox, QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayout,
-                             QWidget)
+from PyQt5.QtWidgets import (QAbstractButton, QButtonGroup, QCheckBox, QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QStyle,
+                             QStyleOptionSlider, QToolButton, QVBoxLayout, QWidget)
 
+from app.window.icons import icon
 from app.window.theme import GRID, colours
 
 _TRACK = QSize(32, 18)  # pixels, of a switch
@@ -93,7 +94,7 @@ class Segments(QWidget):
             button.setAccessibleName(f'{name}: {text}')
             button.setCheckable(True)
             button.setFocusPolicy(Qt.TabFocus)
-            button.setSizePolicy(row_policy())
+            button.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)  # as wide as there is room, whatever the words
             button.setStyleSheet('padding: 6px 4px;')
             self.group.addButton(button, number)
             row.addWidget(button, 1)
@@ -111,6 +112,51 @@ class Segments(QWidget):
         self.group.setExclusive(True)
 
 
+class Choice(QComboBox):
+    """One out of a list."""
+
+    chosen = pyqtSignal(object)
+
+    def __init__(self, name: str, choices: Sequence[tuple[object, str]], tip: str, parent: QWidget | None = None):
+        """`choices`: value, words."""
+        super().__init__(parent)
+        for value, text in choices:
+            self.addItem(text, value)
+        self.setToolTip(tip)
+        self.setAccessibleName(name)
+        self.setAccessibleDescription(tip)
+        self.setFocusPolicy(Qt.TabFocus)
+        self.activated.connect(lambda number: self.chosen.emit(self.itemData(number)))  # by a person only
+
+    def show_value(self, value: object) -> None:
+        """Choose without telling; a value that is not in the list is added."""
+        if self.findData(value) < 0:
+            self.addItem(str(value), value)
+        self.setCurrentIndex(self.findData(value))
+
+    def paintEvent(self, event) -> None:
+        super().paintEvent(event)
+        side = 2 * GRID
+        icon('down', 'muted').paint(QPainter(self), self.width() - side - GRID, (self.height() - side) // 2, side, side)
+
+
+class RingSlider(QSlider):
+    """Shows with a ring that it has the keyboard."""
+
+    def paintEvent(self, event) -> None:
+        super().paintEvent(event)
+        if not self.hasFocus():
+            return
+        option = QStyleOptionSlider()
+        self.initStyleOption(option)
+        handle = QRectF(self.style().subControlRect(QStyle.CC_Slider, option, QStyle.SC_SliderHandle, self))
+        centre, radius = handle.center(), 10.0
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.Antialiasing)
+        painter.setPen(QPen(QColor(colours().accent), 1.5))
+        painter.drawEllipse(centre, radius, radius)
+
+
 class WordedSlider(QWidget):
     """A heading with the value beside it, a slider from 0 to 1, and a word at each end."""
 
@@ -120,7 +166,7 @@ class WordedSlider(QWidget):
         super().__init__(parent)
         self.value = QLabel()
         self.value.setProperty('role', 'number')
-        self.slider = QSlider(Qt.Horizontal)
+        self.slider = RingSlider(Qt.Horizontal)
         self.slider.setRange(0, STEPS)
         self.slider.setPageStep(10)
         self.slider.setFocusPolicy(Qt.TabFocus)
@@ -163,14 +209,8 @@ class WheelGuard(QObject):
     """Keeps the wheel for scrolling: a control under the mouse that does not have the keyboard must not change by it."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Wheel and isinstance(watched, QWidget) and not (isinstance(watched, QComboBox) and watched.view().isVisible()):
+        if event.type() == QEvent.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
             event.ignore()
-            return not watched.hasFocus()
+            return True
         return False
 
-
-def row_policy():
-    """Of buttons that share a row: as wide as there is room, whatever their words."""
-    from PyQt5.QtWidgets import QSizePolicy
-
-    return QSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)

@@ -1,13 +1,14 @@
 """What is known of one followed hand: which it is, how sure, and how far its shape and skin are settled."""
 from __future__ import annotations
 
-from PyQt5.QtCore import QSize
+from PyQt5.QtCore import QRectF, QSize
+from PyQt5.QtGui import QColor, QPainter
 from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QProgressBar, QWidget
 
 from app.live.shown import HandStatus
 from app.window.icons import icon
 from app.window.section import words
-from app.window.theme import GRID
+from app.window.theme import GRID, RADIUS, colours
 
 _ICON = 16  # pixels
 _SURE, _UNSURE = 0.7, 0.4  # confidence: from which on it is good, below which it is bad
@@ -28,9 +29,9 @@ class HandCard(QFrame):
         self.bar.setTextVisible(False)
         self.bar.setStyleSheet('min-height: 4px; max-height: 4px; border-radius: 2px;')
         grid = QGridLayout(self)
-        grid.setContentsMargins(0, GRID // 2, 0, GRID // 2)
+        grid.setContentsMargins(GRID, GRID, GRID, GRID)
         grid.setHorizontalSpacing(GRID)
-        grid.setVerticalSpacing(GRID // 2)
+        grid.setVerticalSpacing(6)
         grid.setColumnStretch(1, 1)
         grid.addWidget(self.picture, 0, 0)
         grid.addWidget(self.name, 0, 1)
@@ -39,6 +40,13 @@ class HandCard(QFrame):
         grid.addWidget(self.state, 2, 0, 1, 3)
         self._shown: tuple | None = None
         self.show_hand(None, True)
+
+    def paintEvent(self, _) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.Antialiasing)
+        painter.setPen(QColor(colours().line))
+        painter.setBrush(QColor(colours().ground))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS, RADIUS)
 
     def show_hand(self, hand: HandStatus | None, lock: bool) -> None:
         """The hand, or None; `lock`: whether one shape and skin is to be kept at all."""

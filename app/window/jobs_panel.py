@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LOOK = 250  # milliseconds between looks at the jobs
 _ICON = 16  # pixels
+ENDED = {'done': 'Done.', 'failed': 'It did not work.'}  # when the job has nothing to say itself
 
 
 class JobRow(QWidget):
@@ -31,12 +32,21 @@ class JobRow(QWidget):
         self._folder = None
         self.name = ShortLabel(Qt.ElideMiddle)
         self.name.show_text(name)
-        self.close_button = QToolButton()
-        self.close_button.setProperty('kind', 'tool')
-        self.close_button.setIcon(icon('close', 'muted'))
-        self.close_button.setIconSize(QSize(_ICON, _ICON))
-        self.close_button.setFocusPolicy(Qt.TabFocus)
-        self.close_button.clicked.connect(self._closed)
+        self.stop, self.away = QPushButton('Stop'), QToolButton()
+        self.stop.setToolTip('Stop it; nothing half-written is left')
+        self.stop.setAccessibleName(f'Stop {name}')
+        self.stop.setStyleSheet('padding: 3px 12px;')
+        self.stop.clicked.connect(self._stop)
+        self.away.setProperty('kind', 'tool')
+        self.away.setStyleSheet('padding: 4px;')
+        self.away.setIcon(icon('close', 'muted'))
+        self.away.setIconSize(QSize(_ICON, _ICON))
+        self.away.setToolTip('Take this off the list')
+        self.away.setAccessibleName(f'Take {name} off the list')
+        self.away.clicked.connect(self.removed)
+        self.stop.setFocusPolicy(Qt.TabFocus)
+        self.away.setFocusPolicy(Qt.TabFocus)
+        self.away.hide()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setStyleSheet('min-height: 4px; max-height: 4px; border-radius: 2px;')
@@ -51,14 +61,14 @@ class JobRow(QWidget):
         head = QHBoxLayout()
         head.setSpacing(GRID // 2)
         head.addWidget(self.name, 1)
-        head.addWidget(self.close_button)
+        head.addWidget(self.stop)
+        head.addWidget(self.away)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GRID // 2)
         column.addLayout(head)
         for widget in (self.bar, self.words, self.open):
             column.addWidget(widget)
-        self._close_means('Stop', f'Stop {name}')
         self.look()
 
     def look(self) -> None:
@@ -70,27 +80,20 @@ class JobRow(QWidget):
         if running:
             self.bar.setRange(0, progress.total or 0)
             self.bar.setValue(progress.done)
-            self.words.setText(how_far(progress))
+            if self.stop.isEnabled():
+                self.words.setText(how_far(progress))
             return
         self._folder = progress.folder
-        failed = progress.state == 'failed'
-        self.words.setText({'done': 'Done.', 'cancelled': 'Stopped.'}.get(progress.state) or progress.sentence or 'It did not work.')
+        self.words.setText({'cancelled': 'Stopped.'}.get(progress.state) or progress.sentence or ENDED[progress.state])
         set_role(self.words, {'done': 'good', 'failed': 'bad'}.get(progress.state, 'muted'))
-        self.open.setVisible(not failed and progress.state == 'done' and progress.folder is not None)
-        self._close_means('Take this away', f'Take {self.name.full} off the list')
+        self.stop.hide()
+        self.away.show()
+        self.open.setVisible(progress.state == 'done')
 
-    def _close_means(self, tip: str, accessible: str) -> None:
-        self.close_button.setToolTip(tip)
-        self.close_button.setAccessibleName(accessible)
-
-    def _closed(self) -> None:
-        if self.state == 'running':
-            self.close_button.setEnabled(False)
-            self.job.cancel()
-            self.look()
-            self.close_button.setEnabled(True)
-        else:
-            self.removed.emit()
+    def _stop(self) -> None:
+        self.stop.setEnabled(False)
+        self.words.setText('Stopping…')
+        self.job.cancel()
 
     def _open(self) -> None:
         if sentence := open_folder(self._folder):
@@ -111,9 +114,9 @@ class JobsPanel(Section):
         self._clock.timeout.connect(self._look)
         self.hide()
 
-    def add_job(self, job: Job, name: str = '') -> None:
+    def add_job(self, job: Job, name: str) -> None:
         """Watch a job that was started; `name`: as a person calls it."""
-        row = JobRow(job, name or job.name)
+        row = JobRow(job, name)
         row.removed.connect(lambda: self._remove(row))
         self.jobs.append(row)
         self.rows.addWidget(row)

@@ -4,7 +4,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PyQt5.QtCore import QEvent, Qt, pyqtSignal
+from PyQt5.QtCore import QEvent, QSize, Qt, pyqtSignal
+from PyQt5.QtGui import QColor, QPainter
 from PyQt5.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from app.live.events import ModelFailed, ModelLoading, ModelReady, RecordingStopped
@@ -16,6 +17,7 @@ from app.window.jobs_panel import JobsPanel
 from app.window.look_section import LookSection
 from app.window.model_section import ModelSection
 from app.window.record_section import RecordSection
+from app.window.theme import GRID, colours
 
 if TYPE_CHECKING:
     from app.live.statistics import LiveStatistics
@@ -34,15 +36,12 @@ class SidePanel(QWidget):
     def __init__(self, bridge: EngineBridge | None, settings: LiveSettings, recording: RecordingSettings, parent: QWidget | None = None):
         """`bridge`: forgets shapes when asked, and tells of recordings that ended; None: nobody does."""
         super().__init__(parent)
-        self.setObjectName('side_panel')
-        self.setAttribute(Qt.WA_StyledBackground)
-        self.setFixedWidth(WIDTH)
+        self.setMinimumWidth(WIDTH - 2 * GRID)
+        self.setMaximumWidth(WIDTH)
         self.settings = settings
         self.look, self.hands, self.model = LookSection(), HandsSection(), ModelSection()
         self.record, self.jobs = RecordSection(recording), JobsPanel()
         content = QWidget()
-        content.setObjectName('side_panel_content')
-        content.setStyleSheet('#side_panel_content { background: transparent; }')
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -54,10 +53,11 @@ class SidePanel(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
         scroll.setFocusPolicy(Qt.NoFocus)
-        scroll.viewport().setAutoFillBackground(False)
         scroll.setWidget(content)
+        content.setAutoFillBackground(False)  # which the scroll area has just switched on
+        scroll.viewport().setAutoFillBackground(False)
         whole = QVBoxLayout(self)
-        whole.setContentsMargins(1, 0, 0, 0)
+        whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(scroll)
         for section in (self.look, self.hands, self.model):
             section.edited.connect(self._edited)
@@ -94,6 +94,12 @@ class SidePanel(QWidget):
         """A recording has ended."""
         self.record.set_enabled(True)
         self.record.show_stopped(event)
+
+    def sizeHint(self) -> QSize:
+        return QSize(WIDTH, 640)
+
+    def paintEvent(self, _) -> None:
+        QPainter(self).fillRect(self.rect(), QColor(colours().surface))
 
     def event(self, event: QEvent) -> bool:
         """The control that has the keyboard keeps the keys that steer it, which are the window's shortcuts otherwise."""

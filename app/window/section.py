@@ -26,7 +26,7 @@ class Section(QWidget):
         self.header.clicked.connect(lambda: self.fold(not self.folded))
         self.body = QWidget()
         self.rows = QVBoxLayout(self.body)
-        self.rows.setContentsMargins(2 * GRID, GRID // 2, 2 * GRID, 2 * GRID)
+        self.rows.setContentsMargins(2 * GRID, 0, 2 * GRID, 2 * GRID)
         self.rows.setSpacing(GRID)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, GRID, 0, 1)
