@@ -14,8 +14,10 @@ from app.errors import InputError
 
 VERSION = '0.1.0'
 COMMANDS = {  # name: (module, what it does)
+    'live': ('app.window.command', 'the window: a camera or a video with the hands on it (also without any command)'),
     'demo': ('app.demo', 'run the main job on the bundled clip and compare the result with the truth'),
     'reconstruct': ('app.reconstruct', 'videos, pictures or folders of pictures in; textured 3D hands out'),
+    'meshes': ('app.meshes_command', 'the numbers of a run or a recording in; OBJ, PLY or GLB out'),
     'setup': ('setup.command', "fetch the hand detector's model file, once"),
     'label': ('training.label', 'pictures and videos in; a training set of crops with detected points out'),
     'train': ('training.train', 'train the network'),
@@ -46,9 +48,10 @@ def main(arguments: list[str]) -> int:
 
 def dispatch(arguments: list[str]) -> int:
     """Import the chosen command's module, give it its arguments and run it."""
-    if not arguments or arguments[0] in ('-h', '--help', 'help'):
+    arguments = arguments or ['live']
+    if arguments[0] in ('-h', '--help', 'help'):
         print(overview())
-        return 0 if arguments else INPUT_ERROR
+        return 0
     if arguments[0] == '--version':
         print(f's2hand {VERSION}')
         return 0
@@ -68,7 +71,7 @@ def dispatch(arguments: list[str]) -> int:
 def overview() -> str:
     """What `--help` prints."""
     lines = [f'  {name:<12} {purpose}' for name, (_, purpose) in COMMANDS.items()]
-    return '\n'.join(['usage: python main.py COMMAND [options]', '', *lines, '',
+    return '\n'.join(['usage: python main.py [COMMAND] [options]', '', *lines, '',
                       'python main.py COMMAND --help lists the options of a command.'])
 
 
