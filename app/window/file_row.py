@@ -55,6 +55,7 @@ class FileRow(QWidget):
         self.back.setAccessibleName(f'{name}: {usual_tip}')
         self.back.hide()
         self._returns = bool(usual_tip)
+        self.setMinimumHeight(4 * GRID)  # also without its buttons
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(GRID // 2)

@@ -55,7 +55,7 @@ class RecordSection(Section):
         self._recording = recording
         for name, switch in self.parts.items():
             switch.show_value(getattr(recording, name))
-        self.folder.show_text(_from_home(recording.folder), str(recording.folder))
+        self.folder.show_text(from_home(recording.folder), str(recording.folder))
 
     def show_stopped(self, event: RecordingStopped) -> None:
         """A recording has ended and lies there now."""
@@ -101,7 +101,7 @@ class RecordSection(Section):
         self.add(label, GRID // 2)
 
 
-def _from_home(folder: Path) -> str:
+def from_home(folder: Path) -> str:
     """~/Videos for a folder at home."""
     home = Path.home()
     return f'~/{folder.relative_to(home)}' if folder != home and folder.is_relative_to(home) else str(folder)

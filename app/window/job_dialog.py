@@ -1,0 +1,103 @@
+"""What the dialogs share that start work in the background: a title, what it does, rows, a note, and the buttons."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PyQt5.QtCore import QEvent, Qt, pyqtSignal
+from PyQt5.QtGui import QShowEvent
+from PyQt5.QtWidgets import QComboBox, QDialog, QHBoxLayout, QLabel, QLayout, QPushButton, QVBoxLayout, QWidget
+
+from app.window.controls import WheelGuard
+from app.window.hand_card import set_role
+from app.window.section import words
+from app.window.theme import GRID
+
+if TYPE_CHECKING:
+    from app.live.jobs import Job
+
+WIDTH = 480  # pixels
+
+
+class JobDialog(QDialog):
+    """Fill `rows`, give `make_job`; `started(job, name)` follows when the person agrees. Open it with `open()`."""
+
+    started = pyqtSignal(object, str)  # Job, its name for people
+
+    def __init__(self, title: str, what: str, go: str, parent: QWidget | None = None):
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setModal(True)
+        self.setAttribute(Qt.WA_DeleteOnClose)
+        heading = QLabel(title)
+        heading.setProperty('role', 'title')
+        heading.setWordWrap(True)
+        self.rows = QVBoxLayout()
+        self.rows.setSpacing(GRID)
+        self.note = words('', 'warning')
+        self.cancel, self.go = QPushButton('Cancel'), QPushButton(go)
+        self.go.setProperty('kind', 'primary')
+        self.go.setDefault(True)
+        self.cancel.setAutoDefault(False)
+        self.cancel.clicked.connect(self.reject)
+        self.go.clicked.connect(self.accept)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(GRID)
+        buttons.addStretch(1)
+        buttons.addWidget(self.cancel)
+        buttons.addWidget(self.go)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 3 * GRID)
+        column.setSpacing(GRID)
+        column.addWidget(heading)
+        column.addWidget(words(what, 'muted'))
+        column.addSpacing(GRID)
+        column.addLayout(self.rows)
+        column.addWidget(self.note)
+        column.addSpacing(GRID)
+        column.addLayout(buttons)
+        column.setSizeConstraint(QLayout.SetNoConstraint)  # `fit` does it
+        self.setFixedWidth(WIDTH)
+        self._guard = WheelGuard(self)
+
+    def make_job(self) -> tuple[Job, str]:
+        """The job as it is asked for, not yet started, and its name."""
+        raise NotImplementedError
+
+    def heading(self, text: str) -> None:
+        """A word above the rows that follow."""
+        self.rows.addSpacing(GRID)
+        label = QLabel(text)
+        label.setProperty('role', 'heading')
+        self.rows.addWidget(label)
+
+    def say(self, sentence: str, possible: bool = True) -> None:
+        """A note below the rows; `possible`: whether it can be started all the same."""
+        self.note.setText(sentence)
+        self.note.setVisible(bool(sentence))
+        set_role(self.note, 'warning' if possible else 'bad')
+        self.go.setEnabled(possible)
+        self.fit()
+
+    def fit(self) -> None:
+        """As high as the rows need."""
+        if self.isVisible():
+            self.layout().activate()
+            self.resize(self.width(), self.layout().totalHeightForWidth(self.width()))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        for box in self.findChildren(QComboBox):
+            box.installEventFilter(self._guard)
+        self.fit()
+
+    def accept(self) -> None:
+        job, name = self.make_job()
+        job.start()
+        super().accept()
+        self.started.emit(job, name)
+
+
+def of_earlier(folder: Path, names: tuple[str, ...]) -> list[str]:
+    """Which results of an earlier run lie in a folder and would be replaced."""
+    return [name for name in names if (folder / name).exists()]

@@ -1,0 +1,92 @@
+"""The `?` sheet: every key there is, by group."""
+from __future__ import annotations
+
+from PyQt5.QtCore import QRectF, QSize, Qt
+from PyQt5.QtGui import QColor, QKeyEvent, QPainter
+from PyQt5.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app.window.actions import ACTIONS, key_text
+from app.window.theme import GRID, colours
+
+_COLUMNS = (('Look', 'Hands'), ('Playing', 'Saving'), ('Sources', 'Window'))
+
+
+class KeyCap(QWidget):
+    """A key as it looks on a keyboard."""
+
+    def __init__(self, text: str, parent: QWidget | None = None):
+        super().__init__(parent)
+        self.text = {'Left': '←', 'Right': '→'}.get(text, text)
+        self.setAccessibleName(text)
+        self.setFixedSize(self.sizeHint())
+
+    def sizeHint(self) -> QSize:
+        return QSize(max(self.fontMetrics().horizontalAdvance(self.text) + 2 * GRID, 3 * GRID + 4), 3 * GRID)
+
+    def paintEvent(self, _) -> None:
+        palette, painter = colours(), QPainter(self)
+        painter.setRenderHint(QPainter.Antialiasing)
+        box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+        painter.setPen(QColor(palette.edge))
+        painter.setBrush(QColor(palette.raised))
+        painter.drawRoundedRect(box, 5, 5)
+        painter.setPen(QColor(palette.text))
+        painter.drawText(self.rect(), Qt.AlignCenter, self.text)
+
+
+class ShortcutsSheet(QDialog):
+    """Closed by Esc, by its button, and by `?` again. Open it with `open()`."""
+
+    def __init__(self, parent: QWidget | None = None):
+        super().__init__(parent)
+        self.setWindowTitle('All shortcuts')
+        self.setAttribute(Qt.WA_DeleteOnClose)
+        heading = QLabel('All shortcuts')
+        heading.setProperty('role', 'title')
+        close = QPushButton('Close')
+        close.clicked.connect(self.reject)
+        foot = QHBoxLayout()
+        mouse = QLabel('3D view: drag turns, right-drag moves, the wheel zooms. Files and folders can be dropped on the picture.')
+        mouse.setProperty('role', 'muted')
+        foot.addWidget(mouse, 1)
+        foot.addWidget(close)
+        columns = QHBoxLayout()
+        columns.setSpacing(5 * GRID)
+        for names in _COLUMNS:
+            column = QVBoxLayout()
+            column.setSpacing(3 * GRID)
+            caps = {spec.id: KeyCap(key_text(spec)) for spec in ACTIONS if spec.group in names}
+            widest = max(cap.width() for cap in caps.values())
+            for name in names:
+                column.addLayout(_group(name, caps, widest))
+            column.addStretch(1)
+            columns.addLayout(column)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(4 * GRID, 3 * GRID, 4 * GRID, 3 * GRID)
+        whole.setSpacing(3 * GRID)
+        whole.addWidget(heading)
+        whole.addLayout(columns)
+        whole.addLayout(foot)
+        whole.setSizeConstraint(QVBoxLayout.SetFixedSize)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.text() == '?':
+            self.reject()
+        else:
+            super().keyPressEvent(event)
+
+
+def _group(name: str, caps: dict[str, KeyCap], widest: int) -> QGridLayout:
+    """One group's keys, `caps` by action, in a column of `widest` pixels, and what they do."""
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(2 * GRID)
+    grid.setVerticalSpacing(GRID)
+    grid.setColumnMinimumWidth(0, widest)
+    grid.setColumnStretch(1, 1)
+    title = QLabel(name)
+    title.setProperty('role', 'heading')
+    grid.addWidget(title, 0, 0, 1, 2)
+    for number, spec in enumerate((spec for spec in ACTIONS if spec.group == name), 1):
+        grid.addWidget(caps[spec.id], number, 0, Qt.AlignLeft)
+        grid.addWidget(QLabel(spec.text.removesuffix('…')), number, 1)
+    return grid
