@@ -1,4 +1,4 @@
-# Two commands on a fresh machine: `make demo` and `make test`. Each sets up what is missing first.
+# Three commands on a fresh machine: `make live`, `make demo` and `make test`. Each sets up what is missing first.
 
 # 3.11 to 3.13 have wheels of every package; a newer one is taken where there is nothing else.
 PYTHON ?= $(shell for below in 14 99; do for name in python3 python3.13 python3.12 python3.11; do \
@@ -7,7 +7,7 @@ RUN := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test clean
+.PHONY: help setup live demo test clean
 
 help:  ## these lines
 	@sed -n 's/^\([a-z]*\):.*##/make \1\t/p' Makefile | expand -t 14
@@ -15,6 +15,9 @@ help:  ## these lines
 setup:  ## virtual environment, packages, system libraries, the detector's model file
 	@if [ -z "$(PYTHON)" ]; then echo 'set-up: no Python 3.11 or newer was found: install one, or give it as PYTHON=/path/to/python' >&2; exit 2; fi
 	@$(PYTHON) setup/environment.py
+
+live: setup  ## the window: a camera, or a video (ARGS="--source clip.mp4")
+	@$(RUN) main.py live $(ARGS)
 
 demo: setup  ## the main job on the bundled clip (ARGS="--help" lists its options)
 	@$(RUN) main.py demo $(ARGS)
