@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from app.hand_model import HandModel
-from app.rendering import Mesh, Renderer, composite
+from app.rendering import Mesh, Renderer, composite, device
 from app.rendering.arm import arm_share
 from app.rendering.light import shaded
 from app.rendering.rounding import rounded
@@ -38,13 +38,18 @@ class Overlay:
         self._hand = np.clip(1 - arm_share(model) / _ARM_GONE, 0, 1)
         self._renderer: Renderer | None = None
 
+    @property
+    def note(self) -> str:
+        """A sentence if OpenGL did not start and the processor draws the hands: why, and what to do; else ''."""
+        return device.note()
+
     def draw(self, image: np.ndarray, hands: list[Hand], intrinsics: Intrinsics, style: Style = 'textured',
              opacity: float = 1.0, visibility: Sequence[float] | None = None) -> np.ndarray:
         """The image (H, W, 3) uint8 with the hands on it, a new array; the image stays as it is.
 
         Hands of low confidence are drawn fainter, and each by its `visibility` (0..1, all 1 if not given), so that they can be faded.
-        Raises InputError when the style needs OpenGL and there is none, ValueError on an unknown style, an opacity or a visibility
-        outside 0..1, not one visibility for each hand, or numbers that are not finite.
+        Raises ValueError on an unknown style, an opacity or a visibility outside 0..1, not one visibility for each hand, or numbers
+        that are not finite.
         """
         if style not in STYLES:
             raise ValueError(f'a style is one of {", ".join(STYLES)}, not {style!r}')

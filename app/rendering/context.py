@@ -13,6 +13,10 @@ _WHAT_TO_DO = {
 }
 
 
+class NoOpenGL(InputError):
+    """This machine has no OpenGL that draws off screen; the message says why, and what to do."""
+
+
 class _Context:
     """Made on first use and kept until the process ends: deleting one of pyrender's contexts ends the display that all share."""
 
@@ -25,7 +29,7 @@ class _Context:
     def current(self):
         """Holds the context in this thread while inside; other threads wait. May be nested.
 
-        Raises InputError when this machine has no OpenGL that draws off screen.
+        Raises NoOpenGL when this machine has none that draws off screen.
         """
         with self._lock:
             if self._platform is None:
@@ -56,8 +60,7 @@ def _make_platform():
             raise RuntimeError('the context has no version')
     except Exception as error:  # which one depends on the library that is missing
         remedy = _WHAT_TO_DO.get(sys.platform, 'install a graphics driver with OpenGL 3.3 or newer')
-        raise InputError(f'Hands cannot be drawn: OpenGL does not start without a screen here ({_brief(error)}); {remedy}, '
-                         'or draw the skeleton only.') from error
+        raise NoOpenGL(f'OpenGL does not start without a screen here ({brief(error)}); {remedy}.') from error
     return platform
 
 
@@ -71,7 +74,8 @@ def _release(platform) -> None:
         platform.make_uncurrent()
 
 
-def _brief(error: Exception) -> str:
+def brief(error: Exception) -> str:
+    """One line about an error of OpenGL's."""
     if isinstance(error, IndexError):  # pyrender takes the first device of an empty list
         return 'EGL finds no driver'
     lines = str(error).strip().splitlines()

@@ -1,13 +1,20 @@
-"""Triangles to pixels: the one place that calls OpenGL. One program, one vertex buffer and one index buffer for the whole process."""
+"""Triangles to pixels: the one place that calls OpenGL, or, where it does not start, hands over to `software.py`.
+
+One program, one vertex buffer and one index buffer for the whole process.
+"""
 from __future__ import annotations
 
 import ctypes
+import os
+import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 import numpy as np
 
 from app.errors import InputError
-from app.rendering.context import context
+from app.rendering import software
+from app.rendering.context import NoOpenGL, brief, context
 from app.rendering.strips import COLUMNS
 
 _VERTEX = """#version 330
@@ -130,13 +137,57 @@ class Device:
         return frame, colour, depth
 
 
-_device: Device | None = None
+class _Drawing:
+    """OpenGL or the processor: chosen with the first picture, and kept."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._draw: Callable[..., np.ndarray] | None = None
+        self.note = ''
+
+    def __call__(self, *arguments) -> np.ndarray:
+        if self._draw is None:
+            with self._lock:
+                if self._draw is None:
+                    self._draw = self._choose()
+        return self._draw(*arguments)
+
+    def _choose(self) -> Callable[..., np.ndarray]:
+        if os.environ.get('S2HAND_DRAW') == 'software':
+            self.note = 'Hands are drawn by the processor, because S2HAND_DRAW=software asks for it.'
+            return software.draw
+        try:
+            with context.current():
+                device = _started()
+        except NoOpenGL as error:
+            self.note = f'Hands are drawn by the processor, which takes a little longer: {error}'
+            return software.draw
+
+        def draw(*arguments) -> np.ndarray:
+            with context.current():
+                return device.draw(*arguments)
+
+        return draw
+
+
+def _started() -> Device:
+    try:
+        return Device()
+    except Exception as error:  # an old driver has no such shaders, or something else is missing: each says it in its own way
+        raise NoOpenGL(f'OpenGL starts, but cannot draw hands here ({brief(error)}); install a newer graphics driver.') from error
+
+
+_drawing = _Drawing()
 
 
 def draw(*arguments) -> np.ndarray:
-    """`Device.draw` on the process's one device."""
-    global _device
-    with context.current():
-        if _device is None:
-            _device = Device()
-        return _device.draw(*arguments)
+    """`Device.draw` on the process's one device, or by the processor where there is none. From any thread."""
+    return _drawing(*arguments)
+
+
+def note() -> str:
+    """A sentence if hands are drawn by the processor: why, and what to install; else, and before the first picture, ''.
+
+    `S2HAND_DRAW=software` in the environment asks for that (checks without OpenGL).
+    """
+    return _drawing.note

@@ -45,10 +45,7 @@ class Renderer:
     """Draws pictures of one size. Any number may exist, in any thread: all share the process's one OpenGL context, in turn."""
 
     def __init__(self, width: int, height: int, supersample: int = 1):
-        """`supersample` > 1 draws that many samples along a pixel's side: for stills; edges are antialiased without it.
-
-        Raises InputError at the first drawing when the machine has no OpenGL that works without a screen.
-        """
+        """`supersample` > 1 draws that many samples along a pixel's side: for stills; edges are antialiased without it."""
         if width < 1 or height < 1 or supersample < 1:
             raise ValueError(f'cannot draw {width} x {height} pixels with {supersample} samples')
         self.width, self.height, self.supersample = int(width), int(height), int(supersample)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -12,11 +13,11 @@ import numpy as np
 import pytest
 import trimesh
 
-from app.errors import InputError
 from app.hand_model import HandModel
 from app.mirror import mirror_intrinsics, mirror_points_3d
 from app.rendering import Mesh, Renderer, composite
 from app.rendering import context as context_module
+from app.rendering import device, software
 from app.types import Intrinsics
 
 WIDTH, HEIGHT = 320, 240
@@ -26,6 +27,15 @@ CAMERA = Intrinsics(300.0, 300.0, 150.25, 110.5)
 def ball(centre=(0.0, 0.0, 0.5), radius=0.05, colour=(200, 120, 40), subdivisions=4) -> Mesh:
     shape = trimesh.creation.icosphere(subdivisions=subdivisions, radius=radius)
     return Mesh(np.asarray(shape.vertices) + centre, np.asarray(shape.faces), np.tile(np.uint8(colour), (len(shape.vertices), 1)))
+
+
+@pytest.fixture(scope='module', params=['opengl', 'processor'], autouse=True)
+def drawn_by(request) -> Iterator[str]:
+    """All of it holds with OpenGL and without."""
+    kept = device._drawing
+    device._drawing = device._Drawing() if request.param == 'opengl' else software.draw
+    yield request.param
+    device._drawing = kept
 
 
 @pytest.fixture(scope='module')
@@ -198,23 +208,54 @@ def test_pictures_can_be_drawn_in_several_threads():
     assert len(results) == 3 and all((picture == expected).all() for pictures in results.values() for picture in pictures)
 
 
+def test_the_processor_draws_what_opengl_draws(hand):
+    front = ball((0.02, 0.02, 0.4), 0.02, colour=(60, 90, 220))
+    lines = Mesh(hand.vertices, hand.faces, hand.colours, 0.8, line_width=1.2, ground=(0.1, 0.1, 0.2, 0.4))
+    for name, meshes, most in (('hand', [hand], 0.1), ('hand behind a ball', [hand, front], 0.1), ('lines', [lines], 0.8)):
+        points: list = []
+
+        def both(*arguments) -> np.ndarray:
+            points.append(arguments)
+            return software.draw(*arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(device, '_drawing', both)
+            Renderer(WIDTH, HEIGHT).layer(meshes, CAMERA)
+        one, other = device._Drawing()(*points[0]).astype(int), software.draw(*points[0]).astype(int)
+        a, b = one[..., 3] > 127, other[..., 3] > 127
+        iou, colour = (a & b).sum() / (a | b).sum(), np.abs(one - other)[a | b].mean()
+        assert name == 'lines' or iou >= 0.998, f'{name}: overlap {iou:.4f}'
+        assert colour <= most, f'{name}: colours differ by {colour:.2f} steps on average; {most} is allowed'
+
+
 def test_without_opengl_one_sentence_says_what_to_install(monkeypatch):
     def missing():
         raise ImportError('Unable to load EGL library')
 
     monkeypatch.setattr(context_module, 'import_pyrender', missing)
-    with pytest.raises(InputError, match='install') as caught, context_module._Context().current():
-        pass
-    assert 'EGL' in str(caught.value) and '\n' not in str(caught.value)
+    monkeypatch.setattr(device, 'context', context_module._Context())
+    monkeypatch.setattr(device, '_drawing', device._Drawing())
+    assert device.note() == '', 'nothing was drawn yet'
+    for _ in range(2):
+        alpha = Renderer(WIDTH, HEIGHT).layer([ball()], CAMERA).alpha
+        assert (alpha == 255).sum() > 2000, 'without OpenGL nothing was drawn'
+    assert 'by the processor' in device.note() and 'EGL' in device.note() and 'install' in device.note() and '\n' not in device.note()
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='EGL is only used on Linux')
-def test_a_machine_without_an_egl_driver_says_so(tmp_path):
-    code = ('import numpy as np\nfrom app.errors import InputError\nfrom app.rendering.context import context\n'
-            'try:\n    with context.current(): print("drawn")\nexcept InputError as error: print(error)')
+@pytest.mark.parametrize('how', ['no driver', 'asked for'])
+def test_a_program_on_a_machine_without_opengl_draws_and_says_so(tmp_path, drawn_by, how):
+    if drawn_by == 'processor':
+        pytest.skip('the same in both')
+    code = ('import numpy as np\nfrom app.rendering import Mesh, Renderer, device\nfrom app.types import Intrinsics\n'
+            'mesh = Mesh(np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1.0]]), np.array([[0, 1, 2]]), np.ones((3, 3)))\n'
+            'print(Renderer(64, 48).layer([mesh], Intrinsics.from_field_of_view(64, 48)).alpha.any(), device.note())')
+    extra = {'S2HAND_DRAW': 'software'} if how == 'asked for' else {'__EGL_VENDOR_LIBRARY_FILENAMES': str(tmp_path / 'none.json')}
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2],
-                            env={**os.environ, '__EGL_VENDOR_LIBRARY_FILENAMES': str(tmp_path / 'none.json')})
-    assert 'EGL finds no driver' in result.stdout and 'apt-get install' in result.stdout, result.stdout + result.stderr
+                            env={**os.environ, **extra})
+    expected = ['S2HAND_DRAW'] if how == 'asked for' else ['EGL finds no driver', 'apt-get install']
+    assert result.stdout.startswith('True Hands are drawn by the processor') and all(part in result.stdout for part in expected), \
+        result.stdout + result.stderr
 
 
 def test_compositing_with_half_opacity_is_half_way(renderer):
