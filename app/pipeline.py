@@ -64,10 +64,11 @@ class _Memory:
 class Pipeline:
     """Owns the network, the detector and all memory of one source. A context manager; `reset` before another source."""
 
-    def __init__(self, settings: PipelineSettings = PipelineSettings(), model_path: Path | None = None):
+    def __init__(self, settings: PipelineSettings = PipelineSettings(), model_path: Path | None = None, model: HandModel | None = None):
+        """`model`: what `model_path` holds, if it is loaded already."""
         path = Path(model_path or DEFAULT_PATH)
         self.settings = settings
-        self.model = HandModel.load(path)
+        self.model = model or HandModel.load(path)
         self.regressor = Regressor(settings.weights, settings.provider, settings.threads, sha256(path))
         self.refiner = Refiner(self.model)
         self.tracker = Tracker(TrackingSettings(hands=settings.hands))

@@ -14,6 +14,7 @@ import numpy as np
 from app.live.events import DrawingChanged, Event
 from app.live.newest import Newest
 from app.live.settings import LiveSettings, ViewSettings
+from app.live.shared_model import shared_model
 from app.live.shown import Inferred, Shown
 from app.live.statistics import Statistics
 from app.live.troubles import Troubles
@@ -70,13 +71,12 @@ class Drawing:
 
     def _prepare(self) -> None:
         try:
-            from app.hand_model import DEFAULT_PATH, HandModel
             from app.live.view import HandsView
             from app.overlay import Overlay
 
             if self._inferred.closed:
                 return
-            model = HandModel.load(DEFAULT_PATH)
+            model = shared_model()
             overlay, view = Overlay(model), HandsView(model)
             warm_up(model, overlay, view)
             self._brushes = overlay, view

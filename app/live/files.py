@@ -12,6 +12,7 @@ import numpy as np
 
 from app.errors import InputError
 from app.live.events import Event, RecordingStarted
+from app.live.shared_model import shared_model
 from app.live.shown import Inferred
 from app.live.troubles import Troubles
 
@@ -92,7 +93,7 @@ class Files:
         if drawn is None:
             raise InputError(NOTHING_YET)
         if self._recorder is None:
-            self._recorder = Recorder(settings, _model(), drawn[0].captured.source)
+            self._recorder = Recorder(settings, shared_model(), drawn[0].captured.source)
             self._tell(RecordingStarted(self._recorder.state.folder))
 
     def _stop(self, which: Recorder | None = None) -> None:
@@ -108,11 +109,5 @@ class Files:
 
         if drawn is None:
             raise InputError(NOTHING_YET)
-        self._tell(save_snapshot(folder, *drawn, _model()))
+        self._tell(save_snapshot(folder, *drawn, shared_model()))
 
-
-def _model():
-    """The hand model that the network was trained for."""
-    from app.hand_model import DEFAULT_PATH, HandModel
-
-    return HandModel.load(DEFAULT_PATH)

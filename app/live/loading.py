@@ -12,6 +12,7 @@ from app.errors import InputError
 from app.live.events import Event, ModelFailed, ModelLoading, ModelReady
 from app.live.newest import Newest
 from app.live.settings import LiveSettings
+from app.live.shared_model import shared_model, undisturbed
 
 if TYPE_CHECKING:  # loads OpenCV and half of the program, which the window should not wait for
     from app.pipeline import Pipeline
@@ -54,7 +55,7 @@ class Loader:
                 continue
             self._tell(ModelLoading('loading the network'))
             try:
-                loaded, note = load(settings, lambda: self._wishes.closed)
+                loaded, note = undisturbed(lambda: load(settings, lambda: self._wishes.closed))
             except InputError as error:
                 self._tell(ModelFailed(str(error)))
                 continue
@@ -93,12 +94,12 @@ def load(settings: LiveSettings, stopped: Callable[[], bool] = lambda: False) ->
                               lock=settings.lock)
     failure = ''
     try:
-        pipeline = Pipeline(wanted)
+        pipeline = Pipeline(wanted, model=shared_model())
     except InputError as error:
         if settings.provider == 'cpu':
             raise
         try:
-            pipeline = Pipeline(replace(wanted, provider='cpu'))
+            pipeline = Pipeline(replace(wanted, provider='cpu'), model=shared_model())
         except InputError:  # it is not the provider's fault
             raise error from None
         failure = ' '.join(str(error.__cause__ or error).split())[:160]
@@ -129,7 +130,7 @@ def provider_note(asked: str, real: str, failure: str, onnxruntime) -> str:
     if not has_nvidia_device():
         why = 'no NVIDIA driver shows a GPU on this machine'
     elif EXECUTION_PROVIDERS[asked] not in onnxruntime.get_available_providers():
-        why = f'the installed onnxruntime was built without it; install onnxruntime-gpu in its place'
+        why = 'the installed onnxruntime was built without it; install onnxruntime-gpu in its place'
     else:
         why = 'its libraries do not fit this driver or are missing'
     return f'{name} was asked for, but {why}; the network runs on the {real}.'
