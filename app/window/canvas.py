@@ -169,9 +169,9 @@ class Canvas(QWidget):
         if not self.view_place.isEmpty():
             if shown.view is not None and shown.view.size:
                 self._paint_image(painter, shown.view, self.view_place)
-            else:
+            elif self.layout_name != 'corner':
                 self._paint_card(painter, self.view_place)
-            if self.layout_name == 'corner':
+            if self.layout_name == 'corner' and shown.view is not None:
                 painter.setPen(QPen(translucent('#ffffff', 0.16), 1))
                 painter.setBrush(Qt.NoBrush)
                 painter.drawRoundedRect(QRectF(self.view_place), RADIUS, RADIUS)

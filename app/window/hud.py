@@ -38,6 +38,7 @@ class Hud(QWidget):
         self.setAccessibleName('Speed and delay')
         self.statistics: LiveStatistics | None = None
         self._strip = 0  # width of the strip; 0: a card
+        self._corner = QPoint()  # lower left one of what the card lies on
         self._ink = self._muted = self._red = ''  # colours of the ground that it stands on
         self._pixmap = QPixmap()
         self.hide()
@@ -49,9 +50,10 @@ class Hud(QWidget):
         self.setAccessibleDescription('. '.join(self.words()))
 
     def place(self, foot: QRect, picture: QRect) -> None:
-        """Be a strip in `foot`, or where that is empty a card in the corner of `picture`."""
-        self._strip = 0 if foot.isEmpty() else foot.width()
-        self.move(foot.topLeft() if self._strip else picture.topLeft() + QPoint(GRID, GRID))
+        """Be a strip in `foot`, or where that is empty a card in the lower left corner of `picture`."""
+        self._strip, self._corner = (0 if foot.isEmpty() else foot.width()), picture.bottomLeft()
+        if self._strip:
+            self.move(foot.topLeft())
         self._render()
 
     def words(self) -> list[str]:
@@ -73,6 +75,8 @@ class Hud(QWidget):
         self._ink, self._muted, self._red = palette.text, palette.muted, palette.bad
         size = QSize(self._strip, STRIP) if self._strip else QSize(CARD, self._card(None))
         self.setFixedSize(size)
+        if not self._strip:
+            self.move(self._corner + QPoint(GRID, 1 - GRID - size.height()))
         self._pixmap = QPixmap(round(size.width() * scale), round(size.height() * scale))
         self._pixmap.setDevicePixelRatio(scale)
         self._pixmap.fill(Qt.transparent)

@@ -10,7 +10,7 @@ from PyQt5.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QVBoxLayout,
 from app.live.events import PlayStateChanged
 from app.live.settings import LiveSettings
 from app.live.shown import Shown, SourceInfo
-from app.window.actions import make_actions
+from app.window.actions import ACTIONS, hint, make_actions
 from app.window.arrangement import LAYOUTS
 from app.window.banner import Banners
 from app.window.bridge import EngineBridge
@@ -30,6 +30,7 @@ TITLE = 'S2HAND live'
 TICK = 200  # milliseconds between two looks at statistics, position and recording
 SEEK = 5.0  # seconds of the arrow keys
 _OPACITY_STEP = 0.1
+_HINTS = {spec.id: hint(spec) for spec in ACTIONS}
 
 
 class MainWindow(QMainWindow):
@@ -112,7 +113,7 @@ class MainWindow(QMainWindow):
             'panel': lambda: self.show_panel(act['panel'].isChecked()),
             'theme': lambda: self.set_theme('light' if theme_name() == 'dark' else 'dark'), 'full_screen': self._toggle_full_screen,
             'open_video': self.chooser.ask_for_video, 'open_folder': self.chooser.ask_for_folder, 'open_demo': self.chooser.open_demo,
-            'next_camera': self.chooser.next_camera, 'shortcuts': self.saving.show_shortcuts, 'quit': self.close}
+            'next_camera': self.chooser.next_camera, 'shortcuts': self._show_shortcuts, 'quit': self.close}
         for name, effect in effects.items():
             act[name].triggered.connect(lambda _=False, effect=effect: effect())
 
@@ -147,11 +148,10 @@ class MainWindow(QMainWindow):
         if settings == self.settings:
             self._show_settings()
             return
-        view_only = replace(settings, view=self.settings.view) == self.settings
         self.settings = settings
         self.bridge.apply(settings)
-        if not view_only:
-            self.panel.set_settings(settings)
+        self.panel.set_settings(settings)
+        self.canvas.set_view(settings.view)
         self._show_settings()
 
     def _show_settings(self) -> None:
@@ -190,8 +190,7 @@ class MainWindow(QMainWindow):
     def set_theme(self, name: str) -> None:
         """'dark' or 'light'."""
         apply_theme(QApplication.instance(), name)
-        self.change(view=replace(self.canvas.view, dark=name == 'dark'))
-        self.canvas.set_view(self.settings.view)
+        self.change(view=replace(self.settings.view, dark=name == 'dark'))
 
     def _toggle_full_screen(self) -> None:
         self.setWindowState(self.windowState() ^ Qt.WindowFullScreen)
@@ -234,11 +233,19 @@ class MainWindow(QMainWindow):
         self._allow(('play_pause',), is_open and info.kind != 'picture', 'nothing is playing')
         self._allow(('record', 'snapshot'), is_open, 'nothing is open yet')
         self._allow(('view_reset',), self.canvas.layout_name != 'picture', 'the 3D view is not shown')
-        self.saving.show_possible(info)
+        why_not = self.saving.why_not_offline(info)
+        self._allow(('offline',), not why_not, why_not)
 
     def _allow(self, names: tuple[str, ...], possible: bool, why_not: str) -> None:
         for name in names:
-            self.saving.allow(name, '' if possible else why_not)
+            action = self.actions_by_id[name]
+            action.setEnabled(possible)
+            action.setToolTip(_HINTS[name] + ('' if possible else f': {why_not}'))
+
+    def _show_shortcuts(self) -> None:
+        from app.window.shortcuts_sheet import ShortcutsSheet
+
+        ShortcutsSheet(self).open()
 
     # every picture, and every tick
 

@@ -1,6 +1,7 @@
 """What is kept: recordings, snapshots, exports, and videos reconstructed in the background."""
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PyQt5.QtCore import QObject
@@ -8,80 +9,116 @@ from PyQt5.QtCore import QObject
 from app.live.events import RecordingStopped, SnapshotSaved
 from app.live.recorder import RecordingSettings
 from app.live.shown import SourceInfo
-from app.window.actions import ACTIONS, hint
+from app.window.open_folder import open_folder
 
 if TYPE_CHECKING:
     from app.window.main_window import MainWindow
 
-_SPECS = {spec.id: spec for spec in ACTIONS}
-
 
 class Saving(QObject):
-    """The window's part that leads to files."""
+    """The window's part that leads to files. Whatever takes time happens elsewhere; this only asks and tells."""
 
     def __init__(self, window: MainWindow, recording: RecordingSettings):
         super().__init__(window)
         self._window, self.recording = window, recording
-        self._running = False
-        self._stopping = False
+        self.running = False  # a recording
+        self.last: Path | None = None  # folder of the last recording
         bridge = window.bridge
         bridge.recording_started.connect(self._started)
         bridge.recording_stopped.connect(self._stopped)
         bridge.snapshot_saved.connect(self._snapshot_saved)
-        bridge.problem.connect(lambda event: self._sync())
+        bridge.problem.connect(lambda _: self._show_running())  # such as that it could not begin
+        window.panel.jobs.finished.connect(self._job_finished)
 
     def set_recording(self, recording: RecordingSettings) -> None:
         """What the next recording shall hold, and where."""
         self.recording = recording
 
-    def allow(self, name: str, why_not: str) -> None:
-        """Switch an action on ('') or off, saying why it would have no effect."""
-        action, spec = self._window.actions_by_id[name], _SPECS[name]
-        action.setEnabled(not why_not)
-        words = hint(spec) + (f': {why_not}' if why_not else '')
-        action.setToolTip(words)
-        action.setStatusTip(words)
-
     def toggle_recording(self) -> None:
-        bridge = self._window.bridge
-        if self._running:
-            self._stopping = True
-            bridge.stop_recording()
+        """Begin one, or end the one that runs."""
+        if self.running:
+            self._window.bridge.stop_recording()
         else:
-            bridge.start_recording(self.recording)
-        self._sync()
+            self._window.bridge.start_recording(self.recording)
+        self._show_running()
 
     def snapshot(self) -> None:
+        """Keep the picture that is seen now."""
         self._window.bridge.snapshot(self.recording.folder)
+
+    def export(self) -> None:
+        """Ask what shall be exported."""
+        from app.window.export_dialog import ExportDialog
+
+        dialog = ExportDialog(self.last, self._film(), self._window.settings, self.recording.folder, parent=self._window)
+        dialog.started.connect(self._job_started)
+        dialog.open()
+
+    def reconstruct_offline(self) -> None:
+        """Ask how the open video shall be reconstructed."""
+        from app.window.offline_dialog import OfflineDialog
+
+        film = self._film()
+        if film is not None:
+            dialog = OfflineDialog(film, self._window.settings, self.recording.folder, parent=self._window)
+            dialog.started.connect(self._job_started)
+            dialog.open()
 
     def look(self) -> None:
         """A few times a second."""
         self._window.transport.show_recording(self._window.bridge.recording())
 
-    def _started(self, event) -> None:
-        self._running = True
-        self._sync()
-        self.look()
+    def why_not_offline(self, info: SourceInfo | None) -> str:
+        """'' when the open source can be reconstructed offline."""
+        if info is None or info.kind not in ('video', 'folder'):
+            return 'open a video or a folder of pictures first'
+        return ''
+
+    def may_close(self) -> bool:
+        """Whether the person agrees that what runs in the background ends."""
+        return self._window.panel.jobs.may_close(self._window)
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        self._window.panel.jobs.cancel_all()
+
+    def _film(self) -> Path | None:
+        """The video or folder that is open."""
+        info = self._window.chooser.info
+        return None if self.why_not_offline(info) else Path(info.spec)
+
+    def _started(self, _) -> None:
+        self.running = True
+        self._show_running()
 
     def _stopped(self, event: RecordingStopped) -> None:
-        self._running = self._stopping = False
-        self._sync()
-        self.look()
-        words = event.sentence or f'Recorded {event.seconds:.0f} s to {event.folder.name}.'
-        self._window.banners.tell(words, 'error' if event.sentence else 'good', (('Open folder', lambda: self._open(event.folder)),),
-                                  key='recording', seconds=0 if event.sentence else 12)
+        self.running = False
+        self.last = event.folder
+        self._show_running()
+        broken = bool(event.sentence)
+        words = event.sentence or f'{event.seconds:.0f} seconds recorded.'
+        self._window.banners.tell(words, 'error' if broken else 'good', (('Open folder', lambda: self._open(event.folder)),), key='recording',
+                                  seconds=0 if broken else 12)
 
     def _snapshot_saved(self, event: SnapshotSaved) -> None:
-        self._window.banners.tell(f'Snapshot saved to {event.folder.name}.', 'good', (('Open folder', lambda: self._open(event.folder)),),
-                                  key='snapshot')
+        self._window.banners.tell('Snapshot saved.', 'good', (('Open folder', lambda: self._open(event.folder)),), key='snapshot')
 
-    def _sync(self) -> None:
-        self._window.actions_by_id['record'].setChecked(self._running)
+    def _job_started(self, job, name: str) -> None:
+        self._window.panel.jobs.add_job(job, name)
+        self._window.show_panel(True)
 
-    def export(self) -> None: ...
-    def reconstruct_offline(self) -> None: ...
-    def show_shortcuts(self) -> None: ...
-    def show_possible(self, info) -> None: ...
-    def may_close(self) -> bool: return True
-    def close(self) -> None: ...
-    def _open(self, folder) -> None: ...
+    def _job_finished(self, job) -> None:
+        progress = job.progress
+        if progress.state == 'done':
+            self._window.banners.tell(progress.sentence or 'Done.', 'good', (('Open folder', lambda: self._open(progress.folder)),), seconds=12)
+        elif progress.state == 'failed':
+            self._window.banners.tell(progress.sentence, 'error')
+
+    def _open(self, folder: Path) -> None:
+        problem = open_folder(folder)
+        if problem:
+            self._window.banners.tell(problem, 'warning', key='open folder')
+
+    def _show_running(self) -> None:
+        self._window.actions_by_id['record'].setChecked(self.running)
+        self.look()
