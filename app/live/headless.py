@@ -72,6 +72,7 @@ class _Run:
     def __init__(self, settings: LiveSettings, player: MakePlayer, watch: Callable[[Shown], None]):
         self._news = threading.Event()
         self._events: list[Event] = []
+        self._opened = 0.0  # when the source was
         self._watch = watch
         self._engine = Engine(settings, self._hear, player)
         self._times: list[float] = []
@@ -107,6 +108,8 @@ class _Run:
     def _hear(self, event: Event) -> None:
         if type(event).__name__ != 'PictureReady':
             self._events.append(event)
+        if isinstance(event, SourceOpened):
+            self._opened = time.monotonic()
         self._news.set()
 
     def _first(self, kind: type[Event]) -> Event | None:
@@ -140,6 +143,7 @@ class _Run:
         dropped = self._engine.dropped()
         times = self._times
         span = times[-1] - times[0] if times else 0.0
+        delivering = self._last.frame.captured - self._opened if self._last else 0.0
         delivered = len(times) + sum(dropped[cause] for cause in ('network', 'drawing', 'screen'))
         warnings = [w for event in self._events if isinstance(event, SourceEnded) for w in event.warnings]
         warnings += [event.sentence for event in self._events if isinstance(event, (Problem, SourceLost))]
@@ -147,7 +151,7 @@ class _Run:
             warnings.append(model.note)
         return LiveReport(
             opened.info.name, (opened.info.width, opened.info.height), round(span, 3), len(times), sum(self._hands),
-            round((len(times) - 1) / span, 2) if span else None, delivered, round((delivered - 1) / span, 2) if span else None,
+            round((len(times) - 1) / span, 2) if span else None, delivered, round((delivered - 1) / delivering, 2) if span and delivering > 0 else None,
             {f'p{q}': round(float(np.percentile(self._latency, q)), 1) for q in (50, 95)} if times else {},
             stage_percentiles(self._stages), dropped, model.name, model.provider,
             round(1e3 * (times[self._hands.index(True)] - times[0]), 1) if any(self._hands) else None, round(1e3 * loading, 1),
@@ -160,7 +164,7 @@ def table(report: LiveReport) -> str:
     dropped = ', '.join(f'{cause} {count}' for cause, count in report.dropped.items())
     lines = [f'{report.source}, {width} x {height}: {report.shown} pictures in {report.seconds:.1f} s, {report.with_hand} with a hand; '
              f'{report.network} on {report.provider}']
-    if report.shown_fps is not None:
+    if report.shown_fps is not None and report.delivered_fps is not None:
         lines += [f'shown      {report.shown_fps:.1f} per second of {report.delivered_fps:.1f} delivered',
                   f'latency    {report.latency_ms["p50"]:.0f} ms, 95 % within {report.latency_ms["p95"]:.0f} ms']
     lines += [f'dropped    {dropped}', '', f'{"stage":<10} {"p50":>7} {"p95":>7}  ms']
