@@ -40,8 +40,8 @@ class CameraRows(QWidget):
         row.addWidget(self.angle)
         self.presets = Segments('Camera', [(value, text, f'{tip}: {value:.0f} degrees') for value, text, tip in PRESETS])
         self.presets.chosen.connect(lambda value: self.chosen.emit('field_of_view', value))
-        self.file = FileRow('Camera file', 'Choose a JSON file with the focal lengths and the centre of your camera: fx, fy, cx, cy in pixels',
-                            'No camera file')
+        self.file = FileRow('Camera file', 'Choose a JSON file with the focal lengths and the centre of your camera: fx, fy, cx, cy in '
+                            'pixels', 'No camera file')
         self.file.choose.connect(lambda: choose_file(self, 'Choose a camera file', self._file, 'Camera files (*.json)',
                                                      lambda path: self.chosen.emit('intrinsics', path)))
         self.file.usual.connect(lambda: self.chosen.emit('intrinsics', None))

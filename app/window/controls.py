@@ -100,6 +100,12 @@ class Segments(QWidget):
             row.addWidget(button, 1)
         self.group.buttonClicked[int].connect(lambda number: self.chosen.emit(self.values[number]))
 
+    @property
+    def value(self) -> object:
+        """What is chosen; None if nothing is."""
+        number = self.group.checkedId()
+        return None if number < 0 else self.values[number]
+
     def button(self, value: object) -> QAbstractButton:
         """The button of a value."""
         return self.group.button(self.values.index(value))

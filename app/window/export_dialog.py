@@ -34,8 +34,8 @@ class ExportDialog(JobDialog):
     def __init__(self, recording: Path | None, video: Path | None, live: LiveSettings, folder: Path, parent: QWidget | None = None):
         """`recording`: the last one's folder; `video`: the file or folder of pictures that is open; None where there is none.
         `folder`: where recordings go."""
-        super().__init__('Export sequence', 'The hands of each picture, for other 3D programs. It runs in the background, and you can go on '
-                         'here.', 'Export', parent)
+        super().__init__('Export sequence', 'The hands of each picture, for other 3D programs. It runs in the background, and you can go '
+                         'on here.', 'Export', parent)
         self._live, self.video = live, video
         self.last = recording / 'hands.npz' if recording is not None else None
         self.numbers: Path | None = None  # chosen by hand
@@ -48,11 +48,12 @@ class ExportDialog(JobDialog):
         self.source_of.chosen.connect(self._check)
         self.rows.addWidget(self.source_of)
         self.file = FileRow('Numbers', 'Choose a hands.npz that a recording or a reconstruction wrote')
-        self.file.choose.connect(lambda: choose_file(self, 'Choose the numbers', self.numbers or folder, 'Numbers (*.npz)', self.set_numbers))
+        self.file.choose.connect(lambda: choose_file(self, 'Choose the numbers', self.numbers or folder, 'Numbers (*.npz)',
+                                                     self.set_numbers))
         self.rows.addWidget(self.file)
         recorded = self.last is not None and self.last.is_file()
-        for name, possible, why_not in (('last', recorded, 'nothing was recorded yet' if self.last is None else 'it was recorded without numbers'),
-                                        ('video', video is not None, 'no video is open')):
+        no_last = 'nothing was recorded yet' if self.last is None else 'it was recorded without numbers'
+        for name, possible, why_not in (('last', recorded, no_last), ('video', video is not None, 'no video is open')):
             button = self.source_of.button(name)
             button.setEnabled(possible)
             if not possible:
@@ -86,7 +87,7 @@ class ExportDialog(JobDialog):
     @property
     def source(self) -> str:
         """'last', 'video' or 'file'."""
-        return self.source_of.values[self.source_of.group.checkedId()]
+        return self.source_of.value
 
     def set_numbers(self, file: Path) -> None:
         """The hands of this file."""
@@ -112,12 +113,9 @@ class ExportDialog(JobDialog):
             return result_folders(self.folder or self._usual_folder, [self.video])[0]
         return self.folder or (self._hands.parent if self._hands is not None else self._usual_folder)
 
-    def _kind(self) -> str:
-        return self.kind.values[self.kind.group.checkedId()]
-
     def _check(self) -> None:
         """Show what follows from the choices, and whether it can be started."""
-        kind, video = self._kind(), self.source == 'video'
+        kind, video = self.kind.value, self.source == 'video'
         hands = self._hands
         self.file.button.setVisible(self.source == 'file')
         self.file.show_text(f'{self.video.name}, reconstructed first' if video else 'No file chosen' if hands is None else
@@ -135,8 +133,9 @@ class ExportDialog(JobDialog):
     def make_job(self) -> tuple[Job, str]:
         from app.live.jobs import meshes_job, reconstruct_job
 
-        kind = self._kind()
-        frames = {'start': self.first.value(), 'stop': None if self.end.value() == TO_THE_END else self.end.value() + 1, 'step': self.step.value()}
+        kind = self.kind.value
+        stop = None if self.end.value() == TO_THE_END else self.end.value() + 1
+        frames = {'start': self.first.value(), 'stop': stop, 'step': self.step.value()}
         if self.source == 'video':
             live = self._live
             job = reconstruct_job(self.video, self.folder or self._usual_folder, write=('hands', _PRODUCT[kind]), hands=live.hands,

@@ -59,7 +59,8 @@ class HandCard(QFrame):
             sure = round(100 * hand.confidence)
             percent, state, picture = calibration(hand, lock)
             role = 'good' if hand.confidence >= _SURE else 'warning' if hand.confidence >= _UNSURE else 'bad'
-            shown = f'{hand.side.capitalize()} hand', f'{sure} % sure', picture, percent, state, 'good' if picture == 'lock' else 'muted', role
+            settled = 'good' if picture == 'lock' else 'muted'
+            shown = f'{hand.side.capitalize()} hand', f'{sure} % sure', picture, percent, state, settled, role
         if shown != self._shown:
             self._shown = shown
             self._show(*shown)

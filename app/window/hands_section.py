@@ -28,16 +28,16 @@ class HandsSection(Section):
             (2, 'Two hands', 'Follow both hands: takes more time (H)'))))
         self.hands.chosen.connect(lambda count: self.edited.emit('hands', count))
         self.smoothing = self.add(WordedSlider(
-            'Steadiness', 'quick', 'steady', 'To the left the hand follows at once and may tremble; to the right it is calm and trails a little '
-            'behind quick moves.'), GRID)
+            'Steadiness', 'quick', 'steady', 'To the left the hand follows at once and may tremble; to the right it is calm and trails '
+            'a little behind quick moves.'), GRID)
         self.smoothing.chosen.connect(lambda value: self.edited.emit('smoothing', value))
         self.refine = self.add(Switch(
-            'Fit to the detected points', 'After the network has guessed the hand, its fingers are moved until they lie on the points seen in '
-            'the picture. More exact; takes a few milliseconds a hand (F).'), GRID)
+            'Fit to the detected points', 'After the network has guessed the hand, its fingers are moved until they lie on the points '
+            'seen in the picture. More exact; takes a few milliseconds a hand (F).'), GRID)
         self.refine.chosen.connect(lambda on: self.edited.emit('refine', on))
         self.lock = self.add(Switch(
-            'Keep one shape and skin', 'The program learns how long your fingers are and what your skin looks like, then keeps that: the hand '
-            'no longer changes from picture to picture (K).'))
+            'Keep one shape and skin', 'The program learns how long your fingers are and what your skin looks like, then keeps that: the '
+            'hand no longer changes from picture to picture (K).'))
         self.lock.chosen.connect(lambda on: self.edited.emit('lock', on))
         self.cards = (self.add(HandCard()), self.add(HandCard()))
         self.reset = self.add(QPushButton('Forget shape and skin'))

@@ -135,8 +135,8 @@ class JobsPanel(Section):
         if not self.running:
             return True
         box = QMessageBox(QMessageBox.NoIcon, 'Close the window?', 'Something still runs in the background.', QMessageBox.NoButton, parent)
-        box.setInformativeText(f'{"One job is" if self.running == 1 else f"{self.running} jobs are"} not finished. What they have not written yet '
-                               'would be lost.')
+        box.setInformativeText('It is not finished, and what it has not written yet would be lost.' if self.running == 1 else
+                               f'{self.running} jobs are not finished, and what they have not written yet would be lost.')
         stop = box.addButton('Stop and close', QMessageBox.AcceptRole)
         stay = box.addButton('Keep the window open', QMessageBox.RejectRole)
         box.setDefaultButton(stay)

@@ -31,16 +31,17 @@ class OfflineDialog(JobDialog):
     """Starts `main.py reconstruct`."""
 
     def __init__(self, video: Path, live: LiveSettings, folder: Path, parent: QWidget | None = None):
-        """`video`: a file or a folder of pictures; `live`: hands, camera, network and look are taken from it; `folder`: where recordings go."""
-        super().__init__('Reconstruct this video', 'With the best settings: every picture is looked at and none is left out. It runs in the '
-                         'background, and you can go on here.', 'Start', parent)
+        """`video`: a file or a folder of pictures; `live`: hands, camera, network and look are taken from it; `folder`: where
+        recordings go."""
+        super().__init__('Reconstruct this video', 'With the best settings: every picture is looked at and none is left out. It runs in '
+                         'the background, and you can go on here.', 'Start', parent)
         self._live, self.video, self.folder = live, video, folder
         self._degrees, self._camera = live.field_of_view, live.intrinsics
         self.source = FileRow('Video', 'Choose another video')
         self.source.choose.connect(lambda: choose_file(self, 'Choose a video', self.video, FILMS, self.set_video))
         self.rows.addWidget(self.source)
-        self.mirrored = Switch('It is a mirror image', 'Switch this on for videos of a selfie camera that show writing the wrong way round; '
-                               'else left and right hands are mixed up.')
+        self.mirrored = Switch('It is a mirror image', 'Switch this on for videos of a selfie camera that show writing the wrong way '
+                               'round; else left and right hands are mixed up.')
         self.rows.addWidget(self.mirrored)
         self.heading('Write')
         self.products: dict[str, Switch] = {}
@@ -110,9 +111,9 @@ class OfflineDialog(JobDialog):
     def make_job(self) -> tuple[Job, str]:
         from app.live.jobs import reconstruct_job
 
-        chosen = self.hands.group.checkedId()
-        job = reconstruct_job(self.video, self.folder, write=tuple(self._written()), hands=self.hands.values[chosen],
-                              mirror=self.mirrored.isChecked(), **camera_options(self._degrees, self._camera), **network_options(self._live))
+        options = camera_options(self._degrees, self._camera) | network_options(self._live)
+        job = reconstruct_job(self.video, self.folder, write=tuple(self._written()), hands=self.hands.value,
+                              mirror=self.mirrored.isChecked(), **options)
         return job, f'Reconstruct {self.video.name}'
 
 

@@ -19,7 +19,7 @@ from app.window.theme import GRID
 _PARTS = (  # field of RecordingSettings, words, tooltip
     ('overlay', 'Video with the hands', 'overlay.mp4: the picture as you see it, with the hands drawn on it, never mirrored'),
     ('clean', 'Video without them', 'clean.mp4: the picture alone, as the camera gave it'),
-    ('parameters', 'Numbers', 'hands.npz: pose, shape, joints and mesh of each hand in each picture; for scripts, and for "Export sequence"'),
+    ('parameters', 'Numbers', 'hands.npz: pose, shape, joints and mesh of each hand in each picture; for scripts and "Export sequence"'),
     ('meshes', 'Meshes', 'meshes: an OBJ file for each hand and picture; many files'))
 
 

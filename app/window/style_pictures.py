@@ -11,8 +11,10 @@ from app.window.theme import colours
 
 _SIDE = 32  # the drawings' grid
 # base, middle and tip of each finger on the grid, and the finger's width
-_FINGERS = (((11.5, 20.5), (7.5, 17.2), (4.6, 12.6), 3.9), ((11.6, 14.5), (10.6, 9.6), (10.0, 5.2), 3.5), ((15.6, 13.6), (15.6, 8.4), (15.6, 3.6), 3.6),
-            ((19.5, 14.2), (20.3, 9.2), (20.8, 5.0), 3.4), ((22.9, 16.2), (24.7, 12.2), (26.0, 8.6), 3.0))
+_FINGERS = (((11.5, 20.5), (7.5, 17.2), (4.6, 12.6), 3.9), ((11.6, 14.5), (10.6, 9.6), (10.0, 5.2), 3.5),
+            ((15.6, 13.6), (15.6, 8.4), (15.6, 3.6), 3.6), ((19.5, 14.2), (20.3, 9.2), (20.8, 5.0), 3.4),
+            ((22.9, 16.2), (24.7, 12.2), (26.0, 8.6), 3.0))
+_PALM = (10.2, 14.6), (24.2, 15.6), (23.6, 22.6), (20.6, 26.4), (20.4, 31), (12.8, 31), (12.6, 26.6), (9.8, 22.4)
 _WRIST = 16.6, 28.5
 _BONES = ('#ff8a70', '#ffc766', '#8fd694', '#5cc8d7', '#b79bff')
 
@@ -24,8 +26,7 @@ def style_icon(style: LiveStyle) -> QIcon:
 
 def _silhouette() -> QPainterPath:
     hand = QPainterPath()
-    hand.addPolygon(QPolygonF([QPointF(*p) for p in ((10.2, 14.6), (24.2, 15.6), (23.6, 22.6), (20.6, 26.4), (20.4, 31), (12.8, 31), (12.6, 26.6),
-                                                     (9.8, 22.4))]))
+    hand.addPolygon(QPolygonF([QPointF(*point) for point in _PALM]))
     hand.closeSubpath()
     round_off = QPainterPathStroker()
     round_off.setWidth(1.6)
@@ -119,5 +120,5 @@ def _off(painter: QPainter) -> None:
     painter.strokePath(_HAND, pen)
 
 
-_DRAWINGS = {'textured': _filled('#f3c3a2', '#b8775a', '#f8dccb'), 'shaded': _filled('#ffffff', '#8d97a6', '#f4f6f9'), 'wireframe': _wireframe,
-             'skeleton': _skeleton, 'off': _off}
+_DRAWINGS = {'textured': _filled('#f3c3a2', '#b8775a', '#f8dccb'), 'shaded': _filled('#ffffff', '#8d97a6', '#f4f6f9'),
+             'wireframe': _wireframe, 'skeleton': _skeleton, 'off': _off}
