@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from app.outputs.folder import prepare_folder, remove_others, result_folders
 from app.outputs.hands_file import HandsWriter
 from app.outputs.meshes import MeshWriter
 from app.outputs.picture import write_picture
+from app.outputs.progress_lines import ProgressLines, end_when_asked, finished
 from app.outputs.report import Report, versions, write_report, write_settings
 from app.outputs.scene import SceneWriter
 from app.outputs.video import VideoWriter
@@ -36,6 +38,7 @@ class Outcome:
 
     folder: Path
     report: Report
+    note: str = ''  # the one warning that takes nothing from the results: that they were drawn without OpenGL
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,22 +47,31 @@ def run(args: argparse.Namespace) -> int:
     An input that could be read only in part, or shows no hand, keeps what there is; but it is said, and the exit code is 2 as well.
     """
     settings = from_arguments(args)
+    end_when_asked()
+    progress = 'lines' if args.progress_lines else not args.quiet
     complaints = []
     for given, folder in zip(args.inputs, result_folders(args.out, args.inputs)):
         try:
-            outcome = reconstruct(given, folder, settings, progress=not args.quiet)
+            outcome = reconstruct(given, folder, settings, progress)
         except InputError as error:
             complaints.append(str(error) if len(args.inputs) == 1 else f'{given}: {error}')
             continue
-        print(summary(outcome))
-        complaints += outcome.report.warnings
+        if args.progress_lines:
+            finished(outcome.folder, summary(outcome), outcome.report.warnings)
+        else:
+            print(summary(outcome))
+        complaints += [warning for warning in outcome.report.warnings if warning != outcome.note]
     if complaints:
         raise InputError('\n'.join(complaints))
     return 0
 
 
-def reconstruct(given: str | Path, folder: Path, settings: ReconstructSettings = ReconstructSettings(), progress: bool = False) -> Outcome:
-    """Do one input. Files get their final names only when they are whole. Raises InputError for whatever a person can mend."""
+def reconstruct(given: str | Path, folder: Path, settings: ReconstructSettings = ReconstructSettings(),
+                progress: bool | Literal['lines'] = False) -> Outcome:
+    """Do one input. Files get their final names only when they are whole. Raises InputError for whatever a person can mend.
+
+    `progress`: a bar for a person, or lines for another program (`app/outputs/progress_lines.py`).
+    """
     source = open_source(given, start=settings.start, stop=settings.stop, step=settings.step, fps=settings.fps, sequence=settings.sequence)
     with source:
         prepare_folder(folder, given)
@@ -83,7 +95,7 @@ class _Run:
         self.percents: list[float] = []
         self.written: set[str] = {'report.json', 'settings.json'}
 
-    def all_frames(self, progress: bool) -> Outcome:
+    def all_frames(self, progress: bool | Literal['lines']) -> Outcome:
         """Every frame in order, then the report. Frames are decoded ahead, and drawn and written behind, each on its own thread."""
         started = time.perf_counter()
         with ExitStack() as files:
@@ -101,12 +113,14 @@ class _Run:
                         bar.update()
         seconds = time.perf_counter() - started
         self.written |= {name for name, wrote in (('hands.npz', self.hands), ('meshes', self.meshes and self.meshes.files),
+                                                  ('meshes_ply', self.ply and self.ply.files),
                                                   ('hands.glb', self.scene and self.with_hand)) if wrote}
         remove_others(self.folder, self.written)
-        report = self._report(seconds)
+        note = getattr(self.overlay, 'note', '')
+        report = self._report(seconds, note)
         write_settings(self.folder / 'settings.json', self.settings.as_json())
         write_report(self.folder / 'report.json', report)
-        return Outcome(self.folder, report)
+        return Outcome(self.folder, report, note)
 
     def _decoded(self) -> Iterator[Frame]:
         iterator = iter(self.source)
@@ -124,11 +138,15 @@ class _Run:
         write, model = self.settings.write, self.pipeline.model
         self.hands = files.enter_context(HandsWriter(self.folder / 'hands.npz', model.faces)) if 'hands' in write else None
         self.meshes = files.enter_context(MeshWriter(self.folder / 'meshes', model.faces)) if 'meshes' in write else None
+        self.ply = files.enter_context(MeshWriter(self.folder / 'meshes_ply', model.faces, 'ply')) if 'ply' in write else None
         self.scene = files.enter_context(SceneWriter(self.folder / 'hands.glb', model)) if 'glb' in write else None
 
-    def _progress(self, files: ExitStack, wanted: bool):
-        if not wanted:
+    def _progress(self, files: ExitStack, progress: bool | Literal['lines']) -> Any:
+        """What is told of each frame (`update`), or None."""
+        if not progress:
             return None
+        if progress == 'lines':
+            return ProgressLines(self.source.frame_count)
         from tqdm import tqdm
 
         return files.enter_context(tqdm(total=self.source.frame_count, unit=' frames', desc=self.source.name[:30], dynamic_ncols=True))
@@ -149,8 +167,9 @@ class _Run:
         with clock.stage('write'):
             if self.hands is not None:
                 self.hands.write(frame, hands, intrinsics)
-            if self.meshes is not None:
-                self.meshes.write(frame, hands)
+            for meshes in (self.meshes, self.ply):
+                if meshes is not None:
+                    meshes.write(frame, hands)
             if self.scene is not None:
                 self.scene.write(frame, hands)
         clock.end_frame()
@@ -171,10 +190,12 @@ class _Run:
             write_picture(self.folder / 'overlays' / f'{Path(frame.name).stem}.jpg', picture)
             self.written.add('overlays')
 
-    def _report(self, seconds: float) -> Report:
+    def _report(self, seconds: float, note: str) -> Report:
         warnings = list(self.source.warnings)
         if not self.with_hand:
             warnings.append(f'No hand was found in any frame of {self.source.name}; there is nothing to reconstruct.')
+        if note:
+            warnings.append(note)
         regressor = self.pipeline.regressor
         return Report(
             frames=self.frames, frames_with_hand=self.with_hand, fps=round(self.frames / seconds, 2) if self.frames else None,
@@ -194,5 +215,7 @@ def summary(outcome: Outcome) -> str:
     lines = [f'{report.frames_with_hand} of {report.frames} frames have a hand; {report.fps} frames per second on {report.provider}.']
     if report.reprojection_percent is not None:
         lines.append(f'The mesh lies {report.reprojection_px} px ({report.reprojection_percent} % of the hand) from the detected points.')
+    if outcome.note:
+        lines.append(outcome.note)
     lines.append(f'The results lie in {outcome.folder}')
     return '\n'.join(lines)

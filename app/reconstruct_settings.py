@@ -11,7 +11,8 @@ import numpy as np
 from app.errors import InputError
 from app.types import DEFAULT_FIELD_OF_VIEW, Intrinsics
 
-PRODUCTS = ('overlay', 'hands', 'meshes', 'glb')
+PRODUCTS = ('overlay', 'hands', 'meshes', 'glb')  # written unless something else is asked for
+ALL_PRODUCTS = (*PRODUCTS, 'ply')
 STYLES = ('textured', 'shaded', 'wireframe', 'skeleton', 'off')  # as in `app/overlay.py`, which is too heavy to import for --help
 
 
@@ -73,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='a video, a picture, or a folder of pictures')
     parser.add_argument('--out', type=Path, default=Path('out'), metavar='DIR', help='where DIR/<name>/ is made for each input')
     what = parser.add_argument_group('what to write')
-    what.add_argument('--write', type=_products, default=PRODUCTS, metavar='LIST', help=f'comma-separated: {", ".join(PRODUCTS)}')
+    what.add_argument('--write', type=_products, default=PRODUCTS, metavar='LIST', help=f'comma-separated: {", ".join(ALL_PRODUCTS)}')
     what.add_argument('--style', choices=STYLES, default=default.style, help='of the overlay')
     what.add_argument('--opacity', type=_share, default=default.opacity, metavar='0..1', help='of the overlay')
     which = parser.add_argument_group('which frames')
@@ -96,6 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument('--smoothing', type=_share, default=default.smoothing, metavar='0..1', help='of a video, over time')
     how.add_argument('--lock', action=argparse.BooleanOptionalAction, default=True, help='one shape and one texture per hand')
     how.add_argument('--quiet', action='store_true', help='no progress bar')
+    how.add_argument('--progress-lines', action='store_true', help='progress for another program: JSON lines on standard output')
 
 
 def from_arguments(args: argparse.Namespace) -> ReconstructSettings:
@@ -107,9 +109,9 @@ def from_arguments(args: argparse.Namespace) -> ReconstructSettings:
 
 def _products(text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(',') if part.strip())
-    wrong = [n for n in names if n not in PRODUCTS]
+    wrong = [n for n in names if n not in ALL_PRODUCTS]
     if wrong:
-        raise argparse.ArgumentTypeError(f'{", ".join(wrong)} cannot be written; choose from {", ".join(PRODUCTS)}')
+        raise argparse.ArgumentTypeError(f'{", ".join(wrong)} cannot be written; choose from {", ".join(ALL_PRODUCTS)}')
     return names
 
 

@@ -12,7 +12,7 @@ from app.errors import InputError
 from app.outputs.atomic import FORBIDDEN, one_sentence
 
 LEAST_FREE = 50_000_000  # bytes; some seconds of everything
-RESULTS = ('overlay.mp4', 'overlay.jpg', 'overlays', 'hands.npz', 'meshes', 'hands.glb', 'report.json', 'settings.json')
+RESULTS = ('overlay.mp4', 'overlay.jpg', 'overlays', 'hands.npz', 'meshes', 'meshes_ply', 'hands.glb', 'report.json', 'settings.json')
 
 
 def result_folders(out: Path, inputs: list[Path | str | int]) -> list[Path]:

@@ -50,10 +50,16 @@ class TextureMap:
         return texture.reshape(self.size, self.size, 3)
 
 
-@lru_cache(maxsize=2)
 def texture_map(model: HandModel, size: int = SIZE) -> TextureMap:
     """The map of a model, worked out at the first call."""
-    return TextureMap(model.faces, model.uv, model.uv_faces, size)
+    return _cached(*(array.tobytes() for array in (model.faces, model.uv, model.uv_faces)), size)
+
+
+@lru_cache(maxsize=2)
+def _cached(faces: bytes, uv: bytes, uv_faces: bytes, size: int) -> TextureMap:
+    """Told apart by what they hold: each part of the program loads the model for itself."""
+    faces, uv_faces = (np.frombuffer(data, np.int32).reshape(-1, 3) for data in (faces, uv_faces))
+    return TextureMap(faces, np.frombuffer(uv, np.float32).reshape(-1, 2), uv_faces, size)
 
 
 def _owners(corners: np.ndarray, size: int) -> np.ndarray:
