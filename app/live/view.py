@@ -111,5 +111,7 @@ class HandsView:
 
 def _ball(hand: Hand) -> tuple[np.ndarray, float]:
     """A ball around the hand: centre (3,) and radius in metres."""
-    centre = 0.5 * (hand.vertices.min(0) + hand.vertices.max(0))
-    return centre, float(np.sqrt(((hand.vertices - centre) ** 2).sum(1).max()))
+    columns = np.ascontiguousarray(hand.vertices.T)  # what numpy looks through fastest
+    centre = 0.5 * (columns.min(1) + columns.max(1))
+    off = columns - centre[:, None]
+    return centre, float(np.sqrt(np.einsum('an,an->n', off, off).max()))

@@ -2,7 +2,7 @@
 
 All triangles are cut into rows and the rows into samples at once. Surfaces are painted far to near, then whatever lies in front of what was
 painted is painted over it, until nothing does: an exact depth buffer, though triangles may cut each other. The strips that antialias
-edges and draw lines are blended over that. About 5 ms for a hand of 1,400 vertices in a box of 210 x 210 pixels on one core.
+edges and draw lines are blended over that. About 4 ms for one hand of 1,600 vertices in a box of 210 x 310 pixels, on one core.
 """
 from __future__ import annotations
 

@@ -28,17 +28,15 @@ def feather(points: np.ndarray, front: np.ndarray, topology: Topology, width: fl
     normal = _across(a, pixels[edge[:, 1]])
     inward = np.einsum('ea,ea->e', normal, pixels[opposite] - a)
     normal *= np.where(inward > 0, -1, 1)[:, None]
-    used, corner = np.unique(edge, return_inverse=True)
-    corner = corner.reshape(edge.shape)
-    outward = np.zeros((len(used), 2), np.float32)  # mean of the edges that meet, so that the strips join
-    np.add.at(outward, corner[:, 0], normal)
-    np.add.at(outward, corner[:, 1], normal)
-    outward /= np.maximum(np.linalg.norm(outward, axis=1), 1e-6)[:, None]
-    miter = 1 / np.maximum(np.einsum('ea,ea->e', outward[corner[:, 0]], normal), 1 / _LONGEST_MITER)
+    ends = edge.ravel()
+    outward = np.stack([np.bincount(ends, np.repeat(n, 2), len(points)) for n in normal.T], 1).astype(np.float32)
+    outward = outward[edge]  # (E, 2, 2) sum of the edges that meet, so that the strips join
+    outward /= np.maximum(np.sqrt(np.einsum('eka,eka->ek', outward, outward)), 1e-6)[..., None]
+    miter = 1 / np.maximum(np.einsum('ea,ea->e', outward[:, 0], normal), 1 / _LONGEST_MITER)
     strips = np.empty((len(edge), 4, COLUMNS), np.float32)
     for k in range(2):
         strips[:, k] = strips[:, k + 2] = points[edge[:, k]]
-        strips[:, k + 2, :2] += outward[corner[:, k]] * (width * miter)[:, None]
+        strips[:, k + 2, :2] += outward[:, k] * (width * miter)[:, None]
     strips[:, :2, 7], strips[:, 2:, 7] = 0, 1
     return strips.reshape(-1, COLUMNS), _triangles(len(edge), 4, [[0, 1, 2], [1, 3, 2]])
 
