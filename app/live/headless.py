@@ -38,6 +38,7 @@ class LiveReport:
     latency_ms: dict[str, float]  # p50, p95 from the frame in memory to the picture taken
     stage_ms: dict[str, dict[str, float]]  # stage -> p50, p95 of the pictures in which it ran
     dropped: dict[str, int]  # by cause
+    cpu_ms: float | None  # processor time of the whole program for each picture, all threads together
     network: str
     provider: str
     first_hand_ms: float | None  # from the first picture to the first with a hand
@@ -72,7 +73,7 @@ class _Run:
     def __init__(self, settings: LiveSettings, player: MakePlayer, watch: Callable[[Shown], None]):
         self._news = threading.Event()
         self._events: list[Event] = []
-        self._opened = 0.0  # when the source was
+        self._opened = self._cpu = 0.0  # when the source was, and the processor time until then
         self._watch = watch
         self._engine = Engine(settings, self._hear, player)
         self._times: list[float] = []
@@ -90,6 +91,7 @@ class _Run:
             loading = time.monotonic() - began
             engine.open(source)
             self._wait(lambda: self._first(SourceOpened))
+            self._cpu = time.process_time()
             until = np.inf if seconds is None else time.monotonic() + seconds
             while time.monotonic() < until and len(self._times) < (max_frames or np.inf):
                 if self._first(SourceEnded) is not None:
@@ -153,7 +155,8 @@ class _Run:
             opened.info.name, (opened.info.width, opened.info.height), round(span, 3), len(times), sum(self._hands),
             round((len(times) - 1) / span, 2) if span else None, delivered, round((delivered - 1) / delivering, 2) if span and delivering > 0 else None,
             {f'p{q}': round(float(np.percentile(self._latency, q)), 1) for q in (50, 95)} if times else {},
-            stage_percentiles(self._stages), dropped, model.name, model.provider,
+            stage_percentiles(self._stages), dropped,
+            round(1e3 * (time.process_time() - self._cpu) / len(times), 1) if times else None, model.name, model.provider,
             round(1e3 * (times[self._hands.index(True)] - times[0]), 1) if any(self._hands) else None, round(1e3 * loading, 1),
             tuple(dict.fromkeys(warnings)), versions())
 
@@ -167,6 +170,6 @@ def table(report: LiveReport) -> str:
     if report.shown_fps is not None and report.delivered_fps is not None:
         lines += [f'shown      {report.shown_fps:.1f} per second of {report.delivered_fps:.1f} delivered',
                   f'latency    {report.latency_ms["p50"]:.0f} ms, 95 % within {report.latency_ms["p95"]:.0f} ms']
-    lines += [f'dropped    {dropped}', '', f'{"stage":<10} {"p50":>7} {"p95":>7}  ms']
+    lines += [f'processor  {report.cpu_ms} ms for each picture, all threads together', f'dropped    {dropped}', '', f'{"stage":<10} {"p50":>7} {"p95":>7}  ms']
     lines += [f'{stage:<10} {ms["p50"]:>7.1f} {ms["p95"]:>7.1f}' for stage, ms in report.stage_ms.items()]
     return '\n'.join([*lines, *(['', *report.warnings] if report.warnings else [])])
