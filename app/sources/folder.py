@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 import time
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from app.errors import InputError
 from app.sources.picture import SUFFIXES, picture_size, read_picture
-from app.sources.source import Selection, Source
+from app.sources.source import TICK, Selection, Source
 from app.types import Frame
 
 DEFAULT_FPS = 30.0
@@ -72,9 +73,21 @@ class FolderSource(Source):
         super().__init__(name, *size, fps, selection.count(len(self.files)), 'video' if sequence else 'image')
 
     def __iter__(self) -> Iterator[Frame]:
+        return self._read(range(len(self.files))[self.selection.start:self.selection.stop:self.selection.step])
+
+    def from_index(self, index: int) -> Iterator[Frame]:
+        """The pictures from number `index` on, or from the last one where there are fewer."""
+        indices = range(len(self.files))[self.selection.start:self.selection.stop:self.selection.step]
+        return self._read(indices[min(bisect_right(indices, index) or 1, len(indices)) - 1:])
+
+    def from_time(self, seconds: float) -> Iterator[Frame]:
+        """The pictures from the one that is to be seen at `seconds`."""
+        return self.from_index(int((seconds + TICK) * (self.fps or DEFAULT_FPS)))
+
+    def _read(self, indices: range) -> Iterator[Frame]:
         self.warnings.clear()
         unreadable, misfits, given = [], [], 0
-        for index in range(len(self.files))[self.selection.start:self.selection.stop:self.selection.step]:
+        for index in indices:
             file = self.files[index]
             try:
                 image, warning = read_picture(file)

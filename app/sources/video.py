@@ -2,23 +2,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
-import cv2
-import numpy as np
 
 from app.errors import InputError
+from app.sources.keyframes import KeyframeReader, Keyframes, keyframes_of
 from app.sources.mp4_boxes import mp4_boxes
-from app.sources.source import Selection, Source
+from app.sources.source import TICK, Selection, Source
+from app.sources.upright import Upright
 from app.sources.wholeness import ends_early
 from app.types import Frame
 
 NOT_VIDEOS = ('tty', 'bin', 'image2', 'concat', 'concatf', 'hls', 'dash')  # FFmpeg plays text files, and lists that name other files
 OPTIONS = {'protocol_whitelist': 'file'}  # a file that names an address must not make the program call it
 DEFAULT_FPS = 30.0
-TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+SAME = 1e-6  # seconds
 
 
 class VideoSource(Source):
@@ -35,14 +35,18 @@ class VideoSource(Source):
         self.path = path
         self.selection = selection
         self._cut = ends_early(path)
-        self._size: tuple[int, int] | None = None  # of every frame before it is turned
+        self._kept: tuple[av.container.InputContainer, av.VideoStream] | None = None  # open for the next jump
+        self._keyframes: Keyframes | None = None
+        self._has_keyframes: bool | None = None  # None: not looked for yet
         try:
             with self._open() as container:
                 stream = self._stream(container)
-                first = next(self._decode(container, stream, []), None)
+                first = next(self._decode(container.demux(stream), []), None)
                 if first is None:
                     raise InputError(self._nothing_readable())
-                self._pixel_ratio = float(stream.sample_aspect_ratio or 1)
+                self._upright = Upright(float(stream.sample_aspect_ratio or 1))
+                self._base = stream.time_base
+                self._first = first.pts  # in ticks
                 rate = stream.average_rate or stream.guessed_rate
                 self._total = stream.frames or None
                 whole = container.duration and container.duration / av.time_base  # seconds
@@ -55,6 +59,7 @@ class VideoSource(Source):
             selection.check(self._total, path.name)
         height, width = self._upright(first).shape[:2]
         super().__init__(path.name, width, height, fps, selection.count(self._total) if self._total else None, 'video')
+        self.duration = float(duration) if duration else self.duration
 
     def __iter__(self) -> Iterator[Frame]:
         self.warnings.clear()
@@ -62,19 +67,79 @@ class VideoSource(Source):
         index, offset, last = -1, None, None
         with self._open() as container:
             stream = self._stream(container)
-            for index, picture in enumerate(self._decode(container, stream, problems)):
+            for index, picture in enumerate(self._decode(container.demux(stream), problems)):
                 if self.selection.is_past(index):
                     return
                 seconds = None if picture.pts is None else float(picture.pts * picture.time_base)
                 if seconds is not None and offset is None:
                     offset = seconds
                 now = 0.0 if last is None else last + 1 / self.fps if seconds is None else seconds - offset
-                if last is not None and now <= last:  # a broken or repeated time stamp
+                if last is not None and now <= last + SAME:  # a broken or repeated time stamp
                     now = last + 1 / self.fps
                 last = now
                 if index in self.selection:
                     yield Frame(self._upright(picture), index, now, time.monotonic())
         self._conclude(index + 1, problems)
+
+    def from_index(self, index: int) -> Iterator[Frame]:
+        """The frames from number `index` on, or from the last one where there are fewer."""
+        yield from self._jumped(lambda keys: keys.before_number(index), lambda number, pts: number <= index) or super().from_index(index)
+
+    def from_time(self, seconds: float) -> Iterator[Frame]:
+        """The frames from the one that is to be seen at `seconds`."""
+        stamp = (self._first or 0) + round((seconds + TICK) / self._base)
+        yield from self._jumped(lambda keys: keys.before_stamp(stamp), lambda number, pts: pts <= stamp) or super().from_time(seconds)
+
+    def close(self) -> None:
+        """Give back the file."""
+        if self._kept is not None:
+            self._kept[0].close()
+            self._kept = None
+
+    def _jumped(self, keyframe: Callable[[Keyframes], int], not_later: Callable[[int, int], bool]) -> Iterator[Frame] | None:
+        """The frames from the last one that is `not_later(number, pts)`; None if the file does not allow such a jump."""
+        try:
+            if self._kept is None:
+                container = self._open()
+                self._kept = container, self._stream(container)
+            container, stream = self._kept
+            if self._has_keyframes is None:
+                self._keyframes = None if self._first is None else keyframes_of(container, stream)
+                self._has_keyframes = self._keyframes is not None
+            if not self._has_keyframes:
+                return None
+            problems: list[str] = []
+            reader = KeyframeReader(container, stream, self._keyframes, lambda packets: self._decode(packets, problems))
+            frames = reader.read(keyframe(self._keyframes), not_later)
+        except av.FFmpegError:
+            self._has_keyframes = False
+            return None
+        return None if frames is None else self._dated(frames, not_later, problems)
+
+    def _dated(self, frames: Iterator[tuple[int, av.VideoFrame]], not_later: Callable[[int, int], bool], problems: list[str]) -> Iterator[Frame]:
+        self.warnings.clear()
+        held: tuple[int, av.VideoFrame] | None = None  # the last that is not later; those before it need not become pictures
+        number = -1
+        for number, frame in frames:
+            if held is not None:
+                if not_later(number, frame.pts):
+                    held = number, frame
+                    continue
+                yield from self._picture(*held)
+                held = None
+            elif not_later(number, frame.pts):
+                held = number, frame
+                continue
+            if self.selection.is_past(number):
+                return
+            yield from self._picture(number, frame)
+        if held is not None:
+            yield from self._picture(*held)
+        self._conclude(number + 1, problems)
+
+    def _picture(self, number: int, frame: av.VideoFrame) -> Iterator[Frame]:
+        if number in self.selection:
+            yield Frame(self._upright(frame), number, float((frame.pts - self._first) * self._base), time.monotonic())
 
     def _conclude(self, count: int, problems: list[str]) -> None:
         """Say what was missing, once the end is reached."""
@@ -102,9 +167,8 @@ class VideoSource(Source):
         return streams[0]
 
     @staticmethod
-    def _decode(container: av.container.InputContainer, stream: av.VideoStream, problems: list[str]) -> Iterator[av.VideoFrame]:
+    def _decode(packets: Iterator[av.Packet], problems: list[str]) -> Iterator[av.VideoFrame]:
         """All frames that can be decoded; `problems` gets an entry for each piece that cannot."""
-        packets = container.demux(stream)
         while True:
             try:
                 packet = next(packets, None)
@@ -119,21 +183,6 @@ class VideoSource(Source):
                 problems.append('piece')
                 continue
             yield from frames
-
-    def _upright(self, picture: av.VideoFrame) -> np.ndarray:
-        """Decoded frame -> (H, W, 3) uint8 RGB with square pixels, turned as the file says, all frames of the first one's size."""
-        width, height = picture.width, picture.height
-        ratio = self._pixel_ratio
-        if ratio != 1:  # enlarge, so that nothing is lost
-            width, height = (round(width * ratio), height) if ratio > 1 else (width, round(height / ratio))
-        turn = TURNS.get(round(picture.rotation) % 360)
-        if self._size is None:
-            self._size = width, height
-        width, height = self._size
-        image = picture.to_ndarray(format='rgb24')
-        if image.shape[:2] != (height, width):
-            image = cv2.resize(image, (width, height))
-        return image if turn is None else cv2.rotate(image, turn)
 
     def _not_a_video(self) -> str:
         boxes = mp4_boxes(self.path)
