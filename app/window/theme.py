@@ -56,7 +56,8 @@ COLOURS: dict[str, Palette] = {
 STAGE_COLOURS = ('#ff8a70', '#ffc766', '#8fd694', '#5cc8d7', '#7aa7ff', '#b79bff', '#f29bd0', '#c9ced8')  # on glass, neighbours differ
 _STYLE = Template('''
 * { font-size: 13px; }
-QMainWindow, QDialog { background: $ground; }
+QMainWindow { background: $ground; }
+QDialog { background: $surface; }
 QWidget { color: $text; }
 QLabel { background: transparent; }
 QLabel[role="title"] { font-size: 20px; font-weight: 600; }

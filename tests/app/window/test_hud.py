@@ -1,0 +1,70 @@
+"""Speed and delay: everything is said, what is too slow is red with its reason, and it fits its place."""
+from __future__ import annotations
+
+import pytest
+from PyQt5.QtCore import QRect
+
+from app.live.shown import HandStatus
+from app.live.statistics import StageTime
+from app.window.hud import STRIP, Hud
+from tests.app.window.made_engine import statistics
+
+PICTURE, FOOT, NO_FOOT = QRect(16, 16, 900, 600), QRect(16, 500, 900, STRIP), QRect()
+HAND = HandStatus(1, 'right', 0.97, 1.0, True, 0.6, 0.5)
+BUSY = statistics(fps=12.0, latency_ms=140.0, hands=(HAND,), dropped={'camera': 0, 'network': 31}, dropped_lately={'camera': 0, 'network': 9.2},
+                  stages=(StageTime('network', 48.0, True), StageTime('overlay', 5.0, False), StageTime('flip', 0.1, False)),
+                  remarks=('The detector looks at each frame: no hand is followed.',))
+
+
+@pytest.fixture
+def hud(qtbot):
+    hud = Hud()
+    qtbot.addWidget(hud)
+    hud.place(NO_FOOT, PICTURE)
+    return hud
+
+
+def red(hud: Hud) -> int:
+    """How many pixels are red."""
+    image = hud.grab().toImage()
+    colours = (image.pixelColor(x, y) for x in range(image.width()) for y in range(image.height()))
+    return sum(c.red() > 200 and c.green() < 140 and c.blue() < 140 for c in colours)
+
+
+def test_everything_is_said(hud):
+    hud.show_statistics(BUSY)
+    said = ' | '.join(hud.words())
+    for word in ('12 fps', '140 ms', 'network 48.0 ms', 'drawing 5.0 ms', 'Right hand 97 % sure', 'locked', '31 waiting for hands',
+                 '9 a second', 'no hand is followed'):
+        assert word in said, f'{word!r} is not among: {said}'
+    assert hud.accessibleDescription(), 'it says nothing to those who cannot see it'
+
+
+@pytest.mark.parametrize('foot', [NO_FOOT, FOOT], ids=['card', 'strip'])
+def test_what_is_too_slow_is_red_and_what_is_not_is_not(hud, foot):
+    hud.place(foot, PICTURE)
+    hud.show_statistics(statistics())
+    calm = red(hud)
+    hud.show_statistics(BUSY)
+    assert calm == 0 and red(hud) > 300, f'{calm} red pixels when all is well, {red(hud)} when it is not'
+
+
+def test_small_stages_count_as_one(hud):
+    stages = (StageTime('network', 20.0, False), *(StageTime(name, 0.2, False) for name in ('crop', 'smooth', 'flip')))
+    hud.show_statistics(statistics(stages=stages))
+    assert 'network 20.0 ms' in hud.words() and 'the rest 0.6 ms' in hud.words(), hud.words()
+
+
+def test_it_stands_in_its_strip_or_inside_the_picture(hud):
+    for numbers in (statistics(), BUSY, statistics(hands=(HAND, HAND), remarks=BUSY.remarks * 3)):
+        hud.show_statistics(numbers)
+        hud.place(FOOT, PICTURE)
+        assert hud.geometry() == FOOT
+        hud.place(NO_FOOT, PICTURE)
+        assert PICTURE.contains(hud.geometry()), f'the card stands at {hud.geometry()}, the picture at {PICTURE}'
+
+
+def test_it_can_be_shown_before_there_is_anything_to_say(hud):
+    hud.show()
+    hud.grab()
+    assert hud.words() == []

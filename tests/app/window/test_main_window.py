@@ -1,0 +1,314 @@
+"""The whole window, played with a made engine: buttons and keys have their effect, and whatever happens it says so and goes on."""
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PyQt5.QtCore import QMimeData, QPointF, Qt, QUrl
+from PyQt5.QtGui import QDropEvent
+from PyQt5.QtWidgets import QApplication, QDialog
+
+from app.live import events
+from app.live.position import Position
+from app.live.recorder import RecordingSettings, RecordingState
+from app.live.settings import LiveSettings
+from app.window.arrangement import LAYOUTS
+from app.window.choosing import DEMO, NO_CAMERA
+from app.window.settings_store import SettingsStore, Stored
+from app.window.theme import theme_name
+from tests.app.window.made_engine import MadeEngine, info, shown, statistics
+
+CAMERAS = SimpleNamespace(index=0, name='Front camera'), SimpleNamespace(index=2, name='Desk camera')
+
+
+@pytest.fixture
+def live(play, tmp_path):
+    """A window that plays a film, with its first picture painted."""
+    stored = Stored(recording=RecordingSettings(tmp_path / 'recordings'))
+    played = play(stored)
+    engine = played.begin('/films/clip.mp4')
+    engine.say(events.SourceOpened(info()))
+    engine.say(events.ModelReady('s2hand-lite', 'auto', 'CPU'))
+    engine.give(shown(visibility=(1.0,)))
+    played.wait(lambda: bool(engine.seen))
+    return played
+
+
+def press(live, name: str) -> None:
+    """Do the action as its key does."""
+    action = live.window.actions_by_id[name]
+    assert action.isEnabled(), f'{name} is off: {action.toolTip()}'
+    action.trigger()
+
+
+@pytest.mark.parametrize('name,field,value', [
+    ('style_shaded', 'style', 'shaded'), ('style_wireframe', 'style', 'wireframe'), ('style_skeleton', 'style', 'skeleton'),
+    ('style_off', 'style', 'off'), ('opacity_down', 'opacity', 0.9), ('mirror', 'mirror', False), ('lock', 'lock', False),
+    ('refine', 'refine', False), ('hands', 'hands', 2)])
+def test_each_key_of_the_look_and_the_hands_changes_its_setting_everywhere(live, name, field, value):
+    press(live, name)
+    live.wait(lambda: getattr(live.engine.settings, field) == value)
+    assert getattr(live.window.settings, field) == value and getattr(live.window.panel.settings, field) == value
+
+
+@pytest.mark.parametrize('name,method,values', [
+    ('play_pause', 'pause', ()), ('step_back', 'step', (-1,)), ('step_forward', 'step', (1,)), ('seek_forward', 'seek', (8.0,)),
+    ('seek_back', 'seek', (0.0,)), ('loop', 'set_loop', (True,)), ('reset_shape', 'reset_shapes', ())])
+def test_each_key_of_playing_reaches_the_engine(live, name, method, values):
+    live.engine.where = Position(90, 3.0, playing=True)
+    press(live, name)
+    live.wait(lambda: bool(live.engine.told(method)))
+    assert live.engine.told(method) == [values]
+
+
+def test_a_real_key_press_does_what_its_action_does(live):
+    QApplication.setActiveWindow(live.window)
+    live.wait(lambda: live.window.isActiveWindow())
+    live.qtbot.keyClick(live.window, Qt.Key_4)
+    live.qtbot.keyClick(live.window, Qt.Key_Space)
+    live.wait(lambda: live.engine.settings.style == 'skeleton' and bool(live.engine.told('pause')))
+
+
+def test_space_plays_again_after_a_pause(live):
+    live.engine.say(events.PlayStateChanged(False, False))
+    live.qtbot.wait(20)
+    press(live, 'play_pause')
+    live.wait(lambda: bool(live.engine.told('play')))
+
+
+def test_v_goes_through_all_four_layouts_and_comes_back(live):
+    met = []
+    for _ in LAYOUTS:
+        met.append(live.window.canvas.layout_name)
+        press(live, 'layout')
+    assert sorted(met) == sorted(LAYOUTS) and live.window.canvas.layout_name == met[0], met
+
+
+def test_the_view_is_switched_off_where_it_is_not_seen(live):
+    live.window.set_layout('picture')
+    live.wait(lambda: live.engine.settings.view.width == 0)
+    assert not live.window.actions_by_id['view_reset'].isEnabled()
+    live.window.set_layout('view')
+    live.wait(lambda: live.engine.settings.view.width > 100)
+
+
+def test_turning_the_view_reaches_the_engine_and_the_panel_does_not_turn_it_back(live):
+    live.window.canvas._change_view(replace(live.window.canvas.view, azimuth=40.0))
+    live.wait(lambda: live.engine.settings.view.azimuth == 40.0)
+    live.window.panel.changed.emit(replace(live.window.panel.settings, opacity=0.5))
+    live.wait(lambda: live.engine.settings.opacity == 0.5)
+    assert live.engine.settings.view.azimuth == 40.0
+    press(live, 'view_reset')
+    live.wait(lambda: live.engine.settings.view.azimuth == 0.0)
+
+
+def test_hud_and_panel_and_theme_can_be_switched(live):
+    window = live.window
+    live.wait(lambda: window.hud.isVisible())
+    for name, widget in (('hud', window.hud), ('panel', window.panel)):
+        before = widget.isVisible()
+        press(live, name)
+        assert widget.isVisible() != before, f'{name} did nothing'
+    press(live, 'theme')
+    assert theme_name() == 'light'
+    live.wait(lambda: live.engine.settings.view.dark is False)
+
+
+def test_full_screen_and_back(live):
+    press(live, 'full_screen')
+    live.wait(lambda: live.window.isFullScreen())
+    live.qtbot.keyClick(live.window, Qt.Key_Escape)
+    live.wait(lambda: not live.window.isFullScreen())
+
+
+def test_recording_is_begun_shown_ended_and_its_folder_offered(live, tmp_path):
+    press(live, 'record')
+    live.wait(lambda: bool(live.engine.told('start_recording')))
+    assert live.engine.told('start_recording')[0][0].folder == tmp_path / 'recordings'
+    live.engine.recorded = RecordingState(12.0, 5_000_000, 360, 0, tmp_path)
+    live.engine.say(events.RecordingStarted(tmp_path))
+    live.wait(lambda: '0:12' in live.window.transport.record.text())
+    press(live, 'record')
+    live.wait(lambda: bool(live.engine.told('stop_recording')))
+    live.engine.recorded = None
+    live.engine.say(events.RecordingStopped(tmp_path, ('overlay.mp4',), 12.0))
+    live.wait(lambda: any('12 seconds' in sentence for sentence in live.window.banners.sentences()))
+    assert live.window.transport.record.text() == 'Record' and live.window.saving.last == tmp_path
+
+
+def test_a_recording_that_cannot_begin_is_said_and_the_button_is_as_before(live):
+    press(live, 'record')
+    live.engine.say(events.Problem('The disk is full.'))
+    live.wait(lambda: 'The disk is full.' in live.window.banners.sentences())
+    assert not live.window.actions_by_id['record'].isChecked()
+
+
+def test_a_snapshot_goes_to_the_folder_of_recordings(live, tmp_path):
+    press(live, 'snapshot')
+    live.wait(lambda: live.engine.told('snapshot') == [(tmp_path / 'recordings',)])
+    live.engine.say(events.SnapshotSaved(tmp_path, ('picture.png',)))
+    live.wait(lambda: 'Snapshot saved.' in live.window.banners.sentences())
+
+
+@pytest.mark.parametrize('name', ['export', 'offline', 'shortcuts'])
+def test_each_dialog_opens_and_the_live_picture_goes_on(live, name):
+    press(live, name)
+    live.wait(lambda: any(dialog.isVisible() for dialog in live.window.findChildren(QDialog)))
+    live.engine.give(shown(index=5))
+    live.wait(lambda: live.engine.seen[-1].frame.index == 5)
+    for dialog in live.window.findChildren(QDialog):
+        dialog.close()
+
+
+def test_a_dropped_file_is_opened(live):
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile('/films/other.mp4')])
+    live.window.canvas.dropEvent(QDropEvent(QPointF(50, 50), Qt.CopyAction, data, Qt.LeftButton, Qt.NoModifier))
+    live.wait(lambda: live.engine.told('open')[-1][0] == '/films/other.mp4')
+
+
+def test_a_source_that_fails_is_said_and_what_ran_before_runs_on(live):
+    live.engine.say(events.SourceOpening('/films/broken.mp4'))
+    live.engine.say(events.SourceFailed('/films/broken.mp4', 'broken.mp4 is not a video that can be read.'))
+    live.wait(lambda: 'broken.mp4 is not a video that can be read.' in live.window.banners.sentences())
+    assert live.window.canvas.shown is not None and len(live.engine.told('open')) == 1
+    assert live.window.canvas.note == ''
+
+
+def test_a_camera_that_goes_and_comes_back_is_said_each_time(live):
+    live.engine.say(events.SourceLost('The camera was unplugged; it is looked for.'))
+    live.wait(lambda: 'The camera was unplugged; it is looked for.' in live.window.banners.sentences())
+    live.engine.say(events.SourceBack(info('camera')))
+    live.wait(lambda: live.window.banners.sentences() == ['Front camera is back.'])
+
+
+def test_an_error_stays_and_can_be_closed(live):
+    banner = live.window.banners.tell('Something is wrong.', 'error')
+    live.qtbot.wait(50)
+    assert banner.isVisible()
+    banner.close()
+    assert live.window.banners.sentences() == [] and not live.window.banners.isVisible()
+
+
+def test_no_more_than_three_sentences_stand_over_the_picture(live):
+    for number in range(5):
+        live.window.banners.tell(f'Sentence {number}.', 'error')
+    assert live.window.banners.sentences() == ['Sentence 2.', 'Sentence 3.', 'Sentence 4.']
+
+
+def test_what_has_no_effect_is_off_and_says_why(play):
+    played = play()
+    act = played.window.actions_by_id
+    for name in ('record', 'snapshot', 'step_forward', 'offline'):
+        assert not act[name].isEnabled() and ':' in act[name].toolTip(), f'{name}: {act[name].toolTip()}'
+    engine = played.begin('camera:0')
+    engine.say(events.SourceOpened(info('camera')))
+    played.wait(lambda: act['record'].isEnabled())
+    assert not act['step_forward'].isEnabled() and not act['loop'].isEnabled() and not act['offline'].isEnabled()
+
+
+def test_without_a_camera_the_demo_clip_plays_and_a_banner_says_how_to_choose_one(play):
+    played = play()
+    engine = played.begin()
+    played.wait(lambda: engine.told('open') == [(str(DEMO), True, False)])
+    assert NO_CAMERA in played.window.banners.sentences()
+
+
+def test_the_first_camera_is_opened_and_all_stand_in_the_menu(play):
+    played = play(cameras=CAMERAS)
+    engine = played.begin()
+    played.wait(lambda: engine.told('open') == [('camera:0', False, False)])
+    assert [action.text() for action in played.window.menus.cameras.actions()] == ['Front camera', 'Desk camera']
+    engine.say(events.SourceOpened(info('camera')))
+    played.wait(lambda: played.window.chooser.spec == 'camera:0')
+    assert [action.isChecked() for action in played.window.menus.cameras.actions()] == [True, False]
+    press(played, 'next_camera')
+    played.wait(lambda: engine.told('open')[-1][0] == 'camera:2')
+
+
+def test_the_last_source_is_opened_and_if_it_is_gone_a_camera_is(play):
+    played = play(Stored(source='/films/gone.mp4'), CAMERAS)
+    engine = played.begin()
+    played.wait(lambda: engine.told('open') == [('/films/gone.mp4', False, False)])
+    engine.say(events.SourceFailed('/films/gone.mp4', 'There is no file /films/gone.mp4.'))
+    played.wait(lambda: engine.told('open')[-1][0] == 'camera:0')
+    engine.say(events.SourceFailed('camera:0', 'Camera 0 is used by another program.'))
+    played.wait(lambda: engine.told('open')[-1][0] == 'camera:2')
+    engine.say(events.SourceFailed('camera:2', 'Camera 2 is used by another program.'))
+    played.wait(lambda: engine.told('open')[-1][0] == str(DEMO))
+    assert 'There is no file /films/gone.mp4.' in played.window.banners.sentences()
+
+
+def test_everything_is_remembered_for_the_next_start(live, tmp_path):
+    for name in ('style_wireframe', 'hud', 'panel', 'theme', 'layout'):
+        press(live, name)
+    live.window.close()
+    stored = SettingsStore(tmp_path / 'config').load()
+    assert (stored.live.style, stored.hud, stored.panel, stored.theme, stored.layout) == ('wireframe', False, False, 'light', 'corner')
+    assert stored.source == str(Path('/films/clip.mp4').resolve()) and stored.geometry
+
+
+def test_the_demo_clip_is_not_remembered_so_that_a_camera_is_looked_for_again(play, tmp_path):
+    played = play()
+    played.begin().say(events.SourceOpened(info(spec=str(DEMO))))
+    played.wait(lambda: played.window.chooser.info is not None)
+    played.window.close()
+    assert SettingsStore(tmp_path / 'config').load().source == ''
+
+
+def test_broken_settings_are_named_and_the_window_opens(play, tmp_path):
+    store = SettingsStore(tmp_path / 'config')
+    store.file.parent.mkdir(parents=True)
+    store.file.write_bytes(b'\x00\xff[live\nopacity=' + bytes(range(256)))
+    stored = store.load()
+    played = play(stored)
+    assert stored.note and played.window.banners.sentences() == [stored.note] and played.window.isVisible()
+
+
+@pytest.mark.parametrize('geometry', [b'', b'nonsense'])
+def test_a_geometry_that_makes_no_sense_gives_a_usual_window(play, geometry):
+    window = play(Stored(geometry=geometry)).window
+    assert window.width() >= 720 and window.height() >= 480
+
+
+def test_closing_while_the_engine_is_still_loading_is_quick(play):
+    go = threading.Event()
+
+    def slow(settings, listener):
+        go.wait(20)
+        return MadeEngine(settings, listener)
+
+    played = play(make_engine=slow)
+    played.window.begin('/films/clip.mp4')
+    played.qtbot.wait(50)
+    began = time.monotonic()
+    played.window.close()
+    took = time.monotonic() - began
+    go.set()
+    assert took < 2.6, f'closing took {took:.2f} s; 2 s is what the engine gets'
+
+
+def test_what_the_network_is_doing_is_said_on_the_picture_until_it_is_ready(play):
+    played = play()
+    engine = played.begin('/films/clip.mp4')
+    engine.give(shown())
+    engine.say(events.ModelLoading('loading the network'))
+    played.wait(lambda: 'loading the network' in played.window.canvas.note)
+    engine.say(events.ModelReady('s2hand-lite', 'cuda', 'CPU', 'CUDA was asked for, but there is no GPU; the network runs on the CPU.'))
+    played.wait(lambda: played.window.canvas.note == '')
+    assert any('no GPU' in sentence for sentence in played.window.banners.sentences())
+
+
+def test_statistics_reach_hud_and_panel(live):
+    live.engine.numbers = statistics(fps=17.0, remarks=('The picture is 200 ms behind the camera.',))
+    live.wait(lambda: '17 fps' in live.window.hud.words())
+
+
+def test_settings_of_the_command_line_go_before_what_is_remembered(play):
+    played = play(Stored(live=LiveSettings(style='skeleton', opacity=0.4)))
+    assert played.window.actions_by_id['style_skeleton'].isChecked()
+    assert played.window.panel.settings.opacity == 0.4
