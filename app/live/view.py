@@ -58,7 +58,7 @@ class HandsView:
         count = len(model.template)
         self._topology: dict[Side, Topology] = {
             'right': topology_of(model.faces, count), 'left': topology_of(np.ascontiguousarray(model.faces[:, ::-1]), count)}
-        self._stage = Stage(0.8 * float(np.ptp(model.template, axis=0).max()))
+        self._stage = Stage(0.72 * float(np.ptp(model.template, axis=0).max()))
         self._renderer: Renderer | None = None
 
     def reset(self) -> None:

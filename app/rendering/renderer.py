@@ -109,7 +109,7 @@ class Renderer:
                 these[:, 3:6] = mesh.ground[:3]
                 these[:, 6] *= mesh.ground[3]
             if soft:
-                add(*feather(these, front, topology, 1 / scale), strips)
+                add(*feather(these, front, topology, 1 / scale, mesh.line_width == 0), strips)
             add(these, topology.faces, surfaces)
         if not boxes:
             return Layer(np.zeros((0, 0, 3), np.uint8), np.zeros((0, 0), np.uint8), 0, 0)

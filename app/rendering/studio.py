@@ -6,11 +6,12 @@ import numpy as np
 from app.rendering.light import linear_to_srgb
 from app.types import JOINT_PARENTS, Side
 
-TINTS = {'right': (0.82, 0.60, 0.50), 'left': (0.46, 0.62, 0.78)}  # linear reflectance: warm and cool porcelain
-_KEY, _FILL, _RIM = (np.array(d, np.float32) / np.linalg.norm(d) for d in ((-0.45, -0.75, -0.6), (0.85, -0.1, -0.55), (0.25, -0.55, 0.8)))
-_KEY_LIGHT, _FILL_LIGHT = np.array((0.74, 0.715, 0.67), np.float32), np.array((0.10, 0.12, 0.15), np.float32)
+TINTS = {'right': (0.86, 0.57, 0.45), 'left': (0.42, 0.60, 0.80)}  # linear reflectance: warm and cool porcelain
+_KEY, _FILL, _RIM = (np.array(d, np.float32) / np.linalg.norm(d) for d in ((-0.45, -0.7, -0.85), (0.85, -0.1, -0.55), (0.25, -0.55, 0.8)))
+_KEY_LIGHT, _FILL_LIGHT = np.array((0.86, 0.83, 0.79), np.float32), np.array((0.10, 0.12, 0.15), np.float32)
 _SKY, _GROUND = np.array((0.11, 0.12, 0.14), np.float32), np.array((0.05, 0.042, 0.04), np.float32)
 _GLOSS, _GLOSS_POWER = 0.10, 24
+_RIM_GLOSS = 3  # times the gloss: light from behind that grazes the outline
 _WRAP = 0.2  # light goes a little round the terminator, as in something slightly translucent
 
 
@@ -56,5 +57,5 @@ def studio_lit(vertices: np.ndarray, normals: np.ndarray, joints: np.ndarray, al
     half = view + _KEY
     half /= np.linalg.norm(half, axis=1)[:, None]
     shine = gloss * np.maximum(np.einsum('na,na->n', normals, half), 0) ** _GLOSS_POWER
-    rim = 0.30 * (1 - facing) ** 3 * np.maximum(normals @ _RIM + 0.45, 0) * sky[:, 0]
+    rim = _RIM_GLOSS * gloss * (1 - facing) ** 3 * np.maximum(normals @ _RIM + 0.45, 0) * sky[:, 0]
     return linear_to_srgb(diffuse * albedo + (shine + rim)[:, None])

@@ -98,6 +98,14 @@ def test_edges_are_as_smooth_as_eight_samples_along_a_side(renderer, hand):
     assert error(soft) < 1.35 * reference, f'edges: {error(soft):.0f} against {reference:.0f} with 64 samples a pixel'
 
 
+def test_the_corners_of_a_coarse_mesh_are_rounded_at_its_outline(renderer):
+    coarse, fine = ball(subdivisions=2), ball(subdivisions=5)
+    off = [renderer.layer([mesh], CAMERA).alpha.sum() / 255 for mesh in (coarse, fine)]
+    hard = [renderer.silhouette([mesh], CAMERA).sum() for mesh in (coarse, fine)]
+    missing, before = 1 - off[0] / off[1], 1 - hard[0] / hard[1]
+    assert 0 <= missing < 0.7 * before, f'{100 * missing:.2f} % of the disc is missing, {100 * before:.2f} % of the polygon'
+
+
 def renderer_layer(alpha: np.ndarray):
     from app.rendering import Layer
 
