@@ -148,6 +148,7 @@ class ExportDialog(JobDialog):
 def _frames(name: str, least: int, special: str = '') -> QSpinBox:
     box = QSpinBox()
     box.setRange(least, _MOST)
+    box.setValue(least)
     box.setSpecialValueText(special)
     box.setButtonSymbols(QAbstractSpinBox.NoButtons)
     box.setAlignment(Qt.AlignLeft)

@@ -14,9 +14,9 @@ from app.window.actions import ACTIONS, GROUPS, STYLE_PREFIX, hint, make_actions
 AGREED = {
     'style_textured': '1', 'style_shaded': '2', 'style_wireframe': '3', 'style_skeleton': '4', 'style_off': '5', 'opacity_down': '[',
     'opacity_up': ']', 'mirror': 'M', 'layout': 'V', 'view_reset': '0', 'play_pause': 'Space', 'step_back': ',', 'step_forward': '.',
-    'seek_back': 'Left', 'seek_forward': 'Right', 'loop': 'L', 'record': 'R', 'snapshot': 'S', 'reset_shape': 'X', 'lock': 'K', 'refine': 'F',
-    'hands': 'H', 'hud': 'I', 'panel': 'P', 'theme': 'T', 'full_screen': 'F11', 'open_video': 'Ctrl+O', 'open_folder': 'Ctrl+Shift+O',
-    'open_demo': 'Ctrl+D', 'next_camera': 'C', 'offline': 'Ctrl+R', 'export': 'Ctrl+E', 'shortcuts': '?', 'quit': 'Ctrl+Q'}
+    'seek_back': 'Left', 'seek_forward': 'Right', 'loop': 'L', 'record': 'R', 'snapshot': 'S', 'reset_shape': 'X', 'lock': 'K',
+    'refine': 'F', 'hands': 'H', 'hud': 'I', 'panel': 'P', 'theme': 'T', 'full_screen': 'F11', 'open_video': 'Ctrl+O',
+    'open_folder': 'Ctrl+Shift+O', 'open_demo': 'Ctrl+D', 'next_camera': 'C', 'offline': 'Ctrl+R', 'export': 'Ctrl+E', 'shortcuts': '?', 'quit': 'Ctrl+Q'}
 
 
 def test_every_action_has_the_key_that_was_agreed_on():

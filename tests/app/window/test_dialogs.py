@@ -1,0 +1,213 @@
+"""The dialogs start the job that was asked for, refuse what cannot work, and say what would be replaced."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import QApplication, QDialog, QFileDialog, QLabel, QPushButton, QWidget
+
+from app.live.settings import LiveSettings
+from app.window.actions import ACTIONS, key_text
+from app.window.export_dialog import ExportDialog
+from app.window.file_choice import choose_file, choose_folder
+from app.window.job_dialog import JobDialog
+from app.window.jobs_panel import JobsPanel
+from app.window.offline_dialog import OfflineDialog
+from app.window.shortcuts_sheet import KeyCap, ShortcutsSheet
+
+
+def command(dialog: JobDialog) -> list[str]:
+    """What the job would run, after `main.py`."""
+    job, _ = dialog.make_job()
+    return job._command[2:]
+
+
+@pytest.fixture
+def kept(qtbot) -> Callable[[QDialog], None]:
+    """The dialog outlives its own closing, and goes with the test."""
+    def keep(dialog: QDialog) -> None:
+        dialog.setAttribute(Qt.WA_DeleteOnClose, False)
+        qtbot.addWidget(dialog)
+
+    return keep
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    folder = tmp_path / 'demo 2026-11-21'
+    folder.mkdir()
+    (folder / 'hands.npz').write_bytes(b'')
+    return folder
+
+
+def test_the_offline_dialog_asks_for_what_is_chosen(kept, demo_clip: Path, tmp_path: Path):
+    dialog = OfflineDialog(demo_clip, LiveSettings(), tmp_path)
+    kept(dialog)
+    assert command(dialog) == ['reconstruct', str(demo_clip), '--out', str(tmp_path), '--write', 'overlay,hands,glb', '--hands', '1',
+                               '--progress-lines']
+    dialog.mirrored.click()
+    dialog.hands.button(2).click()
+    dialog.products['meshes'].click()
+    dialog.products['overlay'].click()
+    dialog.camera.presets.button(78.0).click()
+    assert command(dialog) == ['reconstruct', str(demo_clip), '--out', str(tmp_path), '--write', 'hands,meshes,glb', '--mirror',
+                               '--fov', '78.0', '--progress-lines'], 'two hands are what `reconstruct` does by itself'
+    assert dialog.make_job()[0].progress.folder == tmp_path / 'demo'
+
+
+def test_the_offline_dialog_takes_camera_network_and_look_from_the_window(kept, demo_clip: Path, tmp_path: Path):
+    live = LiveSettings(style='wireframe', intrinsics=tmp_path / 'camera.json', field_of_view=90.0, weights=tmp_path / 'mine.onnx',
+                        provider='cuda', hands=2, smoothing=0.0, refine=False, lock=False, opacity=0.2)
+    dialog = OfflineDialog(demo_clip, live, tmp_path)
+    kept(dialog)
+    assert command(dialog)[6:] == ['--intrinsics', str(tmp_path / 'camera.json'), '--weights', str(tmp_path / 'mine.onnx'),
+                                   '--provider', 'cuda', '--style', 'wireframe', '--progress-lines'], 'what was off for speed is on again'
+    dialog.camera.file.back.click()
+    assert '--intrinsics' not in command(dialog) and command(dialog)[6:8] == ['--fov', '90.0']
+
+
+def test_the_offline_dialog_refuses_nothing_and_warns_of_earlier_results(kept, demo_clip: Path, tmp_path: Path):
+    (tmp_path / 'demo').mkdir()
+    (tmp_path / 'demo' / 'hands.npz').write_bytes(b'')
+    dialog = OfflineDialog(demo_clip, LiveSettings(), tmp_path)
+    kept(dialog)
+    dialog.open()
+    assert 'replaced' in dialog.note.text() and dialog.go.isEnabled()
+    dialog.set_folder(tmp_path / 'other')
+    assert not dialog.note.isVisible()
+    for switch in dialog.products.values():
+        if switch.isChecked():
+            switch.click()
+    assert not dialog.go.isEnabled() and 'at least one' in dialog.note.text()
+    dialog.products['glb'].click()
+    dialog.set_video(tmp_path / 'gone.mp4')
+    assert not dialog.go.isEnabled() and 'gone.mp4' in dialog.note.text()
+
+
+def test_the_last_recording_is_exported_beside_its_numbers(kept, recording: Path, tmp_path: Path):
+    dialog = ExportDialog(recording, None, LiveSettings(), tmp_path)
+    kept(dialog)
+    start = ['meshes', str(recording / 'hands.npz'), '--out', str(recording), '--format']
+    assert command(dialog) == [*start, 'glb', '--start', '0', '--step', '1', '--progress-lines']
+    dialog.kind.button('obj').click()
+    dialog.textured.click()
+    dialog.first.setValue(10), dialog.end.setValue(20), dialog.step.setValue(2)
+    assert command(dialog) == [*start, 'obj', '--start', '10', '--step', '2', '--stop', '21', '--textured', '--progress-lines']
+    dialog.kind.button('ply').click()
+    of_frames = ['--start', '10', '--step', '2', '--stop', '21', '--progress-lines']
+    assert command(dialog) == [*start, 'ply', *of_frames], 'PLY files have no texture'
+    dialog.set_folder(tmp_path / 'elsewhere')
+    assert command(dialog)[3] == str(tmp_path / 'elsewhere')
+    assert not dialog.source_of.button('video').isEnabled() and 'no video' in dialog.source_of.button('video').toolTip()
+
+
+@pytest.mark.parametrize(('kind', 'product'), [('obj', 'meshes'), ('ply', 'ply'), ('glb', 'glb')])
+def test_the_open_video_is_reconstructed_for_its_export(kept, demo_clip: Path, tmp_path: Path, kind: str, product: str):
+    dialog = ExportDialog(None, demo_clip, LiveSettings(hands=2, field_of_view=70.0), tmp_path)
+    kept(dialog)
+    dialog.kind.button(kind).click()
+    dialog.end.setValue(0)
+    assert command(dialog) == ['reconstruct', str(demo_clip), '--out', str(tmp_path), '--write', f'hands,{product}', '--stop', '1',
+                               '--fov', '70.0', '--progress-lines']
+    assert str(tmp_path / 'demo') in dialog.out.label.toolTip()
+
+
+def test_numbers_are_chosen_by_hand(kept, recording: Path, tmp_path: Path):
+    dialog = ExportDialog(None, None, LiveSettings(), tmp_path)
+    kept(dialog)
+    dialog.open()
+    assert dialog.source == 'file' and not dialog.go.isEnabled() and 'hands.npz' in dialog.note.text()
+    dialog.file.button.click()
+    asked = QApplication.activeModalWidget()
+    assert isinstance(asked, QFileDialog)
+    asked.fileSelected.emit(str(recording / 'hands.npz'))
+    asked.reject()
+    assert dialog.go.isEnabled() and command(dialog)[1] == str(recording / 'hands.npz')
+    dialog.first.setValue(5), dialog.end.setValue(4)
+    assert not dialog.go.isEnabled() and 'before the first' in dialog.note.text()
+
+
+def test_a_recording_without_numbers_is_not_offered(kept, tmp_path: Path, demo_clip: Path):
+    dialog = ExportDialog(tmp_path, demo_clip, LiveSettings(), tmp_path)
+    kept(dialog)
+    assert dialog.source == 'video' and not dialog.source_of.button('last').isEnabled()
+    assert 'without numbers' in dialog.source_of.button('last').toolTip()
+
+
+def test_cancelling_starts_nothing(qtbot, kept, demo_clip: Path, tmp_path: Path):
+    dialog = OfflineDialog(demo_clip, LiveSettings(), tmp_path / 'out')
+    kept(dialog)
+    started = []
+    dialog.started.connect(lambda *job: started.append(job))
+    dialog.open()
+    qtbot.keyClick(dialog, Qt.Key_Escape)
+    assert started == [] and not (tmp_path / 'out').exists()
+
+
+@pytest.mark.slow
+def test_a_real_video_is_exported_from_the_dialog_to_the_finished_file(qtbot, kept, demo_clip: Path, tmp_path: Path):
+    panel = JobsPanel()
+    qtbot.addWidget(panel)
+    dialog = ExportDialog(None, demo_clip, LiveSettings(), tmp_path)
+    kept(dialog)
+    dialog.started.connect(panel.add_job)
+    dialog.open()
+    dialog.first.setValue(20), dialog.end.setValue(31), dialog.step.setValue(2)
+    qtbot.mouseClick(dialog.go, Qt.LeftButton)
+    assert panel.running == 1 and panel.jobs[0].name.full == 'Export demo.mp4'
+    qtbot.waitUntil(lambda: panel.running == 0, timeout=240_000)
+    row = panel.jobs[0]
+    assert row.state == 'done', row.words.text()
+    assert (tmp_path / 'demo' / 'hands.glb').stat().st_size > 10_000
+    with np.load(tmp_path / 'demo' / 'hands.npz') as hands:
+        assert set(hands['frame'].tolist()) <= {*range(20, 32, 2)} and len(hands['frame']) > 3, hands['frame']
+    assert row.open.isVisibleTo(panel)
+
+
+def test_the_sheet_shows_every_shortcut_and_closes(qtbot, kept):
+    for key in (Qt.Key_Escape, Qt.Key_Question):
+        sheet = ShortcutsSheet()
+        kept(sheet)
+        sheet.open()
+        keys, words = [cap.accessibleName() for cap in sheet.findChildren(KeyCap)], [label.text() for label in sheet.findChildren(QLabel)]
+        assert sorted(keys) == sorted(key_text(spec) for spec in ACTIONS)
+        assert not {spec.text.removesuffix('…') for spec in ACTIONS} - {*words}
+        qtbot.keyClick(sheet, key)
+        qtbot.waitUntil(lambda sheet=sheet: not sheet.isVisible(), timeout=10_000)
+
+
+def test_no_words_of_the_dialogs_are_cut_off(kept, demo_clip: Path, recording: Path, tmp_path: Path):
+    live = replace(LiveSettings(), intrinsics=tmp_path / 'a_camera_with_a_rather_long_name.json')
+    for dialog in (OfflineDialog(demo_clip, live, tmp_path), ExportDialog(recording, demo_clip, live, tmp_path),
+                   ExportDialog(None, None, live, tmp_path)):
+        kept(dialog)
+        dialog.open()
+        QApplication.processEvents()
+        for widget in dialog.findChildren(QLabel) + dialog.findChildren(QPushButton):
+            if not widget.isVisible() or not widget.text():
+                continue
+            if isinstance(widget, QLabel) and widget.wordWrap():
+                need, there = widget.heightForWidth(widget.width()), widget.height()
+            else:
+                need, there = widget.fontMetrics().horizontalAdvance(widget.text()), widget.contentsRect().width()
+            assert need <= there, f'{widget.text()!r} needs {need} pixels and has {there}'
+        assert dialog.height() <= 720, f'{dialog.windowTitle()} is {dialog.height()} pixels high; small screens have 768'
+        dialog.close()
+
+
+def test_a_file_dialog_starts_where_the_last_file_was_and_answers_once(qtbot, tmp_path: Path):
+    parent, answers = QWidget(), []
+    qtbot.addWidget(parent)
+    parent.show()
+    dialog = choose_file(parent, 'Choose a network', tmp_path / 'gone' / 'mine.onnx', 'Networks (*.onnx)', answers.append)
+    assert Path(dialog.directory().path()) == tmp_path, 'the nearest folder that is there'
+    dialog.fileSelected.emit(str(tmp_path / 'mine.onnx'))
+    dialog.reject()
+    folder = choose_folder(parent, 'Choose a folder', None, answers.append)
+    assert Path(folder.directory().path()) == Path.home()
+    folder.reject()
+    assert answers == [tmp_path / 'mine.onnx']
