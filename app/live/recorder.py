@@ -139,7 +139,7 @@ class Recorder:
                     continue
                 if time.monotonic() - looked > LOOK:
                     looked = time.monotonic()
-                    self._check_disk(files)
+                    self._check_disk()
                 files.write(replace(captured.frame, index=self._state.frames, time=now), seen, captured.generation,
                             inferred.intrinsics, overlay)
                 with_hand += bool(seen)
@@ -158,9 +158,9 @@ class Recorder:
         if source.spec != self.source.spec:
             raise InputError(f'The recording ended because the source changed to {source.name}; press record again to record that one.')
 
-    def _check_disk(self, files) -> None:
+    def _check_disk(self) -> None:
         free = shutil.disk_usage(self._folder).free
-        if free < LOW_WATER + files.needed:
+        if free < LOW_WATER:
             raise InputError(f'The recording ended because the disk is almost full ({free / 1e6:.0f} MB are left); '
                              'free some space, or choose another folder, before the next one.')
 

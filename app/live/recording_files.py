@@ -40,7 +40,7 @@ class RecordingFiles:
         with one_sentence(self.folder):
             self._reserve = Reserve(self.folder, FIRST_RESERVE)
         if self.settings.parameters:
-            self._writers['hands.npz'] = HandsWriter(self.folder / 'hands.npz', self.model.faces)
+            self._writers['hands.npz'] = HandsWriter(self.folder / 'hands.npz', self.model.faces, self.folder / 'hands.unfinished.npz')
         if self.settings.meshes:
             self._writers['meshes'] = MeshWriter(self.folder / 'meshes', self.model.faces)
 
@@ -52,8 +52,9 @@ class RecordingFiles:
             for name in ('overlay.mp4', 'clean.mp4'):
                 if getattr(self.settings, name.removesuffix('.mp4')):
                     self._writers[name] = VideoWriter(self.folder / name, width, height, self.source.fps, live=True)
+        numbers = self._writers.get('hands.npz')
         with one_sentence(self.folder):
-            self._reserve.grow(FIRST_RESERVE + END_OF_A_FRAME * self._frames)
+            self._reserve.grow(FIRST_RESERVE + END_OF_A_FRAME * self._frames + (numbers.needed if numbers else 0))
         pictures = {'overlay.mp4': overlay, 'clean.mp4': frame.image}
         whole = finite_hands(hands)
         self.left_out += len(hands) - len(whole)
@@ -71,12 +72,6 @@ class RecordingFiles:
     def bytes(self) -> int:
         """How much is on the disk."""
         return sum(writer.bytes for writer in self._writers.values())
-
-    @property
-    def needed(self) -> int:
-        """How much finishing will need beside that."""
-        hands = self._writers.get('hands.npz')
-        return hands.bytes if hands else 0
 
     def finish(self) -> list[str]:
         """Give every file its name. What cannot be finished is told by a sentence; numbers without a row are left out."""

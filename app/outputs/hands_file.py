@@ -23,6 +23,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,8 @@ from typing import BinaryIO
 import numpy as np
 
 from app.errors import InputError
-from app.outputs.atomic import one_sentence, whole_file
+from app.outputs.atomic import one_sentence, temporary_name
+from app.outputs.zip_rows import ZipRows, write_all
 from app.types import Frame, Hand, Intrinsics
 
 # key -> kind and shape of a row; N is the number of vertices
@@ -41,29 +43,35 @@ ROWS = {
     'joints_3d': ('<f4', (21, 3)), 'joints_2d': ('<f4', (21, 2)), 'colours': ('|u1', ('N', 3)),
 }
 CAMERA = 'intrinsics'
+GROWING = 'vertices'  # three quarters of all bytes
+WAITING = ('colours', *(key for key in ROWS if key not in ('colours', GROWING)))  # colours first: they shrink, and leave room for the others
 REPETITIVE = ('colours', 'side')  # shrink 30 times at 0.03 ms a row; deflating vertices costs 0.7 ms a row for 7 %
 
 
 class HandsWriter:
     """Writes `hands.npz`. A context manager: leaving it well gives the file its name, leaving it by an error leaves nothing.
 
-    Rows wait in unnamed temporary files beside it, so a long clip needs no memory, and for a moment twice its space on the disk.
+    A long clip needs no memory: vertices go straight into the file to be, the rest waits in unnamed temporary files beside it.
     Raises InputError where the disk refuses; the rows before can still be finished.
     """
 
-    def __init__(self, path: Path, faces: np.ndarray):
-        """`faces` (F, 3): a right hand's, of the model that made the hands."""
+    def __init__(self, path: Path, faces: np.ndarray, part: Path | None = None):
+        """`faces` (F, 3): a right hand's, of the model that made the hands. `part`: another name for the file while it is built."""
         self.path = path
         self.faces = np.asarray(faces, np.int32)
         self.vertices = int(self.faces.max()) + 1
         self.rows = 0
-        self.bytes = 0  # on the disk; finishing needs as many again
+        self.bytes = 0  # on the disk
+        self.needed = 0  # bytes more that finishing takes, at most
+        self._part = part or temporary_name(path)
         self._cameras: list[np.ndarray] = []  # those that differ from the one before, and...
         self._changes: list[int] = []  # ...the row at which each begins
         self._spools: dict[str, BinaryIO] = {}
+        self._growing: ZipRows | None = None
         try:
             with one_sentence(path):
-                for key in ROWS:
+                self._growing = ZipRows(self._part, GROWING, *self._of_row(GROWING))
+                for key in WAITING:
                     self._spools[key] = tempfile.TemporaryFile(dir=path.parent, prefix=f'.{path.name}.', buffering=0)
         except BaseException:
             self.discard()
@@ -84,27 +92,33 @@ class HandsWriter:
 
     def finish(self) -> None:
         """Put the rows together and give the file its name. Closing again does nothing."""
-        if not self._spools:
+        if self._growing is None:
             return
         try:
-            with whole_file(self.path) as file, zipfile.ZipFile(file, 'w', allowZip64=True) as archive:
-                for key, (kind, shape) in ROWS.items():
-                    self._spools[key].seek(0)
-                    self._entry(archive, key, np.dtype(kind), (self.rows, *self._sizes(shape)), self._spools[key])
-                for key, values in (('faces', self.faces), (CAMERA, self._intrinsics())):
-                    with archive.open(f'{key}.npy', 'w') as entry:
-                        np.lib.format.write_array(entry, np.ascontiguousarray(values), allow_pickle=False)
+            with one_sentence(self.path):
+                with self._growing.rest() as archive:
+                    for key in WAITING:
+                        kind, shape = self._of_row(key)
+                        self._spools[key].seek(0)
+                        self._entry(archive, key, kind, (self.rows, *shape), self._spools[key])
+                        self._spools.pop(key).close()  # its room is for those that follow
+                    for key, values in (('faces', self.faces), (CAMERA, self._intrinsics())):
+                        with archive.open(f'{key}.npy', 'w') as entry:
+                            np.lib.format.write_array(entry, np.ascontiguousarray(values), allow_pickle=False)
+                self._part.replace(self.path)
         finally:
             self.discard()
 
     def discard(self) -> None:
         """Leave nothing. Closing again does nothing."""
-        for spool in self._spools.values():
-            try:
-                spool.close()
-            except OSError:  # what it could not flush is not wanted any more
-                pass
-        self._spools = {}
+        if self._growing is None:
+            return
+        for file in (*self._spools.values(), self._growing):
+            with suppress(OSError):  # what it could not flush is not wanted any more
+                file.close()
+        self._spools, self._growing = {}, None
+        with suppress(OSError):
+            self._part.unlink(missing_ok=True)
 
     def __enter__(self) -> HandsWriter:
         return self
@@ -113,27 +127,31 @@ class HandsWriter:
         self.finish() if kind is None else self.discard()
 
     def _add(self, row: dict) -> None:
-        if not self._spools:
+        if self._growing is None:
             raise ValueError(f'{self.path.name} is closed')
         values = {}
-        for key, (kind, shape) in ROWS.items():
+        for key in ROWS:
+            kind, shape = self._of_row(key)
             values[key] = np.asarray(row[key], kind)
-            if values[key].shape != self._sizes(shape):
-                raise ValueError(f'{key} of a hand must have shape {self._sizes(shape)}, not {values[key].shape}')
+            if values[key].shape != shape:
+                raise ValueError(f'{key} of a hand must have shape {shape}, not {values[key].shape}')
         try:
             with one_sentence(self.path):
-                for key, value in values.items():
-                    _write_all(self._spools[key], value.tobytes())
+                for key in WAITING:
+                    write_all(self._spools[key], values[key].tobytes())
+                self._growing.append(values[GROWING])
         except BaseException:  # without the row of which a part was written, what was there can still be finished
-            for key, value in values.items():
-                self._spools[key].seek(self.rows * value.nbytes)
+            for key in WAITING:
+                self._spools[key].seek(self.rows * values[key].nbytes)
                 self._spools[key].truncate()
             raise
         self.rows += 1
         self.bytes += sum(value.nbytes for value in values.values())
+        self.needed += values['colours'].nbytes + values['pose'].nbytes  # the first that is copied, and the largest behind it
 
-    def _sizes(self, shape: tuple) -> tuple[int, ...]:
-        return tuple(self.vertices if size == 'N' else size for size in shape)
+    def _of_row(self, key: str) -> tuple[np.dtype, tuple[int, ...]]:
+        kind, shape = ROWS[key]
+        return np.dtype(kind), tuple(self.vertices if size == 'N' else size for size in shape)
 
     def _intrinsics(self) -> np.ndarray:
         if not self._cameras:
@@ -154,13 +172,6 @@ class HandsWriter:
             header = {'descr': np.lib.format.dtype_to_descr(kind), 'fortran_order': False, 'shape': shape}
             np.lib.format.write_array_header_1_0(entry, header)
             shutil.copyfileobj(spool, entry, 1 << 20)
-
-
-def _write_all(file: BinaryIO, data: bytes) -> None:
-    """An unbuffered file may take only the beginning, and say so by the number of bytes only."""
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view):]
 
 
 @dataclass(frozen=True, eq=False)

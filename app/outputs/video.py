@@ -56,30 +56,17 @@ class VideoWriter:
         self.width, self.height = width, height
         self._live = live
         self._part = unfinished_name(path) if live else temporary_name(path)
-        self._duration = round(TICKS / (fps or 30.0))
+        self._fps = fps or 30.0
+        self._duration = round(TICKS / self._fps)
         self._first: float | None = None
         self._last = -1
         self._error: BaseException | None = None
         self._frames: queue.Queue[tuple[np.ndarray, int] | None] = queue.Queue(WAITING)
         self._open = True
-        self._container = av.open(f'file:{self._part}', 'w', format='mp4', options=IN_FRAGMENTS if live else IN_FRONT)
-        rate = Fraction(fps or 30.0).limit_denominator(1001)
-        self._stream = self._container.add_stream('libx264', rate=rate, options=LIVE_PRESET if live else PRESET)
-        self._stream.width, self._stream.height = (max(side + side % 2, SMALLEST) for side in (width, height))
-        self._stream.pix_fmt = 'yuv420p'
-        self._stream.time_base = Fraction(1, TICKS)
-        codec = self._stream.codec_context
-        codec.time_base = Fraction(1, TICKS)
-        codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range = BT601, BT601, BT601, LIMITED
-        try:
-            with one_sentence(path):
-                self._container.start_encoding()  # this opens the file, not the line that says so
-        except BaseException:
-            self._container = None
-            self._remove()
-            raise
-        self._thread = threading.Thread(target=self._work, name=f'write {path.name}', daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        self._container: av.container.OutputContainer | None = None
+        if not live:  # FFmpeg crashes when it ends a file in fragments that never got a frame, so a recording's begins with the first
+            self._begin()
 
     def write(self, image: np.ndarray, time: float) -> None:
         """Add a frame at `time` seconds; the first one's time is the video's start. Returns before it is encoded; the image is copied.
@@ -91,6 +78,8 @@ class VideoWriter:
         if image.shape != (self.height, self.width, 3) or image.dtype != np.uint8:
             raise ValueError(f'a frame must be ({self.height}, {self.width}, 3) uint8, not {image.shape} {image.dtype}')
         self._raise()
+        if self._thread is None:
+            self._begin()
         self._first = time if self._first is None else self._first
         self._last = max(round((time - self._first) * TICKS), self._last + 1)
         self._frames.put((image.copy(), self._last))
@@ -100,9 +89,6 @@ class VideoWriter:
         if not self._open:
             return
         self._stop()
-        if self._live and self._error is not None:
-            self._save_what_plays()
-            self._raise()
         try:
             self._raise()
             if self._last < 0:
@@ -114,7 +100,8 @@ class VideoWriter:
                     raise InputError(f'{self.path} could not be written whole; is the disk full? Free some space and run again.')
                 self._part.replace(self.path)
         except BaseException:
-            self._remove()
+            if not (self._live and self._saved_what_plays()):
+                self._remove()
             raise
 
     @property
@@ -125,13 +112,13 @@ class VideoWriter:
                 return path.stat().st_size
         return 0
 
-    def _save_what_plays(self) -> None:
-        """After the disk refused: the fragments that are whole become the video."""
+    def _saved_what_plays(self) -> bool:
+        """After the disk refused: the fragments that are whole become the video, if there are any."""
         with suppress(OSError):
             if keep_whole_fragments(self._part):
                 self._part.replace(self.path)
-                return
-        self._remove()
+                return True
+        return False
 
     def discard(self) -> None:
         """Stop and leave nothing. Closing again does nothing."""
@@ -145,6 +132,26 @@ class VideoWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.finish() if kind is None or self._live else self.discard()
 
+    def _begin(self) -> None:
+        self._container = av.open(f'file:{self._part}', 'w', format='mp4', options=IN_FRAGMENTS if self._live else IN_FRONT)
+        rate = Fraction(self._fps).limit_denominator(1001)
+        self._stream = self._container.add_stream('libx264', rate=rate, options=LIVE_PRESET if self._live else PRESET)
+        self._stream.width, self._stream.height = (max(side + side % 2, SMALLEST) for side in (self.width, self.height))
+        self._stream.pix_fmt = 'yuv420p'
+        self._stream.time_base = Fraction(1, TICKS)
+        codec = self._stream.codec_context
+        codec.time_base = Fraction(1, TICKS)
+        codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range = BT601, BT601, BT601, LIMITED
+        try:
+            with one_sentence(self.path):
+                self._container.start_encoding()  # this opens the file, not the line that says so
+        except BaseException:
+            self._container = None
+            self._remove()
+            raise
+        self._thread = threading.Thread(target=self._work, name=f'write {self.path.name}', daemon=True)
+        self._thread.start()
+
     def _work(self) -> None:
         """The encoder's thread. After an error it only empties the queue, so that `write` never waits for ever."""
         while (item := self._frames.get()) is not None:
@@ -154,10 +161,10 @@ class VideoWriter:
                 except Exception as error:
                     self._error = error
         try:
-            if self._error is None and self._last >= 0:
+            if self._last >= 0:
                 self._container.mux(self._stream.encode())
         except Exception as error:
-            self._error = error
+            self._error = self._error or error
         try:
             self._container.close()
         except Exception as error:
@@ -174,6 +181,8 @@ class VideoWriter:
 
     def _stop(self) -> None:
         self._open = False
+        if self._thread is None:
+            return
         self._frames.put(None)
         self._thread.join(PATIENCE)
         if self._thread.is_alive():
