@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The command. Files get their names when all of it is done; interrupted, it leaves nothing."""
-    end_when_asked()
+    end_when_asked(by_pipe=args.progress_lines)
     if args.textured and args.format != 'obj':
         raise InputError('--textured is for OBJ files; PLY and GLB have the colours at the vertices')
     if args.start < 0 or args.step < 1 or (args.stop is not None and args.stop <= args.start):

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     An input that could be read only in part, or shows no hand, keeps what there is; but it is said, and the exit code is 2 as well.
     """
     settings = from_arguments(args)
-    end_when_asked()
+    end_when_asked(by_pipe=args.progress_lines)
     progress = 'lines' if args.progress_lines else not args.quiet
     complaints = []
     for given, folder in zip(args.inputs, result_folders(args.out, args.inputs)):

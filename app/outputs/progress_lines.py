@@ -53,14 +53,21 @@ def finished(folder: Path, summary: str, warnings: Sequence[str] = ()) -> None:
     say(folder=str(folder), summary=summary, warnings=list(warnings))
 
 
-def end_when_asked() -> None:
-    """From now on SIGTERM, and for a child also the closing of its standard input, interrupt the program as Ctrl+C does, so that it
-    clears up; where it does not within `GRACE` seconds of the latter, it ends hard. Call it on the main thread."""
+def end_when_asked(by_pipe: bool) -> None:
+    """From now on SIGTERM, and with `by_pipe` also the closing of a standard input that is a pipe, interrupt the program as Ctrl+C does,
+    so that it clears up; where it does not within `GRACE` seconds of the latter, it ends hard. Call it on the main thread."""
     if threading.current_thread() is not threading.main_thread():
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if sys.stdin is not None and stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
+    if by_pipe and _stdin_is_pipe():
         threading.Thread(target=_watch_stdin, name='parent-watch', daemon=True).start()
+
+
+def _stdin_is_pipe() -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
+    except (AttributeError, OSError):  # there is none
+        return False
 
 
 def _watch_stdin() -> None:

@@ -1,7 +1,10 @@
 """The main job on the bundled clip, and everything a person can do wrong with it."""
+import argparse
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import av
 import cv2
@@ -107,11 +110,38 @@ def test_a_picture_gives_a_picture(run_main, demo_clip, tmp_path):
 
 
 def test_only_what_was_asked_for_is_written_and_a_mirrored_run_changes_the_side(run_main, demo_clip, tmp_path, results):
-    done = run_main('reconstruct', demo_clip, '--out', tmp_path, '--write', 'hands', '--stop', 5, '--mirror', '--hands', 1, '--quiet')
+    done = run_main('reconstruct', demo_clip, '--out', tmp_path, '--write', 'hands,ply', '--stop', 5, '--mirror', '--hands', 1, '--progress-lines')
     assert done.returncode == 0, done.stderr
     folder = tmp_path / demo_clip.stem
-    assert {p.name for p in folder.iterdir()} == {'hands.npz', 'report.json', 'settings.json'}
+    assert {p.name for p in folder.iterdir()} == {'hands.npz', 'meshes_ply', 'report.json', 'settings.json'}
+    mesh = trimesh.load(next((folder / 'meshes_ply').iterdir()), process=False)
+    assert len(mesh.vertices) == read_hands(folder / 'hands.npz').vertices.shape[1]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[0] == {'done': 0, 'total': 5, 'fps': None} and lines[-2]['done'] == 5 and lines[-1]['folder'] == str(folder), lines
     assert read_hands(folder / 'hands.npz').side[0] != read_hands(results / 'hands.npz').side[0]
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='signals')
+def test_a_run_that_is_told_to_end_leaves_nothing_half_written(root, demo_clip, tmp_path):
+    command = [sys.executable, str(root / 'main.py'), 'reconstruct', str(demo_clip), '--out', str(tmp_path), '--hands', '1', '--progress-lines']
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd=root)
+    while json.loads(run.stdout.readline())['done'] < 3:
+        pass
+    run.terminate()
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 130 and 'Traceback' not in said, said
+    assert list((tmp_path / demo_clip.stem).iterdir()) == []
+
+
+def test_that_hands_are_drawn_without_opengl_is_a_warning_but_no_failure(demo_clip, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(reconstruct_module.Overlay, 'note', 'The hands are drawn by the processor.', raising=False)
+    arguments = argparse.ArgumentParser()
+    reconstruct_module.add_arguments(arguments)
+    code = reconstruct_module.run(arguments.parse_args(
+        [str(demo_clip), '--out', str(tmp_path), '--stop', '3', '--hands', '1', '--write', 'overlay', '--style', 'skeleton', '--quiet']))
+    report = json.loads((tmp_path / demo_clip.stem / 'report.json').read_text())
+    assert code == 0 and report['warnings'] == ['The hands are drawn by the processor.']
+    assert 'drawn by the processor' in capsys.readouterr().out
 
 
 def write_video(path, pictures, fps=30):
