@@ -69,16 +69,17 @@ class CameraReader:
             if self._stopped.is_set():
                 return
             if time.monotonic() > until:
-                self._opened(None, f'Camera {self.number} hangs and cannot be opened again; unplug it and plug it in.')
+                self._opened(None, f'Camera {self.number} is still in use, or hangs; unplug it and plug it in again.')
                 return
         try:
             while not self._stopped.is_set():
                 try:
                     with closing(self._open()) as source:
                         self._read(source)
-                except (InputError, OSError, ValueError) as error:
+                except Exception as error:  # drivers raise what they like; it is tried again, or told
                     if self.arrived is None:
-                        self._opened(None, str(error))
+                        self._opened(None, str(error) if isinstance(error, InputError) else
+                                     f'Camera {self.number} cannot be read ({type(error).__name__}: {error}); unplug it and plug it in.')
                         return
                 if self._stopped.is_set():
                     return

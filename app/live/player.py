@@ -24,6 +24,7 @@ from app.types import Frame
 __all__ = ['Player', 'Position']
 
 Spec = str | int | Path
+Playing = FilePlaying | CameraPlaying
 OPENING = 10.0  # seconds that a source gets for its first picture
 
 
@@ -41,9 +42,11 @@ class Player:
         self._out, self._listener, self._open_source, self._speed, self._fps = out, listener, open_source, speed, fps
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._generations = itertools.count(1)
-        self._outlet = Outlet(self._give, lambda: out.peek() is not None, listener, self._generations.__next__, partial(self._inbox.put, None))
-        self._playing: FilePlaying | CameraPlaying | None = None
-        self._opening: FilePlaying | CameraPlaying | None = None
+        self._outlet = Outlet(self._give, lambda: out.peek() is not None, listener, self._generations.__next__,
+                              partial(self._inbox.put, None))
+        self._playing: Playing | None = None
+        self._opening: Playing | None = None
+        self._later: list[Callable[[], None]] = []  # commands for what is being opened
         self._give_up = 0.0  # when what is being opened has had its time
         self._too_slow: Callable[[], None] = lambda: None  # what is to be done then
         self._threads: list[threading.Thread] = []  # of all sources, as long as they run
@@ -58,23 +61,23 @@ class Player:
 
     def play(self) -> None:
         """Go on; after the end of a file, from its start."""
-        self._inbox.put(lambda: self._playing and self._playing.play(time.monotonic()))
+        self._steer(lambda playing: playing.play(time.monotonic()))
 
     def pause(self) -> None:
         """The last frame stays. A camera's frames are thrown away meanwhile."""
-        self._inbox.put(lambda: self._playing and self._playing.pause())
+        self._steer(lambda playing: playing.pause())
 
     def seek(self, seconds: float) -> None:
         """Go to the frame that is to be seen `seconds` after the start of a file."""
-        self._inbox.put(lambda: self._playing and self._playing.seek(seconds))
+        self._steer(lambda playing: playing.seek(seconds))
 
     def step(self, frames: int) -> None:
         """Pause a file, and go that many frames on, or back if it is negative."""
-        self._inbox.put(lambda: self._playing and self._playing.step(frames))
+        self._steer(lambda playing: playing.step(frames))
 
     def set_loop(self, on: bool) -> None:
         """Whether a file starts again at its end."""
-        self._inbox.put(lambda: self._playing and self._playing.set_loop(on))
+        self._steer(lambda playing: playing.set_loop(on))
 
     def position(self) -> Position:
         """Of the frame that was given out last."""
@@ -105,6 +108,16 @@ class Player:
             thread.join(max(0.0, until - time.monotonic()))
         return not self._thread.is_alive() and not self.threads
 
+    def _steer(self, command: Callable[[Playing], None]) -> None:
+        """Have it done to what is open; to what is being opened, when it is."""
+        def steer() -> None:
+            if self._opening is not None:
+                self._later.append(steer)
+            elif self._playing is not None:
+                command(self._playing)
+
+        self._inbox.put(steer)
+
     def _run(self) -> None:
         due: float | None = None
         while not self._closing:
@@ -130,6 +143,7 @@ class Player:
         self._listener(SourceOpening(str(spec)))
         if self._opening is not None:
             self._opening.close()
+        self._later = []
         number, open_source = camera_number(spec), partial(self._open_source, spec)
 
         def opened(source: Source | None, sentence: str) -> None:
@@ -147,7 +161,7 @@ class Player:
         self._threads = [thread for thread in self._threads if thread.is_alive()] + [new.thread]
         new.start()
 
-    def _opened(self, new: FilePlaying | CameraPlaying, spec: Spec, source: Source | None, sentence: str, loop: bool,
+    def _opened(self, new: Playing, spec: Spec, source: Source | None, sentence: str, loop: bool,
                 paused: bool) -> None:
         if new is not self._opening:
             return  # something else was asked for meanwhile
@@ -155,9 +169,14 @@ class Player:
         if source is None:
             new.close()
             self._listener(SourceFailed(str(spec), sentence))
-            return
-        if self._playing is not None:
-            self._leave()
+        else:
+            if self._playing is not None:
+                self._leave()
+            self._begin(new, spec, source, loop, paused)
+        for command in self._later:
+            command()
+
+    def _begin(self, new: Playing, spec: Spec, source: Source, loop: bool, paused: bool) -> None:
         file = source.kind != 'camera'
         info = SourceInfo(str(spec), source.name, source.kind, source.width, source.height, self._fps if self._fps and file else source.fps,
                           source.frame_count, source.duration, file, source.is_sequence)

@@ -77,7 +77,7 @@ class Reader:
     def _work(self) -> None:
         try:
             source = self._open()
-        except (InputError, OSError, ValueError) as error:
+        except Exception as error:  # whatever it is, a person is told, and the thread must not end in silence
             self._opened(None, self._sentence(error))
             return
         with closing(source):
@@ -99,7 +99,7 @@ class Reader:
                     return
                 jumped = False
             self._put(Read(turn, warnings=tuple(source.warnings)))
-        except (InputError, OSError, ValueError) as error:
+        except Exception as error:
             self._fail(turn, self._sentence(error))
         finally:
             if hasattr(frames, 'close'):
@@ -131,4 +131,5 @@ class Reader:
     def _sentence(self, error: Exception) -> str:
         if isinstance(error, InputError):
             return str(error)
-        return f'{self._name} cannot be read any more ({getattr(error, "strerror", None) or error}); check whether it is still there.'
+        reason = getattr(error, 'strerror', None) or f'{type(error).__name__}: {error}'
+        return f'{self._name} cannot be read any more ({reason}); check whether it is still there and whole.'

@@ -25,7 +25,7 @@ class Arrivals:
             long, then = self._doubtful
             self.dropped += max(0, round((long + min(gap, then)) / then) - 2)
             self._doubtful = None
-        elif usual and gap > LATE * usual:
+        if usual and gap > LATE * usual:
             self._doubtful = gap, usual
 
     def interrupted(self) -> None:

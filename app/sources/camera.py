@@ -40,8 +40,9 @@ class CameraSource(Source):
                   cv2.CAP_PROP_FPS, round(fps)]
         self._capture = self._opened(capture, index, wishes)
         if self._capture is None:
-            raise InputError((why_not(index) if sys.platform == 'linux' else '')
-                             or f'There is no {name}, or another program is using it; plug it in, close that program, or name another number.')
+            reason = why_not(index) if sys.platform == 'linux' else ''
+            raise InputError(reason or f'There is no {name}, or another program is using it; plug it in, close that program, or name '
+                                       'another number.')
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         self.selection = selection
         self._arrivals: deque[float] = deque(maxlen=MEASURED)

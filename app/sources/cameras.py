@@ -30,8 +30,8 @@ class Camera:
 def list_cameras(platform: str = sys.platform, sysfs: Path = SYSFS, run: Callable[[tuple[str, ...]], str] | None = None) -> list[Camera]:
     """The cameras of this computer in the order of their numbers; empty when there are none, or nobody can say.
 
-    On Linux this reads a few small files. On macOS and Windows it asks a tool of the system, which takes a second or two, so it belongs on a
-    thread; the numbers there are the order in which the system names them. `run`: starts the tool; tests give another.
+    On Linux this reads a few small files. On macOS and Windows it asks a tool of the system, which takes a second or two, so it belongs
+    on a thread; the numbers there are the order in which the system names them. `run`: starts the tool; tests give another.
     """
     run = run or _run
     if platform == 'linux':

@@ -47,7 +47,8 @@ def keyframes_of(container: av.container.InputContainer, stream: av.VideoStream)
         if 'avi' in names and stream.codec_context.has_b_frames:
             return None  # AVI knows no presentation times
         container.seek(0, stream=stream)
-        packets = [(packet.pts, packet.dts, packet.is_keyframe) for packet in container.demux(stream) if packet.size and not packet.is_discard]
+        shown = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
+        packets = [(packet.pts, packet.dts, packet.is_keyframe) for packet in shown]
         stamps = {pts for pts, _, _ in packets}
         if None in stamps or len(stamps) < len(packets):
             return None

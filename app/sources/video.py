@@ -19,6 +19,7 @@ NOT_VIDEOS = ('tty', 'bin', 'image2', 'concat', 'concatf', 'hls', 'dash')  # FFm
 OPTIONS = {'protocol_whitelist': 'file'}  # a file that names an address must not make the program call it
 DEFAULT_FPS = 30.0
 SAME = 1e-6  # seconds
+MATROSKA = 'matroska'
 
 
 class VideoSource(Source):
@@ -50,6 +51,8 @@ class VideoSource(Source):
                 rate = stream.average_rate or stream.guessed_rate
                 self._total = stream.frames or None
                 whole = container.duration and container.duration / av.time_base  # seconds
+                if whole and MATROSKA in container.format.name:  # counted from 0, not from the first frame
+                    whole -= max(0, container.start_time or 0) / av.time_base
                 duration = stream.duration * stream.time_base if stream.duration else whole
         except av.FFmpegError as error:
             raise InputError(self._not_a_video()) from error
@@ -116,7 +119,8 @@ class VideoSource(Source):
             return None
         return None if frames is None else self._dated(frames, not_later, problems)
 
-    def _dated(self, frames: Iterator[tuple[int, av.VideoFrame]], not_later: Callable[[int, int], bool], problems: list[str]) -> Iterator[Frame]:
+    def _dated(self, frames: Iterator[tuple[int, av.VideoFrame]], not_later: Callable[[int, int], bool],
+               problems: list[str]) -> Iterator[Frame]:
         self.warnings.clear()
         held: tuple[int, av.VideoFrame] | None = None  # the last that is not later; those before it need not become pictures
         number = -1

@@ -51,7 +51,8 @@ def test_a_mac_names_its_cameras():
 
 def test_windows_names_its_cameras_and_no_scanners():
     entries = [{'Name': 'Scanner', 'PNPClass': 'Image', 'Status': 'OK'}, {'Name': 'USB Video Device', 'PNPClass': 'Image', 'Status': 'OK'},
-               {'Name': 'Integrated Webcam', 'PNPClass': 'Camera', 'Status': 'OK'}, {'Name': 'Gone', 'PNPClass': 'Camera', 'Status': 'Error'}]
+               {'Name': 'Integrated Webcam', 'PNPClass': 'Camera', 'Status': 'OK'},
+               {'Name': 'Gone', 'PNPClass': 'Camera', 'Status': 'Error'}]
     assert [c.name for c in list_cameras('win32', run=lambda command: json.dumps(entries))] == ['Integrated Webcam', 'USB Video Device']
     assert [c.name for c in list_cameras('win32', run=lambda command: json.dumps(entries[2]))] == ['Integrated Webcam']
 

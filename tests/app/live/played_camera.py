@@ -1,7 +1,7 @@
 """A camera made of a clip: the one thing that tests and benchmarks of the live pipeline fake.
 
-`PlayedCamera` is the device, plugged into a socket of the computer; called like `cv2.VideoCapture` it gives a handle with `isOpened`, `read`,
-`set`, `get` and `release`, as `CameraSource(0, capture=camera)` expects. Pictures come in real time, by the device's own clock, whether or
+`PlayedCamera` is the device, plugged into a socket of the computer; called like `cv2.VideoCapture` it gives a handle with `isOpened`,
+`read`, `set`, `get` and `release`, as `CameraSource(0, capture=camera)` expects. Pictures come in real time, by the device's own clock, whether or
 not anybody reads: who reads too late gets the newest and never sees the others. They are kept as JPEG and decoded in `read`, which is what
 a webcam costs too.
 
@@ -34,7 +34,7 @@ class PlayedCamera:
         """`pictures`: (H, W, 3) uint8 RGB. `jitter`: seconds that a picture may be late, at random; at most a picture's time counts.
         `loss`: share of the pictures that the camera loses, at random. `busy`: another program has it. `quality`: of the JPEGs."""
         self.fps, self.jitter, self.loss, self.busy = fps, jitter, loss, busy
-        self.given = self.lost = 0  # pictures that somebody read, and that the camera lost by itself
+        self.given = self.lost = self.missed = 0  # pictures that somebody read, that the camera lost, that were read too late
         self.opened = self.handles = self.most_handles = 0  # times opened; handles open now, and at most at once
         self._jpegs = [cv2.imencode('.jpg', picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for picture in pictures]
         self._chance = np.random.default_rng(seed)
@@ -114,7 +114,9 @@ class PlayedCamera:
                 self._state.wait_for(lambda: self._hanging or not self._plugged, max(0.0, due - now))
                 if self._hanging or not self._plugged:
                     continue
-                self._number = max(number, int((time.monotonic() - self._start) * self.fps))
+                number = max(number, int((time.monotonic() - self._start) * self.fps))
+                self.missed += number - self._number - 1
+                self._number = number
                 if self._chance.random() < self.loss:
                     self.lost += 1
                     continue

@@ -1,56 +1,24 @@
-"""The player: files by the clock, pausing, seeking, stepping; cameras that stall and vanish. Only the camera's device is faked."""
+"""The player and files: by the clock, paused, sought, stepped, looped, broken. Real clips, a real clock."""
 from __future__ import annotations
 
+import gc
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
-from app.live.events import Event, SourceBack, SourceEnded, SourceFailed, SourceLost, SourceOpened
-from app.live.newest import Newest
+from app.live.events import PlayStateChanged, Problem, SourceEnded, SourceFailed, SourceOpened
+from app.live.pacing import BEHIND, Pace
 from app.live.player import Player
-from app.live.shown import Captured
-from tests.app.live.played_camera import PlayedCamera
-from tests.app.made_clips import number_of, numbered, write_clip
-
-PATIENCE = 20.0  # seconds for what takes a fraction of one on a machine that has nothing else to do
-
-
-class Watched(Newest[Captured]):
-    """Keeps all that is put; waits for what a test expects."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.all: list[Captured] = []
-        self.events: list[Event] = []
-        self.news = threading.Condition()
-
-    def put(self, item: Captured) -> None:
-        super().put(item)
-        with self.news:
-            self.all.append(item)
-            self.news.notify_all()
-
-    def hear(self, event: Event) -> None:
-        with self.news:
-            self.events.append(event)
-            self.news.notify_all()
-
-    def told(self, kind: type) -> list:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def wait(self, what: Callable[[], bool], seconds: float = PATIENCE) -> None:
-        with self.news:
-            assert self.news.wait_for(what, seconds), f'did not happen in {seconds} s; {self.numbers} frames, {self.events}'
-
-    def wait_for(self, kind: type, count: int = 1, seconds: float = PATIENCE) -> Event:
-        self.wait(lambda: len(self.told(kind)) >= count, seconds)
-        return self.told(kind)[count - 1]
-
-    @property
-    def numbers(self) -> list[int]:
-        return [captured.frame.index for captured in self.all]
+from app.sources import open_source
+from app.sources.video import VideoSource
+from tests.app.live.watched import PATIENCE, Watched
+from tests.app.made_clips import cut, number_of, numbered, write_clip
 
 
 @pytest.fixture
@@ -95,91 +63,305 @@ def test_pausing_holds_the_frame_and_playing_goes_on_behind_it(tmp_path, out, pl
     assert out.numbers == sorted(set(out.numbers)) and out.numbers[-1] == 29
 
 
-@pytest.fixture
-def camera() -> Iterator[PlayedCamera]:
-    camera = PlayedCamera([numbered(i) for i in range(20)], fps=60)
-    yield camera
-    camera.let_go()
+def still(player: Player, out: Watched, index: int) -> None:
+    """Wait until the frame `index` is given out as a still."""
+    out.wait(lambda: bool(out.all) and out.all[-1].frame.index == index and out.all[-1].paused)
+    last = out.all[-1]
+    assert number_of(last.frame.image) == index == player.position().index, 'the picture is the one that was asked for'
 
 
-@pytest.fixture
-def live(out, camera) -> Iterator[Player]:
-    player = Player(out, out.hear, open_source=camera.open_source)
-    yield player
-    camera.let_go()
-    assert player.close(PATIENCE), 'a thread of the player did not end'
+def test_seeking_while_paused_gives_exactly_the_frame_and_a_new_generation(tmp_path, out, player):
+    times = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.2, 40)).tolist()
+    player.open(write_clip(tmp_path / 'clip.mp4', 40, times), paused=True)
+    still(player, out, 0)
+    for index in (30, 3, 39, 0, 17):
+        before = out.all[-1].generation
+        player.seek(times[index] - times[0] + 0.009)
+        still(player, out, index)
+        assert out.all[-1].generation > before and not player.position().playing
+        assert player.position().time == pytest.approx(times[index] - times[0], abs=1e-3)
+    player.seek(1e6)
+    still(player, out, 39)
+    player.seek(-1)
+    still(player, out, 0)
 
 
-def test_a_camera_is_shown_as_it_comes(out, live, camera):
-    live.open(0)
-    out.wait(lambda: len(out.all) > 60)
-    assert out.numbers == sorted(set(out.numbers)) and {c.source.kind for c in out.all} == {'camera'}
-    assert not any(c.source.seekable for c in out.all) and len({c.generation for c in out.all}) == 1
-
-
-def test_a_camera_that_is_unplugged_is_told_in_two_seconds_and_comes_back_by_itself(out, live, camera):
-    live.open('camera:0')
-    out.wait(lambda: len(out.all) > 5)
-    camera.unplug()
-    before = time.monotonic()
-    lost = out.wait_for(SourceLost)
-    seconds = time.monotonic() - before
-    assert seconds < 2, f'told after {seconds:.1f} s'
-    assert 'plug' in lost.sentence
-    first = out.all[-1]
-    camera.plug_in()
-    out.wait_for(SourceBack)
-    out.wait(lambda: len([c for c in out.all if c.generation > first.generation]) > 5)
-    assert out.numbers == sorted(set(out.numbers)) and len(out.told(SourceLost)) == 1 and camera.most_handles == 1
-
-
-def test_a_camera_that_falls_silent_is_told_and_goes_on_when_it_gives_pictures_again(out, live, camera):
-    live.open(0)
-    out.wait(lambda: len(out.all) > 5)
-    camera.stall(3)
-    out.wait_for(SourceLost)
-    out.wait_for(SourceBack)
-    count = len(out.all)
-    out.wait(lambda: len(out.all) > count + 5)
-
-
-def test_a_camera_that_hangs_does_not_hold_up_a_change_or_the_end(out, live, camera, tmp_path):
-    live.open(0)
-    out.wait(lambda: len(out.all) > 5)
-    camera.hang()
-    live.open(write_clip(tmp_path / 'clip.mp4', 5))
+def test_seeking_while_playing_goes_on_from_there_at_once(tmp_path, out, player):
+    player.open(write_clip(tmp_path / 'clip.mp4', 59, fps=10))
+    out.wait(lambda: len(out.all) > 1)
+    player.seek(4.0)
+    out.wait(lambda: out.all[-1].generation > out.all[0].generation and len(out.all) > 6)
+    after = [c for c in out.all if c.generation > out.all[0].generation]
+    assert after[0].frame.index == 40 and not after[0].paused
+    player.seek(5.5)
     out.wait_for(SourceEnded)
-    assert live.threads == 2, 'the reader that hangs and the one of the clip'
-    live.open(0)
-    assert 'hangs' in out.wait_for(SourceFailed).sentence
-    before = time.monotonic()
-    assert not live.close(2.0), 'a thread hangs in the device'
-    seconds = time.monotonic() - before
-    assert seconds < 2.5, f'closing took {seconds:.1f} s'
-    assert camera.most_handles == 1
+    assert out.numbers[-1] == 58
 
 
-@pytest.mark.parametrize('fault', ['busy', 'unplugged'])
-def test_a_camera_that_cannot_be_had_is_told_in_a_sentence(out, live, camera, fault):
-    camera.busy = fault == 'busy'
-    if fault == 'unplugged':
-        camera.unplug()
-    live.open(0)
-    sentence = out.wait_for(SourceFailed).sentence
-    assert 'camera 0' in sentence.lower() and ('close' in sentence or 'plug' in sentence), sentence
+def test_a_slider_that_is_dragged_shows_pictures_on_the_way_and_the_right_one_in_the_end(tmp_path, out, player):
+    player.open(write_clip(tmp_path / 'clip.mp4', 59), paused=True)
+    still(player, out, 0)
+    for place in np.linspace(0, 1.2, 200):
+        player.seek(float(place))
+    still(player, out, 36)
 
 
-def test_a_paused_camera_is_read_on_and_shows_the_present_when_it_goes_on(out, live, camera):
-    live.open(0)
-    out.wait(lambda: len(out.all) > 5)
-    live.pause()
-    out.wait(lambda: not live.position().playing)
-    count, given = len(out.all), camera.given
-    out.wait(lambda: True)
-    while camera.given < given + 30:
-        time.sleep(0.02)
-    assert len(out.all) <= count + 1
-    live.play()
+def test_steps_go_on_and_back_by_one_frame_and_stop_at_the_ends(tmp_path, out, player):
+    player.open(write_clip(tmp_path / 'clip.mp4', 12), paused=True)
+    still(player, out, 0)
+    for steps, index in ((1, 1), (1, 2), (-1, 1), (5, 6), (-3, 3), (-9, 0), (-1, 0), (99, 11), (1, 11), (-1, 10)):
+        player.step(steps)
+        still(player, out, index)
+    for _ in range(4):
+        player.step(-1)
+    still(player, out, 6)
+    for _ in range(3):
+        player.step(1)
+    still(player, out, 9)
+
+
+def test_stepping_pauses(tmp_path, out, player):
+    player.open(write_clip(tmp_path / 'clip.mp4', 50), loop=True)
+    out.wait(lambda: len(out.all) > 3)
+    player.step(1)
+    out.wait(lambda: out.all[-1].paused)
+    assert not player.position().playing and not out.told(PlayStateChanged)[-1].playing
+
+
+def test_a_looped_clip_starts_again_without_a_pause_and_counts_generations(tmp_path, out, player):
+    player.open(write_clip(tmp_path / 'clip.mp4', 10, fps=20), loop=True)
+    out.wait(lambda: len({c.generation for c in out.all}) > 3)
+    given = [(c.generation, c.frame) for c in out.all]
+    turns = [(b[1].captured - a[1].captured, b) for a, b in zip(given, given[1:], strict=False) if b[0] > a[0]]
+    assert all(b[1].index <= 2 for _, b in turns) and not out.told(SourceEnded)
+    gap = min(seconds for seconds, _ in turns)
+    assert gap < 0.15, f'{gap * 1e3:.0f} ms between the last frame and the first; they are 50 ms apart'
+    player.set_loop(False)
+    out.wait_for(SourceEnded)
+    assert player.position().ended and not player.position().loop
+
+
+def test_playing_after_the_end_starts_again(tmp_path, out, player):
+    player.open(write_clip(tmp_path / 'clip.mp4', 5))
+    out.wait_for(SourceEnded)
+    player.play()
+    out.wait_for(SourceEnded, 2)
+    second = [c.frame.index for c in out.all if c.generation > out.all[0].generation]
+    assert second and second == sorted(second) and second[-1] == 4
+    player.step(-1)
+    still(player, out, 3)
+    player.play()
+    out.wait_for(SourceEnded, 3)
+
+
+def test_commands_right_behind_opening_are_for_what_is_opened(tmp_path, out, player):
+    player.open(write_clip(tmp_path / 'clip.mp4', 40))
+    player.pause()
+    player.seek(1.0)
+    still(player, out, 30)
+    player.play()
+    out.wait_for(SourceEnded)
+
+
+def test_a_change_gives_frames_of_the_new_source_only_and_a_wrong_one_changes_nothing(tmp_path, out, player):
+    first, second = write_clip(tmp_path / 'first.mp4', 59), write_clip(tmp_path / 'second.mp4', 30)
+    player.open(first, loop=True)
+    out.wait(lambda: len(out.all) > 3)
+    player.open(tmp_path / 'none.mp4')
+    out.wait_for(SourceFailed)
+    count = len(out.all)
     out.wait(lambda: len(out.all) > count + 3)
-    gap = out.all[-1].frame.index - out.all[count - 1].frame.index
-    assert gap >= 30, f'{gap} frames went by'
+    player.open(second)
+    out.wait_for(SourceEnded)
+    names = [c.source.name for c in out.all]
+    assert names == sorted(names) and names[-1] == 'second.mp4' and out.all[-1].generation > out.all[0].generation
+
+
+def test_a_consumer_that_is_slow_loses_frames_but_never_falls_behind(tmp_path, out, player):
+    player.open(write_clip(tmp_path / 'clip.mp4', 59, fps=50))
+    late = []
+    while not out.told(SourceEnded):
+        captured = out.take(0.2)
+        if captured is not None:
+            late.append(time.monotonic() - captured.frame.captured)
+            time.sleep(0.1)
+    assert len(late) < 40 and out.dropped > 5
+    assert np.median(late) < 0.06, f'frames were {np.median(late) * 1e3:.0f} ms old; one lasts 20 ms'
+
+
+def test_a_source_that_cannot_keep_up_is_played_slower_not_later(tmp_path, out):
+    class Slow(VideoSource):
+        def __iter__(self):
+            for frame in super().__iter__():
+                time.sleep(0.05)
+                yield frame
+
+    player = Player(out, out.hear, open_source=lambda spec: Slow(Path(spec)))
+    player.open(write_clip(tmp_path / 'clip.mp4', 40))
+    out.wait_for(SourceEnded)
+    assert player.close(PATIENCE)
+    gaps = np.diff([c.frame.captured for c in out.all])
+    assert len(out.all) > 15 and gaps.max() < 1.5, f'{len(out.all)} of 40 frames, at most {gaps.max():.2f} s apart'
+
+
+def test_as_fast_as_possible_gives_every_frame_to_whoever_takes_it(tmp_path, out):
+    player = Player(out, out.hear, speed=0)
+    player.open(write_clip(tmp_path / 'clip.mp4', 59, fps=1))
+    start, got = time.monotonic(), []
+    while len(got) < 59:
+        captured = out.take(PATIENCE)
+        assert captured is not None, f'{len(got)} of 59'
+        got.append(captured.frame.index)
+    seconds = time.monotonic() - start
+    assert got == list(range(59)) and out.dropped == 0 and seconds < 30, f'{seconds:.1f} s for a clip of 59 s'
+    assert player.close(PATIENCE)
+
+
+def test_another_rate_plays_and_dates_the_clip_as_if_it_were_its_own(tmp_path, out):
+    player = Player(out, out.hear, fps=100)
+    player.open(write_clip(tmp_path / 'clip.mp4', 50, fps=10))
+    out.wait_for(SourceEnded)
+    last = out.all[-1]
+    assert (last.frame.index, last.frame.time, last.source.fps) == (49, pytest.approx(0.49), 100)
+    span = last.frame.captured - out.all[0].frame.captured
+    assert 0.45 < span < 3, f'{span:.2f} s'
+    assert player.close(PATIENCE)
+
+
+def pictures(folder: Path, names: list[str]) -> Path:
+    folder.mkdir()
+    for number, name in enumerate(names):
+        cv2.imwrite(str(folder / name), numbered(number)[:, :, ::-1])
+    return folder
+
+
+def test_unrelated_pictures_are_shown_one_by_one(tmp_path, out, player, monkeypatch):
+    monkeypatch.setattr('app.live.file_playing.STILL', 0.2)
+    player.open(pictures(tmp_path / 'photos', ['anna.png', 'bert.png', 'chris.png']))
+    out.wait_for(SourceEnded)
+    assert out.numbers == [0, 1, 2] and len({c.generation for c in out.all}) == 3, 'nothing is carried over from one to the next'
+    assert all(c.paused and not c.source.sequence for c in out.all)
+    player.step(-1)
+    still(player, out, 1)
+
+
+def test_a_folder_that_counts_is_a_clip(tmp_path, out, player):
+    player.open(pictures(tmp_path / 'frames', [f'{i:03}.png' for i in range(12)]))
+    out.wait_for(SourceEnded)
+    assert out.all[-1].source.kind == 'folder' and out.all[-1].source.sequence and not out.all[-1].paused
+    player.seek(0.2)
+    still(player, out, 6)
+
+
+def test_a_single_picture_is_shown_once(tmp_path, out, player):
+    folder = pictures(tmp_path / 'photos', ['anna.png'])
+    player.open(folder / 'anna.png', loop=True)
+    out.wait_for(SourceEnded)
+    player.play()
+    player.seek(3)
+    out.wait_for(SourceEnded, 2)
+    assert set(out.numbers) == {0} and len(out.all) <= 2 and out.all[0].paused and out.all[0].source.kind == 'picture'
+
+
+@pytest.mark.parametrize('loop', [False, True])
+def test_a_video_of_one_frame_is_shown_and_ends(tmp_path, out, player, loop):
+    player.open(write_clip(tmp_path / 'clip.mp4', 1), loop=loop)
+    out.wait_for(SourceEnded)
+    assert out.numbers == [0]
+
+
+@pytest.mark.parametrize('rotation', [90, -90, 180])
+def test_a_turned_phone_video_comes_upright(tmp_path, out, player, rotation):
+    player.open(write_clip(tmp_path / 'clip.mp4', 5, rotation=rotation), paused=True)
+    out.wait(lambda: bool(out.all))
+    height, width = out.all[0].frame.image.shape[:2]
+    assert (width, height) == (out.all[0].source.width, out.all[0].source.height) == ((64, 48) if rotation == 180 else (48, 64))
+
+
+def test_a_cut_video_is_played_as_far_as_it_goes_and_says_so(tmp_path, out, player):
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(30)]
+    path = write_clip(tmp_path / 'clip.mp4', 30, images=noise, options={'movflags': 'faststart'})
+    player.open(cut(path, 0.6, 'cut.mp4'))
+    warnings = out.wait_for(SourceEnded).warnings
+    assert len(warnings) == 1 and 'cut' in warnings[0], warnings
+
+
+def test_a_file_that_is_deleted_while_it_plays_is_told_when_it_is_needed_again(tmp_path, out, player):
+    path = write_clip(tmp_path / 'clip.mp4', 30)
+    player.open(path, loop=True)
+    out.wait(lambda: len(out.all) > 3)
+    path.unlink()
+    assert 'clip.mp4' in out.wait_for(Problem).sentence
+    out.wait_for(SourceEnded)
+    assert len(out.all) > 3 and player.position().ended
+
+
+@pytest.mark.parametrize(('name', 'make', 'word'), [
+    ('notes.mp4', lambda path: path.write_text('no video\n' * 100), 'not a video'), ('empty.mp4', Path.touch, 'empty'),
+    ('folder', Path.mkdir, 'no pictures'), ('missing.mp4', lambda path: None, 'no file')])
+def test_what_cannot_be_played_is_told_in_one_sentence(tmp_path, out, player, name, make, word):
+    make(tmp_path / name)
+    player.open(tmp_path / name)
+    failed = out.wait_for(SourceFailed)
+    assert word in failed.sentence and name in failed.sentence and '\n' not in failed.sentence and failed.spec == str(tmp_path / name)
+
+
+def test_an_error_that_nobody_foresaw_is_told_and_the_player_lives_on(tmp_path, out):
+    def broken(spec):
+        if Path(spec).name == 'odd':
+            raise RuntimeError('what is this')
+        return open_source(spec)
+
+    player = Player(out, out.hear, open_source=broken)
+    player.open('odd')
+    assert 'what is this' in out.wait_for(SourceFailed).sentence
+    player.open(write_clip(tmp_path / 'clip.mp4', 3))
+    out.wait_for(SourceEnded)
+    assert player.close(PATIENCE)
+
+
+def open_files() -> int:
+    return len(os.listdir('/proc/self/fd')) if os.path.isdir('/proc/self/fd') else 0
+
+
+def test_fifty_changes_leave_no_thread_and_no_open_file_behind(tmp_path, out, player):
+    clips = [write_clip(tmp_path / f'{i}.mp4', 20) for i in range(2)] + [pictures(tmp_path / 'photos', ['a.png', 'b.png'])]
+    gc.collect()
+    threads, files = threading.active_count(), open_files()
+    for turn in range(50):
+        player.open(clips[turn % 3], loop=bool(turn % 2))
+        if turn % 5:
+            out.wait_for(SourceOpened, len(out.told(SourceOpened)) + 1)
+        if turn % 4 == 0:
+            player.seek(0.3)
+    player.open(clips[2])
+    out.wait(lambda: bool(out.all) and out.all[-1].source.name == 'photos' and player.position().ended is not None)
+    assert player.close(PATIENCE)
+    assert threading.active_count() <= threads, [t.name for t in threading.enumerate()]
+    gc.collect()
+    assert open_files() <= files, f'{open_files() - files} files are still open'
+
+
+def test_closing_ends_everything_whatever_it_is_doing(tmp_path, out):
+    path = write_clip(tmp_path / 'clip.mp4', 50)
+    what: list[Callable[[Player], None]] = [lambda p: None, lambda p: p.open(path), lambda p: (p.open(path), p.seek(1)),
+                                            lambda p: (p.open(path, paused=True), p.step(1)), lambda p: [p.open(path) for _ in range(9)]]
+    for begin in what:
+        player = Player(out, out.hear)
+        begin(player)
+        assert player.close(PATIENCE)
+        assert player.close(PATIENCE), 'closing twice does no harm'
+        player.play()
+
+
+def test_the_clock_is_given_up_only_when_it_is_far_behind():
+    pace = Pace(2.0)
+    pace.anchor(10.0, 100.0)
+    assert pace.due(14.0) == 102.0
+    pace.catch_up(14.0, 102.0 + 0.9 * BEHIND)
+    assert pace.due(14.0) == 102.0
+    pace.catch_up(14.0, 102.0 + 1.1 * BEHIND)
+    assert pace.due(14.0) == 102.0 + 1.1 * BEHIND
+    with pytest.raises(ValueError, match='speed'):
+        Pace(-1)
