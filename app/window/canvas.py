@@ -34,6 +34,7 @@ class Message:
 class Canvas(QWidget):
     """Shows the newest `Shown` and nothing else: it keeps no older one."""
 
+    stands = pyqtSignal()  # painted for the first time, whatever it shows
     painted = pyqtSignal(object)  # Shown, once, after it was painted for the first time
     view_changed = pyqtSignal(object)  # ViewSettings: the mouse turned the 3D view, or its place has another size
     arranged = pyqtSignal()  # picture and view have other places
@@ -55,6 +56,7 @@ class Canvas(QWidget):
         self.hint = 'Show a hand to the camera'  # on the 3D view while there is no hand
         self.foot = 0  # height in pixels of a strip that somebody wants below the picture
         self.picture_place, self.view_place, self.foot_place = QRect(), QRect(), QRect()
+        self._stands = False
         self._unseen = False  # the picture was not painted yet
         self._grabbed: QPoint | None = None  # where the mouse was, while it drags
         self._drop_name: str | None = None
@@ -65,11 +67,14 @@ class Canvas(QWidget):
 
     def show_picture(self, shown: Shown) -> None:
         """Show it from the next paint on."""
-        other = self.shown is None or self.shown.picture.shape != shown.picture.shape
+        other = self.shown is None or self.message is not None or self.shown.picture.shape != shown.picture.shape
         self.shown, self._unseen, self.message = shown, True, None
         if other:
             self._arrange()
-        self.update()
+            self.update()
+        else:  # nothing else changes, and painting is what the window spends its time on
+            self.update(self.picture_place)
+            self.update(self.view_place)
 
     def show_message(self, message: Message | None) -> None:
         """Put a message in place of the picture; None brings the picture back."""
@@ -158,6 +163,9 @@ class Canvas(QWidget):
         if self._drop_name is not None:
             self._paint_drop_hint(painter)
         painter.end()
+        if not self._stands:
+            self._stands = True
+            QTimer.singleShot(0, self.stands.emit)
         if self._unseen and self.shown is not None:
             self._unseen = False
             shown = self.shown

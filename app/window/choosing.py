@@ -1,9 +1,10 @@
 """Which source plays: the last one at the start, else the first camera, else the demo clip, so that the window is never empty."""
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from PyQt5.QtCore import QObject, pyqtSignal
+from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 from PyQt5.QtWidgets import QFileDialog, QWidget
 
 from app.live.events import SourceFailed, SourceOpened
@@ -14,6 +15,7 @@ from app.window.camera_list import CameraList
 
 DEMO = Path(__file__).resolve().parent.parent.parent / 'assets' / 'demo' / 'demo.mp4'
 NO_CAMERA = 'No camera was found, so the demo clip plays. Plug a camera in and choose it under File > Camera, or drop a video here.'
+_WATCH = 3000  # milliseconds between looks for a camera while the demo clip stands in for one
 _FILMS = 'Videos and pictures (*.mp4 *.mov *.MOV *.mkv *.avi *.webm *.m4v *.jpg *.jpeg *.png *.bmp *.tif *.tiff *.webp);;All files (*)'
 
 
@@ -30,6 +32,9 @@ class SourceChooser(QObject):
         self._folder = ''  # where the last file dialog was
         self._waiting = False  # for the first list of cameras
         self._tried: set[str] = set()
+        self._known: set[int] = set()  # cameras that were there when the demo clip had to step in
+        self._watch = QTimer(self, interval=_WATCH)
+        self._watch.timeout.connect(cameras.refresh)
         bridge.source_opened.connect(self._source_opened)
         bridge.source_back.connect(lambda event: self._source_opened(event))
         bridge.source_failed.connect(self._source_failed)
@@ -57,9 +62,14 @@ class SourceChooser(QObject):
         else:
             self._waiting = True
 
+    def close(self) -> None:
+        """Look for nothing any more."""
+        self._watch.stop()
+
     def open(self, spec: str) -> None:
         """Open a path, or 'camera:0'."""
         self._waiting = False
+        self._watch.stop()
         self._tried.add(spec)
         self._banners.dismiss('no camera')
         self._bridge.open(spec, loop=self.loop)
@@ -70,6 +80,7 @@ class SourceChooser(QObject):
     def open_demo(self) -> None:
         """The clip that every copy of the program has."""
         self._waiting = False
+        self._watch.stop()
         self._tried.add(str(DEMO))
         self._bridge.open(str(DEMO), loop=True)
 
@@ -111,6 +122,12 @@ class SourceChooser(QObject):
     def _cameras_listed(self, cameras: list) -> None:
         if self._waiting:
             self._open_best(cameras)
+        elif self._watch.isActive():
+            for camera in cameras:
+                if camera.index not in self._known:
+                    self._banners.tell(f'{camera.name} was plugged in.', 'good', (('Use it', partial(self.open_camera, camera.index)),),
+                                       key='no camera', seconds=0)
+            self._known = {camera.index for camera in cameras}
 
     def _open_best(self, cameras: list) -> None:
         """The first camera that was not tried in vain, else the demo clip."""
@@ -119,6 +136,8 @@ class SourceChooser(QObject):
                 self.open_camera(camera.index)
                 return
         self.open_demo()
+        self._known = {camera.index for camera in cameras}
+        self._watch.start()
         if not cameras:
             self._banners.tell(NO_CAMERA, 'info', (('Open a video', self.ask_for_video),), key='no camera', seconds=0)
 

@@ -12,7 +12,7 @@ from app.live.shown import HandStatus
 from app.live.statistics import LiveStatistics, StageTime
 from app.window.theme import COLOURS, GRID, RADIUS, colours, translucent
 
-CARD = 256  # pixels, width of the card
+CARD = 264  # pixels, width of the card
 STRIP = 14 * GRID  # pixels, height of the strip
 _PAD = 2 * GRID
 _ROW = 18  # pixels from one line of small text to the next
@@ -174,7 +174,8 @@ class Hud(QWidget):
             painter.setPen(QColor(self._red if colour == _SLOW else self._muted))
             painter.drawText(box.adjusted(_PAD, 0, 0, 0), Qt.AlignLeft | Qt.AlignVCenter, name)
             painter.setPen(QColor(self._red if colour == _SLOW else self._ink))
-            painter.drawText(box, Qt.AlignRight | Qt.AlignVCenter, f'{ms:.0f} ms' if ms >= 9.95 else f'{ms:.1f} ms')
+            unit = ' ms' if column > 120 else ''
+            painter.drawText(box, Qt.AlignRight | Qt.AlignVCenter, f'{ms:.0f}{unit}' if ms >= 9.95 else f'{ms:.1f}{unit}')
 
     def _text(self, painter: QPainter | None, text: str, room: QRect, colour: str) -> int:
         """A line, or several as there is room; where the next one begins."""
@@ -213,10 +214,10 @@ def _hand(hand: HandStatus) -> str:
     if hand.shape_locked:
         state = 'shape locked'
     elif hand.shape_certainty > 0:
-        state = f'calibrating {100 * hand.shape_certainty:.0f} %'
+        state = f'calibrating {100 * hand.shape_certainty:.0f}\xa0%'
     else:
         state = 'shape free'
-    return f'{hand.side.capitalize()} hand {100 * hand.confidence:.0f} % sure, {state}'
+    return f'{hand.side.capitalize()} hand {100 * hand.confidence:.0f}\xa0% sure, {state}'
 
 
 def _drops(statistics: LiveStatistics) -> str:

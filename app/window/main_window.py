@@ -45,7 +45,7 @@ class MainWindow(QMainWindow):
         self.settings: LiveSettings = bridge.settings
         self.actions_by_id = make_actions(self)
         self._closing = False
-        self._playing = True
+        self._settled = False  # the network is there: before, the figures only say that it is being loaded
         self.canvas = Canvas()
         self.hud = Hud(self.canvas)
         self.banners = Banners(self.canvas)
@@ -99,6 +99,8 @@ class MainWindow(QMainWindow):
         bridge.model_loading.connect(self.panel.show_model)
         bridge.model_ready.connect(self.panel.show_model)
         bridge.model_failed.connect(self.panel.show_model)
+        bridge.model_ready.connect(self._settle)
+        bridge.model_failed.connect(self._settle)
         for style in ('textured', 'shaded', 'wireframe', 'skeleton', 'off'):
             act[f'style_{style}'].triggered.connect(lambda _=False, style=style: self.change(style=style))
         effects = {
@@ -132,7 +134,9 @@ class MainWindow(QMainWindow):
             self.banners.tell(stored.note, 'warning', key='settings')
 
     def begin(self, spec: str | None = None) -> None:
-        """Start the engine and open the first source: `spec`, else the last one, else a camera, else the demo clip."""
+        """Start the engine and open the first source: `spec`, else the last one, else a camera, else the demo clip. Once."""
+        if self._tick.isActive() or self._closing:
+            return
         self.bridge.start()
         self._tick.start()
         self.chooser.begin(spec or self._stored.source)
@@ -198,7 +202,9 @@ class MainWindow(QMainWindow):
     # playing
 
     def play_or_pause(self) -> None:
-        (self.bridge.pause if self._playing else self.bridge.play)()
+        position = self.bridge.position()
+        if position is not None:
+            (self.bridge.pause if position.playing else self.bridge.play)()
 
     def seek_by(self, seconds: float) -> None:
         position = self.bridge.position()
@@ -210,12 +216,10 @@ class MainWindow(QMainWindow):
         self.bridge.set_loop(self.chooser.loop)
 
     def _play_state_changed(self, event: PlayStateChanged) -> None:
-        self._playing = event.playing
         self.actions_by_id['loop'].setChecked(event.loop)
         self._look()
 
     def _source_opened(self, info: SourceInfo) -> None:
-        self._playing = True
         self.transport.show_source(info)
         self.setWindowTitle(f'{info.name} – {TITLE}')
         self._show_cameras(self.cameras.cameras)
@@ -249,6 +253,9 @@ class MainWindow(QMainWindow):
 
     # every picture, and every tick
 
+    def _settle(self, _) -> None:
+        self._settled = True
+
     def _show_picture(self, shown: Shown) -> None:
         self.canvas.show_picture(shown)
 
@@ -256,7 +263,7 @@ class MainWindow(QMainWindow):
         statistics = self.bridge.statistics()
         if statistics is not None:
             self.panel.show_statistics(statistics)
-            if self.actions_by_id['hud'].isChecked() and self.canvas.shown is not None and not self.isMinimized():
+            if self._settled and self.actions_by_id['hud'].isChecked() and self.canvas.shown is not None and not self.isMinimized():
                 self.hud.show_statistics(statistics)
                 if not self.hud.isVisible():
                     self.show_hud(True)
@@ -304,6 +311,7 @@ class MainWindow(QMainWindow):
             print(problem, flush=True)
         self.hide()
         self.saving.close()
+        self.chooser.close()
         self.cameras.close()
         self.ended_in_time = self.bridge.close()
         event.accept()

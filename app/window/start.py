@@ -18,6 +18,7 @@ from app.window.settings_store import SettingsStore
 from app.window.theme import apply_theme
 
 STOPPED = 130  # exit code after Ctrl-C, as shells count
+_HIDDEN = 1000  # milliseconds after which the engine starts though nothing was painted: the window was started minimised
 
 
 def make_application() -> QApplication:
@@ -48,8 +49,9 @@ def run_window(spec: str | None, asked: dict, seconds: float | None = None, pict
     live = replace(live, view=replace(live.view, dark=stored.theme == 'dark'))
     window = MainWindow(EngineBridge(live), store, stored)
     interrupts = Interrupts(window)
+    window.canvas.stands.connect(lambda: window.begin(spec))
+    QTimer.singleShot(_HIDDEN, lambda: window.begin(spec))
     window.show()
-    QTimer.singleShot(0, lambda: window.begin(spec))
     if seconds is not None:
         QTimer.singleShot(round(1000 * seconds), window.close)
     app.setQuitOnLastWindowClosed(True)

@@ -1,7 +1,7 @@
 """The bar below the picture: play, step and seek for files, pause for cameras, and always the snapshot and the record button."""
 from __future__ import annotations
 
-from PyQt5.QtCore import QSize, Qt, pyqtSignal
+from PyQt5.QtCore import QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtWidgets import QAction, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSlider, QStyle, QToolButton, QWidget
 
 from app.live.position import Position
@@ -12,6 +12,7 @@ from app.window.theme import GRID
 
 _BUTTON, _ICON = 40, 20  # pixels
 _STEPS = 10000  # of the slider
+_SEEKS = 80  # milliseconds from one seek to the next while the slider is dragged
 
 
 class SeekSlider(QSlider):
@@ -48,7 +49,10 @@ class Transport(QWidget):
         self.slider.setFocusPolicy(Qt.NoFocus)  # the arrow keys seek by seconds, wherever one has clicked
         self.slider.setMinimumWidth(80)
         self.slider.setAccessibleName('Place in the clip')
-        self.slider.sliderMoved.connect(lambda value: self.seek.emit(value / _STEPS * self._duration))
+        self.slider.sliderMoved.connect(self._slid)
+        self._rest = QTimer(self, singleShot=True, interval=_SEEKS)
+        self._rest.timeout.connect(self._seek_on)
+        self._wanted: float | None = None  # seconds, not yet sought
         self.loop = _tool('loop', actions['loop'])
         self.name = QLabel()
         self.name.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
@@ -104,7 +108,7 @@ class Transport(QWidget):
             self.play.setToolTip(f'{words} ({self._actions["play_pause"].shortcut().toString()})')
         if self._duration > 0:
             self.time.setText(clock(position.time))
-            if not self.slider.isSliderDown():
+            if not self.slider.isSliderDown() and not self._rest.isActive():
                 self.slider.setValue(round(_STEPS * min(position.time / self._duration, 1)))
 
     def show_recording(self, state) -> None:
@@ -123,6 +127,18 @@ class Transport(QWidget):
         """Which layout is on."""
         for name, button in self.layouts.items():
             button.setChecked(name == layout)
+
+    def _slid(self, value: int) -> None:
+        """Seek at once, but not again before the last one had its time: opening a place in a film is work."""
+        self._wanted = value / _STEPS * self._duration
+        if not self._rest.isActive():
+            self._seek_on()
+
+    def _seek_on(self) -> None:
+        if self._wanted is not None:
+            wanted, self._wanted = self._wanted, None
+            self.seek.emit(wanted)
+            self._rest.start()
 
     def _layout_button(self, name: Layout) -> QToolButton:
         button = _tool(f'layout_{name}', None)

@@ -34,7 +34,7 @@ def red(hud: Hud) -> int:
 def test_everything_is_said(hud):
     hud.show_statistics(BUSY)
     said = ' | '.join(hud.words())
-    for word in ('12 fps', '140 ms', 'network 48.0 ms', 'drawing 5.0 ms', 'Right hand 97 % sure', 'locked', '31 waiting for hands',
+    for word in ('12 fps', '140 ms', 'network 48.0 ms', 'drawing 5.0 ms', 'Right hand 97\xa0% sure', 'locked', '31 waiting for hands',
                  '9 a second', 'no hand is followed'):
         assert word in said, f'{word!r} is not among: {said}'
     assert hud.accessibleDescription(), 'it says nothing to those who cannot see it'

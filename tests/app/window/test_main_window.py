@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from PyQt5.QtCore import QMimeData, QPointF, Qt, QUrl
 from PyQt5.QtGui import QDropEvent
-from PyQt5.QtWidgets import QApplication, QDialog
+from PyQt5.QtWidgets import QApplication, QDialog, QPushButton
 
 from app.live import events
 from app.live.position import Position
@@ -74,8 +74,7 @@ def test_a_real_key_press_does_what_its_action_does(live):
 
 
 def test_space_plays_again_after_a_pause(live):
-    live.engine.say(events.PlayStateChanged(False, False))
-    live.qtbot.wait(20)
+    live.engine.where = Position(playing=False)
     press(live, 'play_pause')
     live.wait(lambda: bool(live.engine.told('play')))
 
@@ -216,6 +215,19 @@ def test_without_a_camera_the_demo_clip_plays_and_a_banner_says_how_to_choose_on
     engine = played.begin()
     played.wait(lambda: engine.told('open') == [(str(DEMO), True, False)])
     assert NO_CAMERA in played.window.banners.sentences()
+
+
+def test_a_camera_that_is_plugged_in_while_the_demo_clip_stands_in_is_offered(play):
+    cameras = []
+    played = play(cameras=cameras)
+    engine = played.begin()
+    played.wait(lambda: NO_CAMERA in played.window.banners.sentences())
+    cameras.append(CAMERAS[0])
+    played.window.cameras.refresh()
+    played.wait(lambda: played.window.banners.sentences() == ['Front camera was plugged in.'])
+    button, = (b for b in played.window.banners.findChildren(QPushButton) if b.text() == 'Use it')
+    played.qtbot.mouseClick(button, Qt.LeftButton)
+    played.wait(lambda: engine.told('open')[-1][0] == 'camera:0')
 
 
 def test_the_first_camera_is_opened_and_all_stand_in_the_menu(play):

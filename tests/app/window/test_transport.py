@@ -78,6 +78,18 @@ def test_a_click_on_the_slider_seeks_there(qtbot, transport):
     assert sought and sought[0] == pytest.approx(5.0, abs=0.3), f'a click in the middle of 10 s sought {sought}'
 
 
+def test_dragging_the_slider_seeks_now_and_then_and_at_last_where_it_rests(qtbot, transport):
+    transport.show_source(info('video', duration=10.0))
+    sought = []
+    transport.seek.connect(sought.append)
+    steps = transport.slider.maximum()
+    for tenth in range(1, 10):
+        transport.slider.sliderMoved.emit(tenth * steps // 10)
+    assert sought == [1.0], f'nine moves at once sought {sought}'
+    qtbot.waitUntil(lambda: sought == [1.0, 9.0], timeout=10_000)
+    qtbot.waitUntil(lambda: not transport._rest.isActive(), timeout=10_000)
+
+
 def test_the_slider_follows_the_film(transport):
     transport.show_source(info('video', duration=10.0))
     transport.show_position(Position(75, 2.5, playing=True))
