@@ -1,7 +1,6 @@
 """The process's one OpenGL context, off screen; pyrender's platform classes make it."""
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from contextlib import contextmanager
@@ -47,9 +46,6 @@ class _Context:
 
 
 def _make_platform():
-    # Mesa's software OpenGL would hand our small pictures to threads of its own; waiting for them costs more than they save, and several
-    # times as much while other threads (the network's) are busy. A graphics card does not look at this.
-    os.environ.setdefault('LP_NUM_THREADS', '0')
     try:
         import_pyrender()
         if sys.platform == 'linux':
