@@ -18,6 +18,7 @@ class ActionSpec:
     group: str  # one of GROUPS
     checkable: bool = False  # it is on or off
     repeats: bool = False  # again and again while the key is held
+    also: str = ''  # a second key, where some keyboards have the first only behind another
 
 
 GROUPS = ('Look', 'Hands', 'Playing', 'Saving', 'Sources', 'Window')  # in the order of the `?` sheet
@@ -29,8 +30,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec('style_wireframe', 'Wireframe', '3', 'Look', checkable=True),
     ActionSpec('style_skeleton', 'Skeleton', '4', 'Look', checkable=True),
     ActionSpec('style_off', 'Picture only, nothing drawn', '5', 'Look', checkable=True),
-    ActionSpec('opacity_down', 'More see-through', '[', 'Look', repeats=True),
-    ActionSpec('opacity_up', 'More solid', ']', 'Look', repeats=True),
+    ActionSpec('opacity_down', 'More see-through', '[', 'Look', repeats=True, also='-'),
+    ActionSpec('opacity_up', 'More solid', ']', 'Look', repeats=True, also='+'),
     ActionSpec('mirror', 'Show as in a mirror', 'M', 'Look', checkable=True),
     ActionSpec('layout', 'Next layout of picture and 3D view', 'V', 'Look'),
     ActionSpec('view_reset', 'Reset the 3D view', '0', 'Look'),
@@ -68,7 +69,7 @@ def make_actions(parent: QObject) -> dict[str, QAction]:
     for spec in ACTIONS:
         action = QAction(spec.text, parent)
         action.setObjectName(spec.id)
-        action.setShortcut(QKeySequence(spec.key, QKeySequence.PortableText))
+        action.setShortcuts([QKeySequence(key, QKeySequence.PortableText) for key in keys(spec)])
         action.setShortcutContext(Qt.WindowShortcut)
         action.setAutoRepeat(spec.repeats)
         action.setCheckable(spec.checkable)
@@ -87,6 +88,16 @@ def hint(spec: ActionSpec) -> str:
     return f'{spec.text.removesuffix("…")} ({key_text(spec)})'
 
 
+def keys(spec: ActionSpec) -> tuple[str, ...]:
+    """All its keys, the first one first."""
+    return (spec.key, spec.also) if spec.also else (spec.key,)
+
+
 def key_text(spec: ActionSpec) -> str:
     """The key as this system writes it."""
-    return QKeySequence(spec.key, QKeySequence.PortableText).toString(QKeySequence.NativeText)
+    return native(spec.key)
+
+
+def native(key: str) -> str:
+    """A key of the table as this system writes it."""
+    return QKeySequence(key, QKeySequence.PortableText).toString(QKeySequence.NativeText)

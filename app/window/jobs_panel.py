@@ -64,7 +64,7 @@ class JobRow(QWidget):
         head.addWidget(self.stop)
         head.addWidget(self.away)
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column.setContentsMargins(0, 0, 0, GRID)
         column.setSpacing(GRID // 2)
         column.addLayout(head)
         for widget in (self.bar, self.words, self.open):

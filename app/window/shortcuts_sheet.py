@@ -5,7 +5,7 @@ from PyQt5.QtCore import QRectF, QSize, Qt
 from PyQt5.QtGui import QColor, QKeyEvent, QPainter
 from PyQt5.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from app.window.actions import ACTIONS, key_text
+from app.window.actions import ACTIONS, keys, native
 from app.window.theme import GRID, colours
 
 _COLUMNS = (('Look', 'Hands'), ('Playing', 'Saving'), ('Sources', 'Window'))
@@ -55,8 +55,8 @@ class ShortcutsSheet(QDialog):
         for names in _COLUMNS:
             column = QVBoxLayout()
             column.setSpacing(3 * GRID)
-            caps = {spec.id: KeyCap(key_text(spec)) for spec in ACTIONS if spec.group in names}
-            widest = max(cap.width() for cap in caps.values())
+            caps = {spec.id: [KeyCap(native(key)) for key in keys(spec)] for spec in ACTIONS if spec.group in names}
+            widest = max(sum(cap.width() for cap in row) + GRID // 2 * (len(row) - 1) for row in caps.values())
             for name in names:
                 column.addLayout(_group(name, caps, widest))
             column.addStretch(1)
@@ -76,7 +76,7 @@ class ShortcutsSheet(QDialog):
             super().keyPressEvent(event)
 
 
-def _group(name: str, caps: dict[str, KeyCap], widest: int) -> QGridLayout:
+def _group(name: str, caps: dict[str, list[KeyCap]], widest: int) -> QGridLayout:
     """One group's keys, `caps` by action, in a column of `widest` pixels, and what they do."""
     grid = QGridLayout()
     grid.setHorizontalSpacing(2 * GRID)
@@ -87,6 +87,11 @@ def _group(name: str, caps: dict[str, KeyCap], widest: int) -> QGridLayout:
     title.setProperty('role', 'heading')
     grid.addWidget(title, 0, 0, 1, 2)
     for number, spec in enumerate((spec for spec in ACTIONS if spec.group == name), 1):
-        grid.addWidget(caps[spec.id], number, 0, Qt.AlignLeft)
+        row = QHBoxLayout()
+        row.setSpacing(GRID // 2)
+        for cap in caps[spec.id]:
+            row.addWidget(cap)
+        row.addStretch(1)
+        grid.addLayout(row, number, 0)
         grid.addWidget(QLabel(spec.text.removesuffix('…')), number, 1)
     return grid

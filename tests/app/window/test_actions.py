@@ -9,14 +9,15 @@ from PyQt5.QtGui import QKeySequence
 from PyQt5.QtWidgets import QWidget
 
 from app.live.settings import LiveStyle
-from app.window.actions import ACTIONS, GROUPS, STYLE_PREFIX, hint, make_actions
+from app.window.actions import ACTIONS, GROUPS, STYLE_PREFIX, hint, keys, make_actions
 
 AGREED = {
     'style_textured': '1', 'style_shaded': '2', 'style_wireframe': '3', 'style_skeleton': '4', 'style_off': '5', 'opacity_down': '[',
     'opacity_up': ']', 'mirror': 'M', 'layout': 'V', 'view_reset': '0', 'play_pause': 'Space', 'step_back': ',', 'step_forward': '.',
     'seek_back': 'Left', 'seek_forward': 'Right', 'loop': 'L', 'record': 'R', 'snapshot': 'S', 'reset_shape': 'X', 'lock': 'K',
     'refine': 'F', 'hands': 'H', 'hud': 'I', 'panel': 'P', 'theme': 'T', 'full_screen': 'F11', 'open_video': 'Ctrl+O',
-    'open_folder': 'Ctrl+Shift+O', 'open_demo': 'Ctrl+D', 'next_camera': 'C', 'offline': 'Ctrl+R', 'export': 'Ctrl+E', 'shortcuts': '?', 'quit': 'Ctrl+Q'}
+    'open_folder': 'Ctrl+Shift+O', 'open_demo': 'Ctrl+D', 'next_camera': 'C', 'offline': 'Ctrl+R', 'export': 'Ctrl+E', 'shortcuts': '?',
+    'quit': 'Ctrl+Q'}
 
 
 def test_every_action_has_the_key_that_was_agreed_on():
@@ -24,7 +25,8 @@ def test_every_action_has_the_key_that_was_agreed_on():
 
 
 def test_no_key_and_no_words_mean_two_things(qapp):
-    for what, values in (('key', [QKeySequence(spec.key).toString() for spec in ACTIONS]), ('words', [spec.text for spec in ACTIONS])):
+    all_keys = [QKeySequence(key).toString() for spec in ACTIONS for key in keys(spec)]
+    for what, values in (('key', all_keys), ('words', [spec.text for spec in ACTIONS])):
         twice = [value for value, count in Counter(values).items() if count > 1 or not value]
         assert not twice, f'{what} used twice, or empty: {twice}'
 
@@ -63,7 +65,8 @@ def test_a_key_reaches_its_action_in_the_whole_window(qtbot):
     qtbot.waitUntil(window.isActiveWindow, timeout=10_000)
     child.setFocus()
     for key, id in ((Qt.Key_R, 'record'), (Qt.Key_Space, 'play_pause'), (Qt.Key_Comma, 'step_back'), (Qt.Key_Left, 'seek_back'),
-                    (Qt.Key_3, 'style_wireframe'), (Qt.Key_BracketLeft, 'opacity_down'), (Qt.Key_Question, 'shortcuts')):
+                    (Qt.Key_3, 'style_wireframe'), (Qt.Key_BracketLeft, 'opacity_down'), (Qt.Key_Minus, 'opacity_down'),
+                    (Qt.Key_Question, 'shortcuts')):
         heard.clear()
         qtbot.keyClick(child, key)
         assert heard == [id], f'key {key:#x} reached {heard}'

@@ -1,17 +1,17 @@
 """The dialogs start the job that was asked for, refuse what cannot work, and say what would be replaced."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import QCoreApplication, QEvent, Qt
 from PyQt5.QtWidgets import QApplication, QDialog, QFileDialog, QLabel, QPushButton, QWidget
 
 from app.live.settings import LiveSettings
-from app.window.actions import ACTIONS, key_text
+from app.window.actions import ACTIONS, keys, native
 from app.window.export_dialog import ExportDialog
 from app.window.file_choice import choose_file, choose_folder
 from app.window.job_dialog import JobDialog
@@ -27,13 +27,20 @@ def command(dialog: JobDialog) -> list[str]:
 
 
 @pytest.fixture
-def kept(qtbot) -> Callable[[QDialog], None]:
-    """The dialog outlives its own closing, and goes with the test."""
+def kept(qtbot) -> Iterator[Callable[[QDialog], None]]:
+    """The dialog outlives its own closing, and goes with the test. A dialog without a parent is Python's: nobody may forget it while it
+    is painted."""
+    dialogs = []
+
     def keep(dialog: QDialog) -> None:
         dialog.setAttribute(Qt.WA_DeleteOnClose, False)
-        qtbot.addWidget(dialog)
+        dialogs.append(dialog)
 
-    return keep
+    yield keep
+    for dialog in dialogs:
+        dialog.close()
+        dialog.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.DeferredDelete)
 
 
 @pytest.fixture
@@ -173,8 +180,8 @@ def test_the_sheet_shows_every_shortcut_and_closes(qtbot, kept):
         sheet = ShortcutsSheet()
         kept(sheet)
         sheet.open()
-        keys, words = [cap.accessibleName() for cap in sheet.findChildren(KeyCap)], [label.text() for label in sheet.findChildren(QLabel)]
-        assert sorted(keys) == sorted(key_text(spec) for spec in ACTIONS)
+        shown, words = [cap.accessibleName() for cap in sheet.findChildren(KeyCap)], [label.text() for label in sheet.findChildren(QLabel)]
+        assert sorted(shown) == sorted(native(key) for spec in ACTIONS for key in keys(spec))
         assert not {spec.text.removesuffix('…') for spec in ACTIONS} - {*words}
         qtbot.keyClick(sheet, key)
         qtbot.waitUntil(lambda sheet=sheet: not sheet.isVisible(), timeout=10_000)
