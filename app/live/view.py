@@ -13,6 +13,7 @@ from app.live.settings import LiveStyle, ViewSettings
 from app.overlay import seen
 from app.rendering import Mesh, Renderer, composite
 from app.rendering.backdrop import room
+from app.rendering.closing import closed
 from app.rendering.light import srgb_to_linear
 from app.rendering.rounding import rounded
 from app.rendering.skeleton import skeleton_layer
@@ -56,8 +57,9 @@ class HandsView:
 
     def __init__(self, model: HandModel):
         count = len(model.template)
+        faces = closed(model.faces, count)
         self._topology: dict[Side, Topology] = {
-            'right': topology_of(model.faces, count), 'left': topology_of(np.ascontiguousarray(model.faces[:, ::-1]), count)}
+            'right': topology_of(faces, count), 'left': topology_of(np.ascontiguousarray(faces[:, ::-1]), count)}
         self._stage = Stage(0.72 * float(np.ptp(model.template, axis=0).max()))
         self._renderer: Renderer | None = None
 

@@ -16,7 +16,7 @@ _FOLLOWS = 0.8  # seconds, time constant of the centre
 _GROWS, _SHRINKS = 0.25, 1.5  # seconds, of the radius, when hands need more room or less
 _ROOM = 0.04  # metres at least, by which a hand may be off the centre
 _FORGOTTEN = 0.7  # seconds without a hand, after which the next one is put in the middle at once
-_CLOSEST = 1.7  # radii of the ball from its centre to the camera; nearer, what is turned towards the camera would grow too large
+_CLOSEST = 2.2  # radii of the ball from its centre to the camera; nearer, what is turned towards the camera would grow too large
 _STEEPEST = np.radians(89)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import trimesh
 
 from app.rendering import Mesh
+from app.rendering.closing import closed
 from app.rendering.harmonics import harmonics
 from app.rendering.light import linear_to_srgb, shaded, shading, srgb_to_linear
 from app.rendering.rounding import rounded
@@ -87,3 +88,15 @@ def test_a_finger_over_the_skin_takes_light_and_the_bones_below_take_none():
     normal = np.array([[0, 0, 1]], np.float32)
     above, below = (openness(np.array([[0, 0.09, z]], np.float32), normal, joints)[0] for z in (-0.012, 0.012))
     assert below == 1 and above < 0.75, f'{above:.2f} of the sky is left under the fingers, {below:.2f} over them'
+
+
+def test_holes_are_closed_and_whole_meshes_stay_as_they_are():
+    faces, count = np.asarray(BALL.faces), len(BALL.vertices)
+    assert (closed(faces, count) == faces).all()
+    away = np.asarray(BALL.triangles_center)
+    for open_faces in (faces[away[:, 2] > -0.8], faces[np.abs(away[:, 2]) < 0.8], faces[:, ::-1][away[:, 0] < 0.5]):
+        mended = closed(open_faces, count)
+        mesh = trimesh.Trimesh(BALL.vertices, mended)
+        assert not topology_of(mended, count).rim.any(), 'a hole is left'
+        assert mesh.is_winding_consistent, 'a fan faces inwards'
+        assert (mended[:len(open_faces)] == open_faces).all()

@@ -1,6 +1,7 @@
 """The 3D view: it starts as the camera sees the hand, turns the way the mouse goes, and never loses the hand."""
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,8 @@ from app.hand_model import HandModel
 from app.live.settings import ViewSettings
 from app.live.view import ELEVATION, SHIFT, ZOOM, HandsView, reset, shifted, turned, zoomed
 from app.mirror import mirror_hand
-from app.overlay import STYLES
-from app.rendering import Mesh, Renderer
+from app.overlay import STYLES, Overlay
+from app.rendering import Mesh, Renderer, device, software
 from app.rendering.stage import Stage
 from app.types import Hand
 from tests.app.made_hands import CAMERA, made_hand
@@ -201,6 +202,35 @@ def test_drawing_twice_gives_the_same_picture_and_never_the_same_array(hand):
     kept = first.copy()
     first[:] = 0
     assert (view.draw([], [], SMALL, time=0.0) == kept).all(), 'a picture given out is written to, and the studio changed'
+
+
+def test_overlay_and_view_can_be_drawn_in_threads_of_their_own(hand):
+    overlay, view, image = Overlay(MODEL), HandsView(MODEL), np.zeros((480, 640, 3), np.uint8)
+    settings = replace(SMALL, azimuth=200)
+    tasks = {'overlay': lambda: overlay.draw(image, [hand], CAMERA), 'view': lambda: view.draw([hand], None, settings, time=0.0)}
+    expected, wrong = {name: task() for name, task in tasks.items()}, []
+
+    def work(name: str) -> None:
+        for _ in range(8):
+            if not (tasks[name]() == expected[name]).all():
+                wrong.append(name)
+
+    threads = [threading.Thread(target=work, args=(name,), name=name, daemon=True) for name in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), f'{thread.name} hangs'
+    assert not wrong, f'other pictures came out of threads: {wrong}'
+
+
+@pytest.mark.parametrize('style', DRAWN)
+def test_without_opengl_the_view_looks_the_same(hand, monkeypatch, style):
+    one = HandsView(MODEL).draw([hand], None, SMALL, style, time=0.0).astype(int)
+    monkeypatch.setattr(device, '_drawing', software.draw)
+    other = HandsView(MODEL).draw([hand], None, SMALL, style, time=0.0)
+    differ = np.abs(one - other).mean()
+    assert differ < 0.05, f'the pictures differ by {differ:.3f} steps on average'
 
 
 @pytest.mark.parametrize('size', [(1, 1), (64, 900), (1280, 720)])
