@@ -26,7 +26,7 @@ from app.live.events import RecordingStopped
 from app.live.shown import Inferred, SourceInfo
 from app.outputs.folder import dated_folder
 from app.outputs.report import versions, write_json
-from app.types import Frame, Hand
+from app.types import Frame
 
 WAITING = 6  # frames that may wait for the recording's thread; more are dropped
 LOW_WATER = 200_000_000  # bytes: a recording ends when fewer are free, so that it never fills somebody's disk
@@ -70,10 +70,9 @@ class Recorder:
         self._model = model
         self._folder = dated_folder(Path(settings.folder), source.name, TO_BEGIN)
         self._started = datetime.now().astimezone()
-        self._waiting: deque[tuple[Inferred, tuple[Hand, ...], np.ndarray]] = deque()
+        self._waiting: deque[tuple[Inferred, np.ndarray]] = deque()
         self._changed = threading.Condition()
         self._ending = False
-        self._last_hands: tuple[Hand, ...] = ()
         self._state = RecordingState(0.0, 0, 0, 0, self._folder)
         self._dropped = 0
         self._files: tuple[str, ...] = ()
@@ -91,15 +90,12 @@ class Recorder:
         Returns at once; a frame for which there is no room is dropped and counted. After the end nothing happens.
         """
         with self._changed:
-            # a hand that was lost fades out at its last place; it is the very object of the frames before, and not seen in this one
-            seen = tuple(hand for hand in inferred.hands if not any(hand is other for other in self._last_hands))
-            self._last_hands = inferred.hands
             if self._ending:
                 return
             if len(self._waiting) >= WAITING:
                 self._dropped += 1
                 return
-            self._waiting.append((inferred, seen, overlay))
+            self._waiting.append((inferred, overlay))
             self._changed.notify()
 
     def stop(self, timeout: float = 10.0) -> RecordingStopped:
@@ -117,7 +113,7 @@ class Recorder:
             self._ending = True
             self._changed.notify_all()
 
-    def _next(self) -> tuple[Inferred, tuple[Hand, ...], np.ndarray] | None:
+    def _next(self) -> tuple[Inferred, np.ndarray] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._ending)
             return self._waiting.popleft() if self._waiting else None
@@ -131,7 +127,7 @@ class Recorder:
             files.open()
             self._describe('The program ended before the recording did.')
             while (item := self._next()) is not None:
-                inferred, seen, overlay = item
+                inferred, overlay = item
                 captured = inferred.captured
                 self._check_source(captured.source, captured.frame, files)
                 now = clock.tick(captured.generation, captured.frame)
@@ -140,9 +136,9 @@ class Recorder:
                 if time.monotonic() - looked > LOOK:
                     looked = time.monotonic()
                     self._check_disk()
-                files.write(replace(captured.frame, index=self._state.frames, time=now), seen, captured.generation,
+                files.write(replace(captured.frame, index=self._state.frames, time=now), inferred.found, captured.generation,
                             inferred.intrinsics, overlay)
-                with_hand += bool(seen)
+                with_hand += bool(inferred.found)
                 self._state = replace(self._state, frames=self._state.frames + 1, seconds=now + clock.step, bytes=files.bytes)
         except InputError as error:
             self._end(f'{error} {KEPT}' if self._state.frames else str(error))

@@ -27,7 +27,8 @@ from app.types import Hand
 def save_snapshot(folder: Path, inferred: Inferred, overlay: np.ndarray, model: HandModel) -> SnapshotSaved:
     """Write a new folder inside `folder`; it gets its name when it is whole. Takes some tenths of a second, so not on a thread that draws.
 
-    `overlay` (H, W, 3) uint8 RGB is the frame with its hands, not mirrored. Hands with numbers that are not finite are left out.
+    `overlay` (H, W, 3) uint8 RGB is the frame with its hands, not mirrored. Hands that were lost and only
+    fade out are left out, and so are those with numbers that are not finite.
     Raises InputError where the disk refuses; then nothing is left of it.
     """
     source = inferred.captured.source
@@ -68,7 +69,7 @@ def _write(part: Path, inferred: Inferred, overlay: np.ndarray, model: HandModel
     frame, source = inferred.captured.frame, inferred.captured.source
     write_picture(part / 'picture.png', overlay)
     write_picture(part / 'clean.png', frame.image)
-    hands = named_hands(finite_hands(inferred.hands))
+    hands = named_hands(finite_hands(inferred.found))
     files = ['picture.png', 'clean.png']
     text = ObjText(model.faces, model.uv, model.uv_faces)
     for name, hand in hands.items():

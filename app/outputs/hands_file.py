@@ -46,6 +46,9 @@ CAMERA = 'intrinsics'
 GROWING = 'vertices'  # three quarters of all bytes
 WAITING = ('colours', *(key for key in ROWS if key not in ('colours', GROWING)))  # colours first: they shrink, and leave room for the others
 REPETITIVE = ('colours', 'side')  # shrink 30 times at 0.03 ms a row; deflating vertices costs 0.7 ms a row for 7 %
+LARGE = 100_000_000  # bytes of an array that is not read into memory
+PIECE = 1000  # rows
+LOCAL_HEADER = 30  # bytes of a zip entry's header, before its name
 
 
 class HandsWriter:
@@ -198,14 +201,17 @@ class HandsFile:
 
 
 def read_hands(path: Path) -> HandsFile:
-    """Read and check a `hands.npz`. Raises InputError when it is missing, incomplete, or its arrays contradict each other."""
+    """Read and check a `hands.npz`. Raises InputError when it is missing, incomplete, or its arrays contradict each other.
+
+    Large vertices stay on the disk and are read where they are looked at, so that an hour's recording fits into memory.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f'There is no file {path}; check the name.')
     try:
         with np.load(path, allow_pickle=False) as archive:
             missing = [f.name for f in fields(HandsFile) if f.name not in archive.files]
-            arrays = {} if missing else {f.name: archive[f.name] for f in fields(HandsFile)}
+            arrays = {} if missing else {f.name: _array(path, archive, f.name) for f in fields(HandsFile)}
     except (OSError, ValueError, EOFError, AttributeError, KeyError, zipfile.BadZipFile, zipfile.zlib.error) as error:
         raise InputError(f'{path} is not a whole file of hands; make it again.') from error
     if missing:
@@ -216,13 +222,31 @@ def read_hands(path: Path) -> HandsFile:
     return HandsFile(**arrays)
 
 
+def _array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
+    info = archive.zip.getinfo(f'{key}.npy')
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size < LARGE:
+        return archive[key]
+    with path.open('rb') as file:
+        file.seek(info.header_offset)
+        lengths = file.read(LOCAL_HEADER)[-4:]  # of the name and of what else stands before the data
+        file.seek(int.from_bytes(lengths[:2], 'little') + int.from_bytes(lengths[2:], 'little'), 1)
+        np.lib.format.read_magic(file)
+        shape, fortran, kind = np.lib.format.read_array_header_1_0(file)
+        return np.memmap(path, kind, 'r', file.tell(), shape, 'F' if fortran else 'C')
+
+
+def _all_finite(values: np.ndarray) -> bool:
+    """Piece by piece: large ones are on the disk."""
+    return all(np.isfinite(values[start:start + PIECE]).all() for start in range(0, len(values), PIECE))
+
+
 def _contradiction(arrays: dict[str, np.ndarray]) -> str | None:
     rows, vertices = len(np.atleast_1d(arrays['frame'])), arrays['vertices'].shape[1:2]
     for key, (kind, shape) in ROWS.items():
         wanted = (rows, *(vertices[0] if size == 'N' and vertices else size for size in shape))
         if arrays[key].shape != wanted:
             return f'{key} has shape {arrays[key].shape} instead of {wanted}'
-        if np.dtype(kind).kind == 'f' and not (arrays[key].dtype.kind == 'f' and np.isfinite(arrays[key]).all()):
+        if np.dtype(kind).kind == 'f' and not (arrays[key].dtype.kind == 'f' and _all_finite(arrays[key])):
             return f'{key} has values that are no finite numbers'
         if np.dtype(kind).kind in 'iu' and arrays[key].dtype.kind not in 'iu':
             return f'{key} has values that are no whole numbers'

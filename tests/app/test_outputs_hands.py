@@ -114,6 +114,15 @@ def test_a_long_clip_needs_no_more_memory_than_a_short_one(tmp_path):
     assert peak < 6e6 < 20e6 < size, f'{peak / 1e6:.1f} MB at most for a file of {size / 1e6:.0f} MB'
 
 
+def test_a_long_recording_is_read_without_its_vertices_in_memory(tmp_path, monkeypatch):
+    path = written(tmp_path / 'hands.npz', [(made_frame(i, width=1, height=1), [made_hand(MODEL, i)]) for i in range(20)])
+    whole = read_hands(path)
+    monkeypatch.setattr('app.outputs.hands_file.LARGE', 10_000)
+    mapped = read_hands(path)
+    assert isinstance(mapped.vertices, np.memmap) and not isinstance(whole.vertices, np.memmap)
+    assert np.array_equal(mapped.vertices, whole.vertices) and np.array_equal(mapped.colours, whole.colours)
+
+
 def test_an_error_leaves_nothing_and_an_older_file_as_it_was(tmp_path):
     (tmp_path / 'hands.npz').write_bytes(b'of yesterday')
     with pytest.raises(KeyboardInterrupt), HandsWriter(tmp_path / 'hands.npz', MODEL.faces) as writer:

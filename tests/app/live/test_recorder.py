@@ -1,6 +1,7 @@
 """A recording keeps what it got, whatever happens: a full disk, another source, a killed program."""
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ from app.live import recorder as recorder_module
 from app.live.recorder import Recorder, RecordingSettings
 from app.live.shown import Captured, HandStatus, Inferred, SourceInfo
 from app.outputs.hands_file import read_hands
+from app.outputs.reserve import Reserve
 from app.sources import open_source
 from app.types import Frame
 from tests.app.made_clips import number_of, numbered
@@ -71,6 +74,8 @@ def test_everything_chosen_lies_in_one_folder_and_belongs_together(tmp_path):
     assert sorted(p.name for p in stopped.folder.iterdir()) == sorted(stopped.files), 'nothing else is left there'
     for name in ('overlay.mp4', 'clean.mp4'):
         assert [number_of(f.image) for f in open_source(stopped.folder / name)] == list(range(20))
+        other = cv2.VideoCapture(str(stopped.folder / name))
+        assert sum(iter(lambda: other.read()[0], False)) == 20, 'another reader'
     hands = read_hands(stopped.folder / 'hands.npz')
     assert hands.frame.tolist() == [n for n in range(5, 20) for _ in 'rl'] and hands.time[0] == pytest.approx(5 / 30)
     assert len(list((stopped.folder / 'meshes').iterdir())) == 30
@@ -105,10 +110,10 @@ def test_a_really_full_disk_keeps_it_too(small_disk, monkeypatch):
     monkeypatch.setattr(recorder_module, 'TO_BEGIN', 0)
     monkeypatch.setattr('app.live.recording_files.FIRST_RESERVE', 0)
     monkeypatch.setattr('app.outputs.reserve.STEP', 1 << 16)
-    stopped = recorded(small_disk, [inferred(n, [HAND]) for n in range(200)])
+    stopped = recorded(small_disk, [inferred(n, [HAND] if n >= 60 else []) for n in range(200)])
     assert 'disk is full' in stopped.sentence and stopped.files == ('overlay.mp4', 'hands.npz', 'recording.json')
     rows, frames = len(read_hands(stopped.folder / 'hands.npz')), len(list(open_source(stopped.folder / 'overlay.mp4')))
-    assert rows >= 10 and frames >= rows, f'{rows} rows, {frames} frames'
+    assert rows >= 10 and frames >= 30, f'{rows} rows, {frames} frames; the last second of the video may be lost'
     assert sorted(p.name for p in stopped.folder.iterdir()) == sorted(stopped.files)
 
 
@@ -198,9 +203,8 @@ def test_a_frame_that_is_drawn_again_is_recorded_once(tmp_path):
 
 
 def test_a_lost_hand_that_fades_out_is_not_in_the_numbers(tmp_path):
-    first = inferred(0, [HAND, LEFT])
-    fading = replace(inferred(1, [HAND]), hands=(replace(HAND), first.hands[1]))  # the pipeline keeps the object while it fades
-    hands = read_hands(recorded(tmp_path, [first, fading]).folder / 'hands.npz')
+    frames = [inferred(0, [HAND, LEFT]), replace(inferred(1, [HAND, LEFT]), lost=1)]
+    hands = read_hands(recorded(tmp_path, frames).folder / 'hands.npz')
     assert list(zip(hands.frame.tolist(), hands.side.tolist())) == [(0, 'right'), (0, 'left'), (1, 'right')]
 
 
@@ -270,3 +274,18 @@ def test_a_mistake_of_the_program_keeps_what_was_recorded_and_says_so(tmp_path):
     until(lambda: recorder.problem)
     stopped = recorder.stop(GENEROUS)
     assert 'mistake' in stopped.sentence and len(list(open_source(stopped.folder / 'overlay.mp4'))) == 5
+
+
+def test_room_is_kept_and_given_up_also_where_the_system_cannot_promise_any(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EOPNOTSUPP, 'not supported')
+
+    for change in (lambda: None, lambda: monkeypatch.setattr(os, 'posix_fallocate', refuse, raising=False),
+                   lambda: monkeypatch.delattr(os, 'posix_fallocate')):
+        change()
+        reserve = Reserve(tmp_path, 3_000_000)
+        taken = os.fstat(reserve._file.fileno()).st_blocks * 512
+        assert taken >= 3_000_000, f'{taken} bytes are taken on the disk'
+        reserve.release()
+        reserve.release()
+    assert list(tmp_path.iterdir()) == []

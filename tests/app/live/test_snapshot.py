@@ -70,6 +70,11 @@ def test_two_hands_of_one_side_get_two_names(tmp_path):
     assert {'right.obj', 'right_2.obj', 'right_2.mtl', 'right_2.png'} <= set(saved.files)
 
 
+def test_a_lost_hand_that_fades_out_is_left_out(tmp_path):
+    saved = save_snapshot(tmp_path, replace(inferred(made_hand(MODEL), made_hand(MODEL, 1, 1, 'left')), lost=1), IMAGE, MODEL)
+    assert 'right.obj' in saved.files and 'left.obj' not in saved.files
+
+
 def test_a_hand_that_is_not_finite_is_left_out(tmp_path):
     broken = replace(made_hand(MODEL), vertices=np.full_like(MODEL.template, np.nan))
     saved = save_snapshot(tmp_path, inferred(broken, made_hand(MODEL, 1, 1, 'left')), IMAGE, MODEL)
