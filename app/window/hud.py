@@ -37,15 +37,16 @@ class Hud(QWidget):
         self.setAttribute(Qt.WA_TransparentForMouseEvents)
         self.setAccessibleName('Speed and delay')
         self.statistics: LiveStatistics | None = None
+        self._resting = False
         self._strip = 0  # width of the strip; 0: a card
         self._corner = QPoint()  # lower left one of what the card lies on
         self._ink = self._muted = self._red = ''  # colours of the ground that it stands on
         self._pixmap = QPixmap()
         self.hide()
 
-    def show_statistics(self, statistics: LiveStatistics) -> None:
-        """Show these from now on."""
-        self.statistics = statistics
+    def show_statistics(self, statistics: LiveStatistics, resting: bool = False) -> None:
+        """Show these from now on. `resting`: the picture stands still, so that no rate or delay means anything."""
+        self.statistics, self._resting = statistics, resting
         self._render()
         self.setAccessibleDescription('. '.join(self.words()))
 
@@ -61,8 +62,9 @@ class Hud(QWidget):
         s = self.statistics
         if s is None:
             return []
-        return [f'{s.fps:.0f} fps', f'{s.latency_ms:.0f} ms', *(f'{name} {ms:.1f} ms' for name, ms, _ in _grouped(s.stages)),
-                *(_hand(h) for h in s.hands), _drops(s), *s.remarks]
+        speed = ['paused'] if self._resting else [f'{s.fps:.0f} fps', f'{s.latency_ms:.0f} ms', *s.remarks]
+        return [*speed, *(f'{name} {ms:.1f} ms' for name, ms, _ in _grouped(s.stages)),
+                *(_hand(h) for h in s.hands), _drops(s)]
 
     def paintEvent(self, event) -> None:
         if not self._pixmap.isNull():
@@ -134,7 +136,7 @@ class Hud(QWidget):
         """What is seen, what is wrong and what was left out; a strip has less room, so the less telling comes last."""
         s = self.statistics
         hands = [(_hand(h), self._ink) for h in s.hands] or [('No hand in sight', self._muted)]
-        remarks, drops = [(remark, self._red) for remark in s.remarks], [(_drops(s), self._muted)]
+        remarks, drops = [(remark, self._red) for remark in s.remarks if not self._resting], [(_drops(s), self._muted)]
         return [*hands, *remarks, *drops] if self._strip else [*hands, *drops, *remarks]
 
     def _figures(self, painter: QPainter, x: int, y: int, width: int) -> None:
@@ -142,6 +144,11 @@ class Hud(QWidget):
         behind = s.source_fps is not None and 0 < s.fps < _BEHIND * s.source_fps
         of = f'fps of {s.source_fps:.0f}' if s.source_fps else 'fps'
         delay = f'ms behind, at most {s.latency_p95_ms:.0f}' if width > 220 else 'ms behind'
+        if self._resting:
+            painter.setFont(_font(self, 18, QFont.DemiBold))
+            painter.setPen(QColor(self._ink))
+            painter.drawText(x, y + 22, 'Paused')
+            return
         for number, unit, left, bad in ((f'{s.fps:.0f}', of, x, behind), (f'{s.latency_ms:.0f}', delay, x + 80, s.latency_ms > _LATE)):
             painter.setFont(_font(self, 26, QFont.DemiBold))
             painter.setPen(QColor(self._red if bad else self._ink))
@@ -182,7 +189,7 @@ class Hud(QWidget):
         font = _font(self, 12)
         metrics = QFontMetrics(font)
         box = metrics.boundingRect(QRect(0, 0, room.width(), 400), Qt.TextWordWrap, text)
-        height = min(box.height(), room.height())
+        height = min(box.height(), room.height() // metrics.lineSpacing() * metrics.lineSpacing())  # whole lines only
         if painter is not None:
             painter.setFont(font)
             painter.setPen(QColor(colour))

@@ -260,14 +260,13 @@ class MainWindow(QMainWindow):
         self.canvas.show_picture(shown)
 
     def _look(self) -> None:
-        statistics = self.bridge.statistics()
+        statistics, position = self.bridge.statistics(), self.bridge.position()
         if statistics is not None:
             self.panel.show_statistics(statistics)
             if self._settled and self.actions_by_id['hud'].isChecked() and self.canvas.shown is not None and not self.isMinimized():
-                self.hud.show_statistics(statistics)
+                self.hud.show_statistics(statistics, resting=position is not None and not position.playing)
                 if not self.hud.isVisible():
                     self.show_hud(True)
-        position = self.bridge.position()
         if position is not None:
             self.transport.show_position(position)
         self.saving.look()

@@ -138,7 +138,7 @@ def apply_theme(app: QApplication, name: str) -> None:
     """Dress the whole program. `name`: 'dark' or 'light'; anything else is dark."""
     name = name if name in COLOURS else 'dark'
     colours = COLOURS[name]
-    if app.style().objectName() != 'fusion':
+    if app.property('theme') is None:  # the style's own name cannot be asked for: a style sheet hides it
         app.setStyle('Fusion')
     app.setProperty('theme', name)
     palette = QPalette()
@@ -152,7 +152,12 @@ def apply_theme(app: QApplication, name: str) -> None:
     for role in (QPalette.WindowText, QPalette.Text, QPalette.ButtonText):
         palette.setColor(QPalette.Disabled, role, QColor(colours.faint))
     app.setPalette(palette)
-    app.setStyleSheet(_STYLE.substitute(asdict(colours)))
+    style = _STYLE.substitute(asdict(colours))
+    windows = [w for w in app.topLevelWidgets() if w.parent() is None and w.isVisible()]
+    for window in windows:  # its dialogs and menus inherit it; dressing the whole program anew would hold it up four times as long
+        window.setStyleSheet(style)
+    if not windows:
+        app.setStyleSheet(style)
 
 
 def theme_name() -> str:

@@ -49,6 +49,12 @@ def test_what_is_too_slow_is_red_and_what_is_not_is_not(hud, foot):
     assert calm == 0 and red(hud) > 300, f'{calm} red pixels when all is well, {red(hud)} when it is not'
 
 
+def test_a_picture_that_stands_still_is_not_called_slow(hud):
+    hud.show_statistics(BUSY, resting=True)
+    assert hud.words()[0] == 'paused' and not any('fps' in words for words in hud.words())
+    assert not any(remark in hud.words() for remark in BUSY.remarks)
+
+
 def test_small_stages_count_as_one(hud):
     stages = (StageTime('network', 20.0, False), *(StageTime(name, 0.2, False) for name in ('crop', 'smooth', 'flip')))
     hud.show_statistics(statistics(stages=stages))
