@@ -51,7 +51,7 @@ def _gradient(width: int, height: int, dark: bool) -> np.ndarray:
     down = (v / max(height - 1, 1))[..., None]
     corner = (np.hypot(u / max(width - 1, 1) - 0.5, v / max(height - 1, 1) - 0.45) ** 2)[..., None]
     picture = (top + (bottom - top) * down) * (1 - (0.35 if dark else 0.10) * corner)
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (height, width, 1))
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (height, width, 3))
     picture = np.clip(np.round(picture + noise), 0, 255).astype(np.uint8)
     picture.flags.writeable = False
     return picture
