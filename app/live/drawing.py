@@ -40,7 +40,6 @@ class Drawing:
         self._troubles = Troubles(tell)
         self._settings = settings
         self._brushes: tuple[Overlay, HandsView] | None = None
-        self._noted = ''
         self._generation: int | None = None
         self._last: Inferred | None = None
         self._drawn: tuple[Inferred, np.ndarray] | None = None
@@ -80,6 +79,8 @@ class Drawing:
             overlay, view = Overlay(model), HandsView(model)
             warm_up(model, overlay, view)
             self._brushes = overlay, view
+            if overlay.note:
+                self._tell(DrawingChanged(overlay.note))
             self._inferred.wake()
         except Exception as error:  # pictures without hands are still worth showing
             self._troubles.report(error)
@@ -128,15 +129,10 @@ class Drawing:
             return image
         overlay = self._brushes[0]
         try:
-            picture = overlay.draw(image, inferred.hands, inferred.intrinsics, settings.style, settings.opacity, inferred.visibility)
+            return overlay.draw(image, inferred.hands, inferred.intrinsics, settings.style, settings.opacity, inferred.visibility)
         except Exception as error:  # the picture is worth showing without hands
             self._troubles.report(error)
             return image
-        note = getattr(overlay, 'note', '')
-        if note != self._noted:
-            self._noted = note
-            self._tell(DrawingChanged(note))
-        return picture
 
     def _viewed(self, inferred: Inferred, settings: LiveSettings, again: bool) -> np.ndarray | None:
         """The 3D view; the one drawn last where drawing does not keep up and this picture's turn is to go without."""

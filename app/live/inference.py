@@ -11,6 +11,7 @@ from app.errors import InputError
 from app.live.events import Event, Problem
 from app.live.fading import Fader
 from app.live.loading import Loaded, Loader
+from app.live.memory import give_back
 from app.live.newest import Newest
 from app.live.settings import LiveSettings
 from app.live.shown import Captured, Inferred
@@ -110,6 +111,9 @@ class Inference:
         for pipeline in (self._pipeline, loaded and loaded.pipeline):
             if pipeline is not None:
                 pipeline.close()
+        self._pipeline = self._last = None
+        del loaded, pipeline
+        give_back()
 
     def _catch_up(self) -> bool:
         """Take over what was asked for since the last time; whether the last frame would look different now."""
@@ -123,6 +127,8 @@ class Inference:
             if old is not None:
                 self._pipeline.carry_on(old)
                 old.close()
+                del old
+                give_back()
             self._statistics.provider(self._pipeline.regressor.provider)
             changed = True
         if forget and self._pipeline is not None:
