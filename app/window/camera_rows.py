@@ -34,6 +34,7 @@ class CameraRows(QWidget):
         self.angle.setAccessibleName('Field of view in degrees')
         self.angle.setToolTip('Field of view: the angle that the camera sees along the longer side of its picture. '
                               'Too small and hands seem far away, too large and they seem near.')
+        self.angle.editingFinished.connect(self.angle.clearFocus)  # the window's single keys work again after Enter
         self.angle.valueChanged.connect(lambda value: self.chosen.emit('field_of_view', value))
         row = QHBoxLayout()
         row.addWidget(QLabel('Field of view'), 1)

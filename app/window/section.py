@@ -1,6 +1,8 @@
 """A part of the side panel that folds."""
 from __future__ import annotations
 
+import re
+
 from PyQt5.QtCore import QSize, Qt
 from PyQt5.QtGui import QColor, QPainter
 from PyQt5.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
@@ -9,6 +11,7 @@ from app.window.icons import icon
 from app.window.theme import GRID, colours
 
 _CHEVRON = 16  # pixels
+_MAY_BREAK = '\u200b'
 
 
 class Section(QWidget):
@@ -62,11 +65,26 @@ class Section(QWidget):
         painter.fillRect(0, self.height() - 1, self.width(), 1, QColor(colours().line))
 
 
+class Words(QLabel):
+    """Plain text that wraps, also within long paths, which would make the panel wider than there is room."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.setTextFormat(Qt.PlainText)
+        self.setWordWrap(True)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        self._text = text
+        super().setText(re.sub(r'(\S{24})(?=\S)|([/\\_])(?=\S)', lambda found: f'{found[0]}{_MAY_BREAK}', text))
+
+    def text(self) -> str:
+        return self._text
+
+
 def words(text: str, role: str = '') -> QLabel:
     """A label of plain text that wraps; `role` as in the theme."""
-    label = QLabel(text)
-    label.setTextFormat(Qt.PlainText)
-    label.setWordWrap(True)
+    label = Words(text)
     if role:
         label.setProperty('role', role)
     return label

@@ -20,10 +20,9 @@ from PyQt5.QtCore import QSettings, QStandardPaths
 from app.live.recorder import RecordingSettings
 from app.live.settings import LiveSettings, LiveStyle, ViewSettings
 from app.regression import Provider
+from app.window.arrangement import Layout
 
-Layout = Literal['beside', 'corner', 'picture', 'view']  # picture and 3D view side by side, the view small in the corner, one of them alone
 Theme = Literal['dark', 'light']
-LAYOUTS: tuple[Layout, ...] = typing.get_args(Layout)
 VERSION = 1
 FILE = 'settings.ini'
 

@@ -265,6 +265,8 @@ def test_the_control_with_the_keyboard_keeps_its_keys_from_the_shortcuts(qtbot, 
     qtbot.keyClicks(panel.model.camera.angle, '75')
     qtbot.keyClick(panel.model.camera.angle, Qt.Key_Return)
     assert heard == ['snapshot'] and panel.settings.field_of_view == 75, f'digits went to {heard}'
+    qtbot.keyClick(window, Qt.Key_R)
+    assert heard == ['snapshot', 'record'], 'after Enter single keys are shortcuts again'
 
 
 def test_clicking_leaves_the_keyboard_where_it_was(panel: SidePanel, qtbot):
@@ -294,13 +296,16 @@ def test_a_section_folds_and_unfolds(panel: SidePanel, qtbot):
     assert panel.look.mirror.isVisible()
 
 
-def test_no_words_are_cut_off(panel: SidePanel, qapp):
+def test_no_words_are_cut_off(panel: SidePanel, qapp, tmp_path: Path):
     panel.set_settings(replace(LiveSettings(), hands=2))
-    panel.show_model(ModelReady('mine', 'tensorrt', 'CPU', 'TensorRT could not be loaded here, so the network runs on the processor.'))
+    long = f'{tmp_path}/{"a-very-long-name_" * 6}.onnx'
+    panel.show_model(ModelReady('mine', 'tensorrt', 'CPU', f'TensorRT could not load {long}, so the network runs on the processor.'))
+    panel.show_stopped(RecordingStopped(Path(long), (), 1.0))
     panel.show_statistics(SimpleNamespace(hands=(hand(), hand(track=2, side='left', shape_locked=True, texture_seen=1.0))))
-    for width in (288, 320):
+    for width in (304, 320):
         panel.setFixedWidth(width)
         qapp.processEvents()
+        assert panel.look.width() <= width, f'the panel is {width} pixels wide and its content {panel.look.width()}'
         for widget in panel.findChildren(QLabel) + panel.findChildren(QPushButton) + panel.findChildren(QToolButton):
             if not widget.isVisible() or not widget.text():
                 continue

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from app.live.recorder import RecordingSettings
 from app.live.settings import LiveSettings, ViewSettings
 from app.window import settings_store
-from app.window.settings_store import LAYOUTS, SettingsStore, Stored, config_folder, usual_recording
+from app.window.arrangement import LAYOUTS
+from app.window.settings_store import SettingsStore, Stored, config_folder, usual_recording
 
 share = st.floats(0, 1)
 plain = st.text(st.characters(exclude_characters='\0', exclude_categories=('Cs',)), max_size=40)
@@ -35,7 +36,7 @@ def store(tmp_path: Path) -> SettingsStore:
 
 
 @given(everything)
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_what_is_saved_is_what_is_loaded(stored: Stored):
     with tempfile.TemporaryDirectory() as folder:
         store = SettingsStore(Path(folder))
@@ -109,7 +110,7 @@ pieces = ['[live]', '[window]', 'style=', 'opacity', '=', '@Variant(\\0\\0\\0\\x
 
 
 @given(st.binary(max_size=200) | st.lists(st.sampled_from(pieces)).map(lambda parts: ''.join(parts).encode()))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_no_content_of_the_file_raises_and_settings_are_kept_afterwards(content: bytes):
     with tempfile.TemporaryDirectory() as folder:
         store = SettingsStore(Path(folder))
