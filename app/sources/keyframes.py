@@ -21,7 +21,7 @@ class Keyframes:
 
     stamps: list[int]  # in ticks of the stream; decoding times if `by_dts`, else presentation times
     numbers: list[int]  # of frames stored, and so shown, before each
-    aims: list[int]  # what to seek to: decoding times where they are known
+    aims: list[int]  # what to ask the container for, so that it goes there
     by_dts: bool
 
     def before_number(self, number: int) -> int:
@@ -41,7 +41,11 @@ def keyframes_of(container: av.container.InputContainer, stream: av.VideoStream)
     names = container.format.name.split(',')
     if WHOLE_INDEX in names and stream.frames and len(stream.index_entries) == stream.frames:
         entries = [entry for entry in stream.index_entries if not entry.is_discard]
-        found = [(entry.timestamp, number, entry.timestamp) for number, entry in enumerate(entries) if entry.is_keyframe]
+        stamps = [(entry.timestamp, number) for number, entry in enumerate(entries) if entry.is_keyframe]
+        # the reader takes an aim for a presentation time and goes by decoding times: between two keyframes there is no mistaking it
+        delay = max(0, (stream.start_time or 0) - entries[0].timestamp)
+        after = [stamp for stamp, _ in stamps[1:]] + [stamps[-1][0]] if stamps else []
+        found = [(stamp, number, stamp + delay + (behind - stamp) // 2) for (stamp, number), behind in zip(stamps, after, strict=True)]
         by_dts = True
     else:
         if 'avi' in names and stream.codec_context.has_b_frames:
@@ -52,7 +56,8 @@ def keyframes_of(container: av.container.InputContainer, stream: av.VideoStream)
         stamps = {pts for pts, _, _ in packets}
         if None in stamps or len(stamps) < len(packets):
             return None
-        found = [(pts, number, pts if dts is None else dts) for number, (pts, dts, key) in enumerate(packets) if key]
+        by_pts = 'matroska' in names
+        found = [(pts, number, pts if by_pts or dts is None else dts) for number, (pts, dts, key) in enumerate(packets) if key]
         by_dts = False
     growing = all(a[0] < b[0] for a, b in zip(found, found[1:], strict=False))
     return Keyframes(*map(list, zip(*found, strict=True)), by_dts) if found and growing else None
