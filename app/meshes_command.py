@@ -63,7 +63,7 @@ def write_meshes(hands_file: Path, out: Path, kind: Literal['obj', 'ply', 'glb']
     if not chosen:
         raise InputError(f'{hands_file} has no hand in these frames; it has {_reach(hands)}.')
     if (kind == 'glb' or textured) and not np.array_equal(hands.faces, model.faces):
-        raise InputError(f'{hands_file} was made with another hand model than this program has; only OBJ and PLY without texture can be made.')
+        raise InputError(f'{hands_file} was made with another hand model; only OBJ and PLY without texture can be made of it.')
     prepare_folder(out)
     with ExitStack() as files:
         target = out / ('hands.glb' if kind == 'glb' else 'meshes')

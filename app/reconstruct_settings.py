@@ -92,7 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group('how')
     how.add_argument('--weights', type=Path, metavar='FILE', help='an exported network (.onnx) instead of the one that ships')
     how.add_argument('--provider', choices=('auto', 'tensorrt', 'cuda', 'cpu'), default=default.provider, help='what the network runs on')
-    how.add_argument('--threads', type=int, default=default.threads, choices=range(1, 65), metavar='N', help='of the network on the CPU (all cores, at most 4)')
+    how.add_argument('--threads', type=int, default=default.threads, choices=range(1, 65), metavar='N',
+                     help='of the network on the CPU (all cores, at most 4)')
     how.add_argument('--refine', action=argparse.BooleanOptionalAction, default=True, help='fit the mesh to the detected points')
     how.add_argument('--smoothing', type=_share, default=default.smoothing, metavar='0..1', help='of a video, over time')
     how.add_argument('--lock', action=argparse.BooleanOptionalAction, default=True, help='one shape and one texture per hand')

@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
-from app.outputs.folder import result_folders
+from app.outputs.folder import RESULTS, result_folders
 from app.reconstruct_settings import ReconstructSettings
 
 MAIN = Path(__file__).resolve().parents[2] / 'main.py'
@@ -71,8 +71,8 @@ class Job:
                 return
             try:
                 self._process = subprocess.Popen(
-                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding='utf-8', errors='replace',
-                    env={**os.environ, 'PYTHONUTF8': '1', 'PYTHONUNBUFFERED': '1'}, **flags)
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    encoding='utf-8', errors='replace', env={**os.environ, 'PYTHONUTF8': '1', 'PYTHONUNBUFFERED': '1'}, **flags)
             except OSError as error:
                 self._end('failed', f'The background work could not be started ({error.strerror or error}).')
                 return
@@ -173,8 +173,8 @@ class Job:
 
 
 def reconstruct_job(video: str | Path, out: Path, **options: object) -> Job:
-    """`main.py reconstruct VIDEO --out OUT`; the results will lie in OUT/<name>/. `options` are fields of `ReconstructSettings`, for example
-    hands=1, mirror=True, write=('overlay', 'glb'); those that are None are left alone. Raises ValueError for another name."""
+    """`main.py reconstruct VIDEO --out OUT`; the results will lie in OUT/<name>/. `options` are fields of `ReconstructSettings`, for
+    example hands=1, mirror=True, write=('overlay', 'glb'); those that are None are left alone. Raises ValueError for another name."""
     default = ReconstructSettings()
     wrong = set(options) - {f.name for f in fields(default)}
     if wrong:
@@ -187,13 +187,12 @@ def reconstruct_job(video: str | Path, out: Path, **options: object) -> Job:
             arguments.append(f'--{name}' if value else f'--no-{name}')
         else:
             arguments += [f'--{name}', ','.join(value) if isinstance(value, tuple) else str(value)]
-    folder = result_folders(Path(out).absolute(), [video])[0]
-    return Job(arguments, folder, ('overlay.mp4', 'overlay.jpg', 'hands.npz', 'meshes', 'meshes_ply', 'hands.glb', 'report.json', 'settings.json'))
+    return Job(arguments, result_folders(Path(out).absolute(), [video])[0], RESULTS)
 
 
 def meshes_job(hands_npz: Path, out: Path, kind: Literal['obj', 'ply', 'glb'] = 'obj', textured: bool = False, start: int = 0,
                stop: int | None = None, step: int = 1) -> Job:
     """`main.py meshes HANDS.npz --out OUT`; the results will be OUT/meshes/ or OUT/hands.glb."""
-    arguments = ['meshes', Path(hands_npz).absolute(), '--out', Path(out).absolute(), '--format', kind, '--start', str(start), '--step', str(step),
-                 *(('--stop', str(stop)) if stop is not None else ()), *(('--textured',) if textured else ())]
+    arguments = ['meshes', Path(hands_npz).absolute(), '--out', Path(out).absolute(), '--format', kind,
+                 '--start', str(start), '--step', str(step), *(('--stop', str(stop)) if stop is not None else ()), *(('--textured',) if textured else ())]
     return Job(arguments, Path(out).absolute(), ('meshes', 'hands.glb'))

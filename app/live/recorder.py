@@ -3,9 +3,11 @@
     <parent>/<source> <date> <time>/   overlay.mp4  clean.mp4  hands.npz  meshes/  recording.json
 
 Pictures are recorded as they were taken, not mirrored. Row and picture numbers count the frames of the recording, from 0, and times its
-seconds, so that videos, numbers and meshes belong together whatever was sought or looped meanwhile. While it runs, the videos are called
-`overlay.unfinished.mp4`; they play, also after the program was killed. The recording ends by itself, keeping all there is,
-when the disk is almost full, when the source changes, or when something cannot be written.
+seconds, so that videos, numbers and meshes belong together whatever was sought or looped meanwhile.
+
+While it runs, the videos are called `overlay.unfinished.mp4`; they play, also after the program was killed, and whole meshes lie in
+`meshes.unfinished`. (The numbers of a killed program are lost.) The recording ends by itself, keeping all there is, when the disk is almost
+full, when the source changes, or when something cannot be written.
 """
 from __future__ import annotations
 
@@ -58,6 +60,11 @@ class RecordingState:
     folder: Path
 
 
+def title(source: SourceInfo) -> str:
+    """What files of a source are named after."""
+    return Path(source.name).stem if source.kind in ('video', 'picture') else source.name
+
+
 class Recorder:
     """One recording, from its making to `stop`. `add` never blocks; everything else happens on the recording's thread."""
 
@@ -68,7 +75,7 @@ class Recorder:
         self.settings, self.source = settings, source
         self.problem = ''  # a sentence when it ended by itself
         self._model = model
-        self._folder = dated_folder(Path(settings.folder), source.name, TO_BEGIN)
+        self._folder = dated_folder(Path(settings.folder), title(source), TO_BEGIN)
         self._started = datetime.now().astimezone()
         self._waiting: deque[tuple[Inferred, np.ndarray]] = deque()
         self._changed = threading.Condition()
@@ -104,7 +111,8 @@ class Recorder:
         self._thread.join(timeout)
         state = self.state
         if self._thread.is_alive():
-            return RecordingStopped(self._folder, (), state.seconds, f'The recording is still being written; soon it lies in {self._folder}.')
+            sentence = f'The recording is still being written; soon it lies in {self._folder}.'
+            return RecordingStopped(self._folder, (), state.seconds, sentence)
         return RecordingStopped(self._folder, self._files, state.seconds, self.problem)
 
     def _end(self, sentence: str = '') -> None:

@@ -42,7 +42,7 @@ class RecordingFiles:
         if self.settings.parameters:
             self._writers['hands.npz'] = HandsWriter(self.folder / 'hands.npz', self.model.faces, self.folder / 'hands.unfinished.npz')
         if self.settings.meshes:
-            self._writers['meshes'] = MeshWriter(self.folder / 'meshes', self.model.faces)
+            self._writers['meshes'] = MeshWriter(self.folder / 'meshes', self.model.faces, part=self.folder / 'meshes.unfinished')
 
     def write(self, frame: Frame, hands: Sequence[Hand], generation: int, intrinsics: Intrinsics, overlay: np.ndarray) -> None:
         """One frame, numbered and timed as in the recording. Raises InputError where the disk refuses."""

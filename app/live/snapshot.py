@@ -14,6 +14,7 @@ import numpy as np
 from app.errors import InputError
 from app.hand_model import HandModel
 from app.live.events import SnapshotSaved
+from app.live.recorder import title
 from app.live.shown import Inferred
 from app.outputs.atomic import one_sentence, sentence, temporary_name, whole_file
 from app.outputs.finite import finite_hands
@@ -32,7 +33,7 @@ def save_snapshot(folder: Path, inferred: Inferred, overlay: np.ndarray, model: 
     Raises InputError where the disk refuses; then nothing is left of it.
     """
     source = inferred.captured.source
-    final = dated_folder(Path(folder), f'{source.name} snapshot')  # empty, it keeps the name
+    final = dated_folder(Path(folder), f'{title(source)} snapshot')  # empty, it keeps the name
     part = temporary_name(final)
     try:
         with one_sentence(final):

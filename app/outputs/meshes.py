@@ -29,8 +29,10 @@ class MeshWriter:
     when left by an error nothing stays. A run without a hand makes no folder. Raises InputError where the disk refuses; what was
     written before can still be finished."""
 
-    def __init__(self, folder: Path, faces: np.ndarray, kind: Literal['obj', 'ply'] = 'obj', atlas: HandModel | None = None):
-        """`faces` (F, 3) of a right hand. With `atlas`, the hands' model, OBJ files get a texture instead of coloured vertices."""
+    def __init__(self, folder: Path, faces: np.ndarray, kind: Literal['obj', 'ply'] = 'obj', atlas: HandModel | None = None,
+                 part: Path | None = None):
+        """`faces` (F, 3) of a right hand. With `atlas`, the hands' model, OBJ files get a texture instead of coloured vertices.
+        `part`: another name for the folder while it is filled."""
         if kind not in ('obj', 'ply') or atlas is not None and kind != 'obj':
             raise ValueError('meshes are OBJ, with or without textures, or PLY')
         self.folder, self.kind = folder, kind
@@ -38,7 +40,7 @@ class MeshWriter:
         self._atlas = atlas
         self._colours: dict[str, np.ndarray] = {}  # the last ones of each material
         self._text = ObjText(faces, *(() if atlas is None else (atlas.uv, atlas.uv_faces))) if kind == 'obj' else PlyBytes(faces)
-        self._part = temporary_name(folder)
+        self._part = part or temporary_name(folder)
         self._open = True
         with one_sentence(folder):
             _remove(self._part)

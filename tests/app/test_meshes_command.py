@@ -114,7 +114,8 @@ def test_the_command_tells_its_progress_in_lines(run_main, tmp_path, hands_file)
     assert lines[-1]['folder'] == str(tmp_path) and lines[-1]['warnings'] == []
 
 
-@pytest.mark.parametrize('arguments', [['--format', 'glb', '--textured'], ['--start', '5', '--stop', '5'], ['--step', '0'], ['--start', '-1']])
+@pytest.mark.parametrize('arguments', [
+    ['--format', 'glb', '--textured'], ['--start', '5', '--stop', '5'], ['--step', '0'], ['--start', '-1']])
 def test_options_that_contradict_each_other_are_one_sentence(run_main, tmp_path, hands_file, arguments):
     done = run_main('meshes', hands_file, '--out', tmp_path, *arguments)
     assert done.returncode == 2 and 'Traceback' not in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr

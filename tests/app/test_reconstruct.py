@@ -110,7 +110,8 @@ def test_a_picture_gives_a_picture(run_main, demo_clip, tmp_path):
 
 
 def test_only_what_was_asked_for_is_written_and_a_mirrored_run_changes_the_side(run_main, demo_clip, tmp_path, results):
-    done = run_main('reconstruct', demo_clip, '--out', tmp_path, '--write', 'hands,ply', '--stop', 5, '--mirror', '--hands', 1, '--progress-lines')
+    done = run_main('reconstruct', demo_clip, '--out', tmp_path, '--write', 'hands,ply', '--stop', 5, '--mirror', '--hands', 1,
+                    '--progress-lines')
     assert done.returncode == 0, done.stderr
     folder = tmp_path / demo_clip.stem
     assert {p.name for p in folder.iterdir()} == {'hands.npz', 'meshes_ply', 'report.json', 'settings.json'}
@@ -123,7 +124,7 @@ def test_only_what_was_asked_for_is_written_and_a_mirrored_run_changes_the_side(
 
 @pytest.mark.skipif(os.name != 'posix', reason='signals')
 def test_a_run_that_is_told_to_end_leaves_nothing_half_written(root, demo_clip, tmp_path):
-    command = [sys.executable, str(root / 'main.py'), 'reconstruct', str(demo_clip), '--out', str(tmp_path), '--hands', '1', '--progress-lines']
+    command = [sys.executable, str(root / 'main.py'), 'reconstruct', str(demo_clip), '--out', str(tmp_path), '--progress-lines']
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd=root)
     while json.loads(run.stdout.readline())['done'] < 3:
         pass

@@ -236,8 +236,14 @@ def test_two_recordings_in_one_second_do_not_meet(tmp_path):
 
 def test_adding_never_waits_and_what_does_not_fit_is_counted(tmp_path, monkeypatch):
     hold = threading.Event()
-    monkeypatch.setattr(recorder_module.shutil, 'disk_usage', lambda path, real=recorder_module.shutil.disk_usage: (hold.wait(GENEROUS), real(path))[1]
-                        if threading.current_thread().name == 'recording' else real(path))
+    real = recorder_module.shutil.disk_usage
+
+    def hanging(path):
+        if threading.current_thread().name == 'recording':
+            hold.wait(GENEROUS)
+        return real(path)
+
+    monkeypatch.setattr(recorder_module.shutil, 'disk_usage', hanging)
     recorder = Recorder(RecordingSettings(tmp_path), MODEL, source())
     frames = [inferred(n) for n in range(40)]
     started = time.monotonic()
