@@ -21,6 +21,7 @@ from app.live.troubles import Troubles
 from app.timing import StageClock
 
 if TYPE_CHECKING:  # load what the first picture should not wait for
+    from app.hand_model import HandModel
     from app.live.view import HandsView
     from app.overlay import Overlay
 
@@ -77,7 +78,10 @@ class Drawing:
                 return
             model = shared_model()
             overlay, view = Overlay(model), HandsView(model)
-            warm_up(model, overlay, view)
+            for step in first_drawings(model, overlay, view):
+                if self._inferred.closed:
+                    return
+                step()
             self._brushes = overlay, view
             if overlay.note:
                 self._tell(DrawingChanged(overlay.note))
@@ -163,8 +167,8 @@ class Drawing:
         return pressed
 
 
-def warm_up(model, overlay: Overlay, view: HandsView) -> None:
-    """Draw a hand once in every way, so that shaders and tables are made before the first one is seen."""
+def first_drawings(model: HandModel, overlay: Overlay, view: HandsView) -> tuple[Callable[[], object], ...]:
+    """Steps that draw a hand once in every way, so that shaders and tables are made before the first one is seen."""
     from app.pipeline import DEFAULT_LIGHT
     from app.types import Hand, Intrinsics
 
@@ -175,6 +179,5 @@ def warm_up(model, overlay: Overlay, view: HandsView) -> None:
     points = camera.project(joints + there)
     hand = Hand(0, 'right', 1.0, pose, np.zeros(10), there, vertices + there, joints + there, points,
                 np.round(255 * model.albedo).astype(np.uint8), DEFAULT_LIGHT, points)
-    overlay.draw(np.zeros((48, 64, 3), np.uint8), [hand], camera)
-    view.draw([hand], None, replace(ViewSettings(), width=64, height=48))
-    view.reset()
+    small = replace(ViewSettings(), width=64, height=64)
+    return (lambda: overlay.draw(np.zeros((48, 64, 3), np.uint8), [hand], camera), lambda: view.draw([hand], None, small), view.reset)

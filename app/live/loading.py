@@ -1,6 +1,7 @@
 """Load the network beside everything that runs, on a thread of its own: the newest wish counts, and the old network runs on until then."""
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import traceback
@@ -112,10 +113,8 @@ def load(settings: LiveSettings, stopped: Callable[[], bool] = lambda: False) ->
 
 
 def live_threads() -> int:
-    """Threads of the network in live running: all cores, at most 4."""
-    from app.regression import usual_threads
-
-    return usual_threads()
+    """Threads of the network in live running: one core is left to drawing, the window and the camera; more than 4 bring nothing."""
+    return max(1, min(4, (os.cpu_count() or 1) - 1))
 
 
 def provider_note(asked: str, real: str, failure: str, onnxruntime) -> str:
