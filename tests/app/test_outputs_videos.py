@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import av
 import cv2
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from app.errors import InputError
-from app.outputs.video import VideoWriter
+from app.outputs.fragments import keep_whole_fragments
+from app.outputs.video import VideoWriter, unfinished_name
 from app.sources import open_source
 from app.sources.mp4_boxes import mp4_boxes
 from tests.app.made_clips import number_of, numbered, write_clip
@@ -197,3 +199,57 @@ def test_no_thread_is_left_behind_however_it_ends(tmp_path, limited_files):
 @pytest.mark.parametrize('name', ['Händé 手 🖐.mp4', 'a:b.mp4', '-y.mp4', '%d.mp4'])
 def test_any_name_can_be_written(tmp_path, name):
     assert len(list(open_source(write(tmp_path / name)))) == 20
+
+
+def live(path, images, fps=30.0):
+    with VideoWriter(path, 320, 240, fps, live=True) as writer:
+        for i, image in enumerate(images):
+            writer.write(image, i / fps)
+
+
+def test_a_recordings_video_is_an_ordinary_whole_file_in_the_end(tmp_path):
+    live(tmp_path / 'overlay.mp4', [numbered(n, 320, 240) for n in range(50)])
+    boxes = mp4_boxes(tmp_path / 'overlay.mp4')
+    assert boxes.whole and boxes.names.count(b'mdat') == 1 and b'moof' not in boxes.names, boxes
+    assert [number_of(f.image) for f in open_source(tmp_path / 'overlay.mp4')] == list(range(50)) and left_in(tmp_path) == ['overlay.mp4']
+
+
+def test_a_recordings_video_plays_while_it_grows_and_wherever_it_is_cut_off(tmp_path):
+    writer = VideoWriter(tmp_path / 'overlay.mp4', 320, 240, 30, live=True)
+    part = unfinished_name(tmp_path / 'overlay.mp4')
+    for i, image in enumerate(noise(8) * 16):
+        writer.write(image, i / 30)
+    end = time.monotonic() + 60
+    while len(mp4_boxes(part).names) < 9:  # three fragments
+        assert time.monotonic() < end, 'the fragments do not come'
+        time.sleep(0.01)
+    data = part.read_bytes()
+    writer.discard()
+    assert left_in(tmp_path) == []
+    cut = tmp_path / 'cut.mp4'
+    counts = []
+    for share in (0, 0.001, 0.3, 0.6, 0.9, 1):
+        cut.write_bytes(data[:int(share * len(data))])
+        counts.append(len(list(open_source(cut))) if keep_whole_fragments(cut) else 0)
+    assert counts[0] == counts[1] == 0 and counts == sorted(counts) and counts[-1] >= 60, f'{counts} frames play'
+
+
+def test_a_recordings_video_keeps_what_plays_at_every_limit_of_the_disk(tmp_path, limited_files):
+    images = noise(8) * 10
+    live(tmp_path / 'whole.mp4', images)
+    size = (tmp_path / 'whole.mp4').stat().st_size
+    counts = []
+    for limit in (0, 10, 1000, size // 4, size // 2, size - 1000, size - 1):
+        with limited_files(limit), pytest.raises(InputError, match='disk is full'):
+            live(tmp_path / 'overlay.mp4', images)
+        there = (tmp_path / 'overlay.mp4').exists()
+        counts.append(len(list(open_source(tmp_path / 'overlay.mp4'))) if there else 0)
+        assert left_in(tmp_path) == (['overlay.mp4', 'whole.mp4'] if there else ['whole.mp4']), f'with {limit} of {size} bytes'
+        (tmp_path / 'overlay.mp4').unlink(missing_ok=True)
+    assert counts[0] == 0 and counts == sorted(counts) and counts[-1] >= 60, f'{counts} of {len(images)} frames were kept'
+
+
+@pytest.mark.parametrize('end', ['finish', 'discard'])
+def test_a_recordings_video_without_a_frame_leaves_nothing(tmp_path, end):
+    getattr(VideoWriter(tmp_path / 'overlay.mp4', 64, 48, 30, live=True), end)()
+    assert left_in(tmp_path) == []
