@@ -65,14 +65,18 @@ class Banner(QWidget):
         self.setAccessibleName(sentence)
         margins = row.contentsMargins()
         fixed = margins.left() + margins.right() + sum(row.itemAt(i).widget().sizeHint().width() + GRID for i in range(row.count()) if i != 1)
-        words = text.fontMetrics().horizontalAdvance(sentence) + 2 * GRID
-        self.setFixedWidth(min(_WIDEST, fixed + words))
-        self.setFixedHeight(max(row.heightForWidth(self.width()), 5 * GRID))
+        self._wanted = fixed + text.fontMetrics().horizontalAdvance(sentence) + 2 * GRID  # pixels, in one line
+        self.fit(_WIDEST)
         stays = _STAYS[severity] if seconds is None else round(1000 * seconds)
         if stays:
             timer = QTimer(self, singleShot=True)
             timer.timeout.connect(self.fade)
             timer.start(stays)
+
+    def fit(self, widest: int) -> None:
+        """Be as wide as the sentence needs, but not wider than so many pixels; then it takes several lines."""
+        self.setFixedWidth(max(min(self._wanted, _WIDEST, widest), 24 * GRID))
+        self.setFixedHeight(max(self.layout().heightForWidth(self.width()), 5 * GRID))
 
     def fade(self) -> None:
         """Go, softly."""
@@ -146,6 +150,8 @@ class Banners(QWidget):
 
     def _place(self) -> None:
         self.setVisible(bool(self._banners))
+        for banner in self._banners.values():
+            banner.fit(self._over.width() - 4 * GRID)
         self.adjustSize()
         self.move((self._over.width() - self.width()) // 2, 4 * GRID)
 

@@ -3,8 +3,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from PyQt5.QtCore import QObject, Qt, pyqtSignal
+
+from app.live.shown import SourceInfo
 
 
 class CameraList(QObject):
@@ -19,6 +22,14 @@ class CameraList(QObject):
         self._list = list_cameras or _listed
         self._thread: threading.Thread | None = None
         self._found.connect(self._answered, Qt.QueuedConnection)
+
+    def named(self, info: SourceInfo) -> SourceInfo:
+        """The source with the name that its maker gave the camera, where that is known; else as it is."""
+        if info.kind != 'camera':
+            return info
+        number = str(info.spec).removeprefix('camera:')
+        name = next((camera.name for camera in self.cameras or () if str(camera.index) == number), info.name)
+        return replace(info, name=name[:1].upper() + name[1:])
 
     def refresh(self) -> None:
         """Look again, unless a look is under way."""

@@ -36,7 +36,7 @@ class SourceChooser(QObject):
         self._watch = QTimer(self, interval=_WATCH)
         self._watch.timeout.connect(cameras.refresh)
         bridge.source_opened.connect(self._source_opened)
-        bridge.source_back.connect(lambda event: self._source_opened(event))
+        bridge.source_back.connect(self._source_opened)
         bridge.source_failed.connect(self._source_failed)
         cameras.listed.connect(self._cameras_listed)
 
@@ -67,7 +67,8 @@ class SourceChooser(QObject):
         self._watch.stop()
 
     def open(self, spec: str) -> None:
-        """Open a path, or 'camera:0'."""
+        """Open a path, or a camera: its number, or 'camera:0'."""
+        spec = f'camera:{spec}' if spec.isdigit() else spec
         self._waiting = False
         self._watch.stop()
         self._tried.add(spec)
@@ -120,6 +121,9 @@ class SourceChooser(QObject):
         self.open(path)
 
     def _cameras_listed(self, cameras: list) -> None:
+        if self.info is not None and self._cameras.named(self.info) != self.info:
+            self.info = self._cameras.named(self.info)
+            self.opened.emit(self.info)
         if self._waiting:
             self._open_best(cameras)
         elif self._watch.isActive():
@@ -142,9 +146,9 @@ class SourceChooser(QObject):
             self._banners.tell(NO_CAMERA, 'info', (('Open a video', self.ask_for_video),), key='no camera', seconds=0)
 
     def _source_opened(self, event: SourceOpened) -> None:
-        self.info = event.info
+        self.info = self._cameras.named(event.info)
         self._tried.clear()
-        self.opened.emit(event.info)
+        self.opened.emit(self.info)
 
     def _source_failed(self, event: SourceFailed) -> None:
         """Nothing plays and this failed too: something must play."""

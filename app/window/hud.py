@@ -4,7 +4,7 @@ Where there is room below the picture it is a strip there, else a card over the 
 """
 from __future__ import annotations
 
-from PyQt5.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt
+from PyQt5.QtCore import QEvent, QRect, QRectF, QSize, Qt
 from PyQt5.QtGui import QColor, QFont, QFontMetrics, QPainter, QPainterPath, QPixmap
 from PyQt5.QtWidgets import QWidget
 
@@ -13,6 +13,7 @@ from app.live.statistics import LiveStatistics, StageTime
 from app.window.theme import COLOURS, GRID, RADIUS, colours, translucent
 
 CARD = 264  # pixels, width of the card
+BRIEF = 176, 64  # pixels, size of a card on a small picture
 STRIP = 14 * GRID  # pixels, height of the strip
 _PAD = 2 * GRID
 _ROW = 18  # pixels from one line of small text to the next
@@ -27,6 +28,7 @@ _STAGES = {  # what a person calls a stage, and its colour
     'refine': ('fitting', '#5cc8d7'), 'smooth': ('smoothing', '#f29bd0'), 'texture': ('skin', '#e9b98f'), 'overlay': ('drawing', '#8fd694'),
     'view': ('3D view', '#ffd166'), 'flip': ('mirror', '#c9ced8'), 'record': ('recording', '#d7c0ae')}
 _REST = 'the rest', '#5b6270'
+_COVERED = 0.6  # of a picture's width or height, at most, by the card
 
 
 class Hud(QWidget):
@@ -39,7 +41,7 @@ class Hud(QWidget):
         self.statistics: LiveStatistics | None = None
         self._resting = False
         self._strip = 0  # width of the strip; 0: a card
-        self._corner = QPoint()  # lower left one of what the card lies on
+        self._picture = QRect()  # what the card lies on
         self._ink = self._muted = self._red = ''  # colours of the ground that it stands on
         self._pixmap = QPixmap()
         self.hide()
@@ -52,7 +54,7 @@ class Hud(QWidget):
 
     def place(self, foot: QRect, picture: QRect) -> None:
         """Be a strip in `foot`, or where that is empty a card in the lower left corner of `picture`."""
-        self._strip, self._corner = (0 if foot.isEmpty() else foot.width()), picture.bottomLeft()
+        self._strip, self._picture = (0 if foot.isEmpty() else foot.width()), picture
         if self._strip:
             self.move(foot.topLeft())
         self._render()
@@ -75,10 +77,14 @@ class Hud(QWidget):
             return
         palette, scale = colours() if self._strip else COLOURS['dark'], self.devicePixelRatioF()
         self._ink, self._muted, self._red = palette.text, palette.muted, palette.bad
-        size = QSize(self._strip, STRIP) if self._strip else QSize(CARD, self._card(None))
-        self.setFixedSize(size)
+        draw, size = self._wide, QSize(self._strip, STRIP)
         if not self._strip:
-            self.move(self._corner + QPoint(GRID, 1 - GRID - size.height()))
+            draw, size = self._card, QSize(CARD, self._card(None))
+            room = self._picture.adjusted(GRID, GRID, -GRID, -GRID)
+            if size.width() > _COVERED * room.width() or size.height() > _COVERED * room.height():
+                draw, size = self._brief, QSize(*BRIEF)
+            self.move(room.x(), room.bottom() + 1 - size.height())
+        self.setFixedSize(size)
         self._pixmap = QPixmap(round(size.width() * scale), round(size.height() * scale))
         self._pixmap.setDevicePixelRatio(scale)
         self._pixmap.fill(Qt.transparent)
@@ -87,7 +93,7 @@ class Hud(QWidget):
         painter.setPen(Qt.NoPen)
         painter.setBrush(QColor(colours().surface) if self._strip else translucent(COLOURS['dark'].glass, 0.7))
         painter.drawRoundedRect(QRectF(0, 0, size.width(), size.height()), RADIUS, RADIUS)
-        (self._wide if self._strip else self._card)(painter)
+        draw(painter)
         painter.end()
         self.update()
 
@@ -113,6 +119,10 @@ class Hud(QWidget):
         for text, colour in self._lines():
             y = self._text(painter, text, QRect(_PAD, y, width, 400), colour)
         return y + _PAD - 6
+
+    def _brief(self, painter: QPainter) -> None:
+        """The figures alone, for a small picture."""
+        self._figures(painter, _PAD, _PAD - 4, 0)
 
     def _wide(self, painter: QPainter) -> None:
         """Three columns: figures; where the time goes; what is seen and what is wrong."""

@@ -54,7 +54,7 @@ class MainWindow(QMainWindow):
         self.panel = SidePanel(bridge, self.settings, stored.recording)
         self._build()
         self.chooser = SourceChooser(bridge, self.cameras, self.banners, self)
-        self.messages = Messages(bridge, self.canvas, self.banners, self)
+        self.messages = Messages(bridge, self.canvas, self.banners, self.cameras, self)
         self.saving = Saving(self, stored.recording)
         self.menus = Menus(self, self.actions_by_id, self.chooser.open_camera, self.set_layout)
         self.menus.file.aboutToShow.connect(self.cameras.refresh)
@@ -80,7 +80,7 @@ class MainWindow(QMainWindow):
         down.addWidget(middle, 1)
         down.addWidget(self.transport)
         self.setCentralWidget(central)
-        self.setMinimumSize(720, 480)
+        self.setMinimumSize(832, 520)
         self.setWindowTitle(TITLE)
 
     def _connect(self) -> None:

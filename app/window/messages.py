@@ -6,15 +6,16 @@ from PyQt5.QtCore import QObject
 from app.live import events
 from app.window.banner import Banners
 from app.window.bridge import EngineBridge
+from app.window.camera_list import CameraList
 from app.window.canvas import Canvas, Message
 
 
 class Messages(QObject):
     """Listens to the bridge and speaks through the canvas and the banners."""
 
-    def __init__(self, bridge: EngineBridge, canvas: Canvas, banners: Banners, parent: QObject):
+    def __init__(self, bridge: EngineBridge, canvas: Canvas, banners: Banners, cameras: CameraList, parent: QObject):
         super().__init__(parent)
-        self._canvas, self._banners = canvas, banners
+        self._canvas, self._banners, self._cameras = canvas, banners, cameras
         self._network, self._opening = 'getting ready', ''  # what is waited for; the network loads from the start
         canvas.show_message(Message('hand', 'Getting ready…'))
         self._show_note()
@@ -61,7 +62,7 @@ class Messages(QObject):
 
     def _source_back(self, event: events.SourceBack) -> None:
         self._banners.dismiss('lost')
-        self._banners.tell(f'{event.info.name} is back.', 'good', key='back', seconds=4)
+        self._banners.tell(f'{self._cameras.named(event.info).name} is back.', 'good', key='back', seconds=4)
 
     def _source_ended(self, event: events.SourceEnded) -> None:
         for warning in event.warnings:

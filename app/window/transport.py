@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 from PyQt5.QtCore import QSize, Qt, QTimer, pyqtSignal
-from PyQt5.QtWidgets import QAction, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSlider, QStyle, QToolButton, QWidget
+from PyQt5.QtWidgets import QAction, QHBoxLayout, QLabel, QPushButton, QSlider, QStyle, QToolButton, QWidget
 
 from app.live.position import Position
 from app.live.shown import SourceInfo
 from app.window.arrangement import LAYOUTS, NAMES, Layout
+from app.window.file_row import ShortLabel
 from app.window.icons import icon
 from app.window.theme import GRID
 
@@ -54,9 +55,8 @@ class Transport(QWidget):
         self._rest.timeout.connect(self._seek_on)
         self._wanted: float | None = None  # seconds, not yet sought
         self.loop = _tool('loop', actions['loop'])
-        self.name = QLabel()
-        self.name.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
-        self.name.setTextFormat(Qt.PlainText)
+        self.name = ShortLabel(Qt.ElideRight)
+        self.name.setIndent(GRID)
         for widget, stretch in ((self.play, 0), (self.back, 0), (self.forward, 0), (self.time, 0), (self.slider, 1), (self.length, 0),
                                 (self.loop, 0), (self.name, 1)):
             row.addWidget(widget, stretch)
@@ -96,7 +96,7 @@ class Transport(QWidget):
             widget.setVisible(timed)
         self.length.setText(clock(self._duration))
         self.name.setVisible(not timed)
-        self.name.setText('' if info is None else f'  {info.name}')
+        self.name.show_text('' if info is None else info.name)
         self.play.setVisible(info is not None and info.kind != 'picture')
 
     def show_position(self, position: Position) -> None:

@@ -62,12 +62,15 @@ def test_small_stages_count_as_one(hud):
 
 
 def test_it_stands_in_its_strip_or_inside_the_picture(hud):
-    for numbers in (statistics(), BUSY, statistics(hands=(HAND, HAND), remarks=BUSY.remarks * 3)):
+    for numbers in (statistics(), BUSY, statistics(hands=(HAND, HAND), remarks=BUSY.remarks * 2)):
         hud.show_statistics(numbers)
         hud.place(FOOT, PICTURE)
         assert hud.geometry() == FOOT
         hud.place(NO_FOOT, PICTURE)
         assert PICTURE.contains(hud.geometry()), f'the card stands at {hud.geometry()}, the picture at {PICTURE}'
+        small = QRect(16, 16, 200, 150)
+        hud.place(NO_FOOT, small)
+        assert small.contains(hud.geometry()), f'the card stands at {hud.geometry()}, the picture at {small}'
 
 
 def test_it_can_be_shown_before_there_is_anything_to_say(hud):

@@ -235,8 +235,9 @@ def test_the_first_camera_is_opened_and_all_stand_in_the_menu(play):
     engine = played.begin()
     played.wait(lambda: engine.told('open') == [('camera:0', False, False)])
     assert [action.text() for action in played.window.menus.cameras.actions()] == ['Front camera', 'Desk camera']
-    engine.say(events.SourceOpened(info('camera')))
+    engine.say(events.SourceOpened(info('camera', name='camera 0')))
     played.wait(lambda: played.window.chooser.spec == 'camera:0')
+    assert 'Front camera' in played.window.transport.name.full and 'Front camera' in played.window.windowTitle()
     assert [action.isChecked() for action in played.window.menus.cameras.actions()] == [True, False]
     press(played, 'next_camera')
     played.wait(lambda: engine.told('open')[-1][0] == 'camera:2')
@@ -284,7 +285,7 @@ def test_broken_settings_are_named_and_the_window_opens(play, tmp_path):
 @pytest.mark.parametrize('geometry', [b'', b'nonsense'])
 def test_a_geometry_that_makes_no_sense_gives_a_usual_window(play, geometry):
     window = play(Stored(geometry=geometry)).window
-    assert window.width() >= 720 and window.height() >= 480
+    assert window.width() >= 832 and window.height() >= 520
 
 
 def test_closing_while_the_engine_is_still_loading_is_quick(play):

@@ -36,7 +36,7 @@ def test_a_film_can_be_played_stepped_sought_and_looped(transport):
 
 def test_a_camera_can_only_be_paused_and_has_its_name(transport):
     transport.show_source(info('camera'))
-    assert transport.play.isVisible() and 'Front camera' in transport.name.text()
+    assert transport.play.isVisible() and 'Front camera' in transport.name.full
     for name in ('back', 'forward', 'slider', 'loop'):
         assert not getattr(transport, name).isVisible(), f'{name} is shown for a camera'
 
