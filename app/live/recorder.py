@@ -26,6 +26,7 @@ from app.errors import InputError
 from app.hand_model import HandModel
 from app.live.events import RecordingStopped
 from app.live.shown import Inferred, SourceInfo
+from app.outputs.atomic import FULL
 from app.outputs.folder import dated_folder
 from app.outputs.report import versions, write_json
 from app.types import Frame
@@ -34,6 +35,7 @@ WAITING = 6  # frames that may wait for the recording's thread; more are dropped
 LOW_WATER = 200_000_000  # bytes: a recording ends when fewer are free, so that it never fills somebody's disk
 TO_BEGIN = LOW_WATER + 100_000_000  # bytes that must be free at the start
 LOOK = 0.25  # seconds between looks at the disk
+DISK_FULL = 'The recording ended because the disk is full; free some space, or choose another folder, before the next one.'
 KEPT = 'What was recorded before is kept.'
 FRAME = 1 / 30  # seconds: how long a frame lasts whose source does not say
 
@@ -149,7 +151,8 @@ class Recorder:
                 with_hand += bool(inferred.found)
                 self._state = replace(self._state, frames=self._state.frames + 1, seconds=now + clock.step, bytes=files.bytes)
         except InputError as error:
-            self._end(f'{error} {KEPT}' if self._state.frames else str(error))
+            full = isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL
+            self._end(f'{DISK_FULL if full else error} {KEPT if self._state.frames else ""}'.rstrip())
         except Exception as error:  # a mistake of the program must not cost what was recorded
             self._end(f'The recording ended by a mistake of the program ({type(error).__name__}: {error}). {KEPT}')
         self._finish(files, with_hand)

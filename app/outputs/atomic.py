@@ -30,7 +30,7 @@ def one_sentence(path: Path) -> Iterator[None]:
 def sentence(error: OSError, path: Path) -> str:
     """What an error in writing `path` means for the person."""
     if error.errno in FULL:
-        return f'The disk is full: {path} could not be written; free some space, or choose another output folder, and run again.'
+        return f'The disk is full: {path} could not be written; free some space, or choose another output folder, and try again.'
     if error.errno in FORBIDDEN:
         return f'{path} may not be written by you; choose another output folder.'
     return f'{path} could not be written ({error.strerror or error}); choose another output folder.'

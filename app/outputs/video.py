@@ -97,7 +97,7 @@ class VideoWriter:
             with one_sentence(self.path):
                 boxes = mp4_boxes(self._part)
                 if boxes is None or not boxes.whole or not boxes.has_index:
-                    raise InputError(f'{self.path} could not be written whole; is the disk full? Free some space and run again.')
+                    raise InputError(f'{self.path} could not be written whole; is the disk full? Free some space and try again.')
                 self._part.replace(self.path)
         except BaseException:
             if not (self._live and self._saved_what_plays()):
