@@ -35,12 +35,12 @@ class Saving(QObject):
         self.recording = recording
 
     def toggle_recording(self) -> None:
-        """Begin one, or end the one that runs."""
+        """Begin one, or end the one that runs. Until that is done the button is off, for a second press would undo it."""
         if self.running:
             self._window.bridge.stop_recording()
         else:
             self._window.bridge.start_recording(self.recording)
-        self._show_running()
+        self._show_running(waiting=True)
 
     def snapshot(self) -> None:
         """Keep the picture that is seen now."""
@@ -119,6 +119,8 @@ class Saving(QObject):
         if problem:
             self._window.banners.tell(problem, 'warning', key='open folder')
 
-    def _show_running(self) -> None:
-        self._window.actions_by_id['record'].setChecked(self.running)
+    def _show_running(self, waiting: bool = False) -> None:
+        action = self._window.actions_by_id['record']
+        action.setChecked(self.running)
+        action.setEnabled(not waiting and self._window.chooser.info is not None)
         self.look()

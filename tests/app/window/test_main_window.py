@@ -127,6 +127,7 @@ def test_full_screen_and_back(live):
 def test_recording_is_begun_shown_ended_and_its_folder_offered(live, tmp_path):
     press(live, 'record')
     live.wait(lambda: bool(live.engine.told('start_recording')))
+    assert not live.window.transport.record.isEnabled(), 'a second press would stop what has not begun'
     assert live.engine.told('start_recording')[0][0].folder == tmp_path / 'recordings'
     live.engine.recorded = RecordingState(12.0, 5_000_000, 360, 0, tmp_path)
     live.engine.say(events.RecordingStarted(tmp_path))
