@@ -11,7 +11,7 @@ from app.live.settings import LiveSettings
 from app.window.controls import Segments, Switch
 from app.window.file_choice import choose_file, choose_folder
 from app.window.file_row import FileRow
-from app.window.job_dialog import JobDialog, of_earlier
+from app.window.job_dialog import JobDialog, being_written, of_earlier
 from app.window.offline_dialog import camera_options, network_options
 from app.window.record_section import from_home
 from app.window.theme import GRID
@@ -127,6 +127,8 @@ class ExportDialog(JobDialog):
             self.say('Choose a file of numbers: the hands.npz of a recording or a reconstruction.', possible=False)
         elif TO_THE_END < self.end.value() < self.first.value():
             self.say('The last picture comes before the first; choose them the other way round.', possible=False)
+        elif being_written(self._target):
+            self.say('A job that still runs writes into this folder; wait for it, or choose another one.', possible=False)
         else:
             self.say(f'An earlier {there[0]} lies in this folder and will be replaced.' if there else '')
 

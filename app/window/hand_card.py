@@ -1,7 +1,7 @@
 """What is known of one followed hand: which it is, how sure, and how far its shape and skin are settled."""
 from __future__ import annotations
 
-from PyQt5.QtCore import QRectF, QSize
+from PyQt5.QtCore import QEvent, QRectF, QSize
 from PyQt5.QtGui import QColor, QPainter
 from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QProgressBar, QWidget
 
@@ -19,7 +19,7 @@ class HandCard(QFrame):
 
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
-        self.setObjectName('hand_card')
+        self._shown: tuple | None = None
         self.name, self.confidence, self.state = QLabel(), QLabel(), words('', 'muted')
         self.state.setWordWrap(False)
         self.picture = QLabel()
@@ -41,7 +41,6 @@ class HandCard(QFrame):
         grid.addWidget(self.confidence, 0, 2)
         grid.addWidget(self.bar, 1, 0, 1, 3)
         grid.addWidget(self.state, 2, 0, 1, 3)
-        self._shown: tuple | None = None
         self.show_hand(None, True)
 
     def paintEvent(self, _) -> None:
@@ -50,6 +49,11 @@ class HandCard(QFrame):
         painter.setPen(QColor(colours().line))
         painter.setBrush(QColor(colours().ground))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS, RADIUS)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.PaletteChange and self._shown is not None:  # another theme: the picture has its colour inside
+            self._show(*self._shown)
 
     def show_hand(self, hand: HandStatus | None, lock: bool) -> None:
         """The hand, or None; `lock`: whether one shape and skin is to be kept at all."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from PyQt5.QtCore import QEvent, Qt, pyqtSignal
 from PyQt5.QtGui import QShowEvent
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from app.live.jobs import Job
 
 WIDTH = 480  # pixels
+_jobs: WeakSet[Job] = WeakSet()  # all that were started from dialogs
 
 
 class JobDialog(QDialog):
@@ -94,8 +96,14 @@ class JobDialog(QDialog):
     def accept(self) -> None:
         job, name = self.make_job()
         job.start()
+        _jobs.add(job)
         super().accept()
         self.started.emit(job, name)
+
+
+def being_written(folder: Path) -> bool:
+    """Whether a job that still runs writes into this folder: two at once would spoil each other's files."""
+    return any(job.progress.state == 'running' and job.progress.folder == folder.absolute() for job in _jobs)
 
 
 def of_earlier(folder: Path, names: tuple[str, ...]) -> list[str]:

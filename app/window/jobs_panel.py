@@ -104,6 +104,7 @@ class JobRow(QWidget):
 class JobsPanel(Section):
     """Hidden while there is nothing to tell. Looks at its jobs only while one runs."""
 
+    added = pyqtSignal()
     finished = pyqtSignal(object)  # Job, when it is done, failed or stopped
 
     def __init__(self, parent: QWidget | None = None):
@@ -123,6 +124,7 @@ class JobsPanel(Section):
         self.show()
         self.fold(False)
         self._clock.start()
+        self.added.emit()
 
     @property
     def running(self) -> int:

@@ -12,7 +12,7 @@ from app.window.camera_rows import CameraRows
 from app.window.controls import Segments, Switch
 from app.window.file_choice import choose_file, choose_folder
 from app.window.file_row import FileRow
-from app.window.job_dialog import JobDialog, of_earlier
+from app.window.job_dialog import JobDialog, being_written, of_earlier
 from app.window.record_section import from_home
 from app.window.theme import GRID
 
@@ -97,6 +97,8 @@ class OfflineDialog(JobDialog):
             self.say('Choose at least one thing to write.', possible=False)
         elif not self.video.exists():
             self.say(f'{self.video} is not there; choose a video.', possible=False)
+        elif being_written(self._target):
+            self.say(f'A job that still runs writes into {self._target.name}; wait for it, or choose another folder.', possible=False)
         else:
             self.say(f'An earlier result lies in {self._target.name} and will be replaced.' if there else '')
 

@@ -62,6 +62,7 @@ class SidePanel(QWidget):
         for section in (self.look, self.hands, self.model):
             section.edited.connect(self._edited)
         self.record.chosen.connect(self.recording_changed)
+        self.jobs.added.connect(lambda: scroll.verticalScrollBar().setValue(0))  # where the jobs are
         self._guard = WheelGuard(self)
         for kind in (QAbstractSlider, QAbstractSpinBox, QComboBox):
             for control in content.findChildren(kind):

@@ -25,6 +25,7 @@ from app.window.arrangement import Layout
 Theme = Literal['dark', 'light']
 VERSION = 1
 FILE = 'settings.ini'
+_CALLED = {'weights': 'the network file', 'intrinsics': 'the camera file'}  # where the field's name says too little
 
 
 def usual_recording() -> RecordingSettings:
@@ -146,7 +147,7 @@ class SettingsStore:
                     if (key := f'{section}/{name}') in texts:
                         known[name] = decode(texts[key])
                 except ValueError:
-                    broken.append(name.replace('_', ' '))
+                    broken.append(_CALLED.get(name, name.replace('_', ' ')))
             return replace(into, **known)
 
         live = replace(read('live', LIVE, usual.live), view=read('view', VIEW, ViewSettings()))

@@ -155,6 +155,25 @@ def test_cancelling_starts_nothing(qtbot, kept, demo_clip: Path, tmp_path: Path)
     assert started == [] and not (tmp_path / 'out').exists()
 
 
+def test_two_jobs_never_write_into_one_folder(kept, demo_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr('app.live.jobs.Job.start', lambda job: None)  # it counts as running, and no process is needed to see it
+    first = OfflineDialog(demo_clip, LiveSettings(), tmp_path)
+    started = []
+    first.started.connect(lambda job, name: started.append(job))
+    kept(first)
+    first.open()
+    first.go.click()
+    for second in (OfflineDialog(demo_clip, LiveSettings(), tmp_path), ExportDialog(None, demo_clip, LiveSettings(), tmp_path)):
+        kept(second)
+        assert not second.go.isEnabled() and 'still runs' in second.note.text(), second.note.text()
+        second.set_folder(tmp_path / 'other')
+        assert second.go.isEnabled(), second.note.text()
+    started[0].cancel()
+    again = OfflineDialog(demo_clip, LiveSettings(), tmp_path)
+    kept(again)
+    assert again.go.isEnabled()
+
+
 @pytest.mark.slow
 def test_a_real_video_is_exported_from_the_dialog_to_the_finished_file(qtbot, kept, demo_clip: Path, tmp_path: Path):
     panel = JobsPanel()

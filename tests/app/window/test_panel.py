@@ -277,7 +277,7 @@ def test_clicking_leaves_the_keyboard_where_it_was(panel: SidePanel, qtbot):
     assert QApplication.focusWidget() is before and len(panel.told) == 2
 
 
-def test_the_wheel_scrolls_and_changes_nothing(panel: SidePanel, qtbot):
+def test_the_wheel_is_left_to_scrolling_and_changes_nothing(panel: SidePanel):
     panel.setFocus()
     for control in (panel.look.opacity.slider, panel.hands.smoothing.slider, panel.model.provider, panel.model.threads,
                     panel.model.camera.angle):
@@ -285,6 +285,7 @@ def test_the_wheel_scrolls_and_changes_nothing(panel: SidePanel, qtbot):
         event = QWheelEvent(QPointF(centre), QPointF(control.mapToGlobal(centre)), QPoint(), QPoint(0, -120), Qt.NoButton, Qt.NoModifier,
                             Qt.NoScrollPhase, False)
         QApplication.sendEvent(control, event)
+        assert not event.isAccepted(), f'{control} keeps the wheel for itself'
     assert panel.told == []
 
 

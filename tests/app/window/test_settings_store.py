@@ -85,7 +85,7 @@ def test_a_network_that_is_gone_is_replaced_by_the_one_that_ships(store: Setting
     store.save(Stored(live=LiveSettings(weights=file)))
     file.unlink()
     loaded = store.load()
-    assert loaded.live.weights is None and 'weights' in loaded.note, loaded
+    assert loaded.live.weights is None and 'the network file' in loaded.note, loaded
 
 
 def test_a_recording_of_nothing_becomes_one_of_the_overlay(store: SettingsStore):
