@@ -76,11 +76,20 @@ class Pipeline:
         self.clock = StageClock(LIVE_TIMINGS if settings.mode == 'live' else None)
         self._default_colours = np.round(255 * self.model.albedo).astype(np.uint8)
         self._memories: dict[int, _Memory] = {}
+        self._before: dict[str, _Memory] = {}  # side -> what was known of such a hand before time jumped
         self._camera: Intrinsics | None = None
 
     def reset(self) -> None:
         """Forget the source: tracks, shapes, textures, filters. Timings stay."""
         self.tracker.reset()
+        self._memories.clear()
+        self._before.clear()
+
+    def jump(self) -> None:
+        """Time jumps within the same source, as when a clip begins again: nothing is followed on, but whoever is in it is still the same,
+        so the next hand of a side has the shape and the texture of the last one."""
+        self.tracker.forget()
+        self._before |= {memory.side: memory for memory in self._memories.values() if memory.side}
         self._memories.clear()
 
     def reset_shapes(self) -> None:
@@ -88,6 +97,7 @@ class Pipeline:
         for memory in self._memories.values():
             memory.shape.reset()
             memory.texture.reset()
+        self._before.clear()
         self.tracker.lost.clear()  # one that comes back would bring its own
 
     def adjust(self, *, mode: Mode | None = None, refine: bool | None = None, smoothing: float | None = None,
@@ -105,7 +115,7 @@ class Pipeline:
     def carry_on(self, other: Pipeline) -> None:
         """Follow the hands that `other` follows, with what it knows of them; it must not be used any more."""
         self.tracker.carry_on(other.tracker)
-        self._memories, self._camera = other._memories, other._camera
+        self._memories, self._before, self._camera = other._memories, other._before, other._camera
 
     def warm_up(self) -> None:
         """Do once what is slow the first time, so that the first hand does not have to wait for it."""
@@ -180,10 +190,10 @@ class Pipeline:
     def _placed(self, frame: Frame, intrinsics: Intrinsics, track: Track, crop: Crop, prediction: Prediction) -> Hand:
         """One hand, not yet coloured. All happens in a picture mirrored, if need be, so that the hand is a right one."""
         settings, width = self.settings, frame.image.shape[1]
-        if track.number not in self._memories:
-            self._memories[track.number] = _Memory(self.model, self.refiner, settings)
-        memory = self._memories[track.number]
         side = 'left' if crop.mirrored else 'right'
+        if track.number not in self._memories:
+            self._memories[track.number] = self._memory(side)
+        memory = self._memories[track.number]
         if memory.side != side:  # a flipped side is another hand to every filter
             memory.side, memory.last = side, None
             memory.smoother.reset()
@@ -206,6 +216,15 @@ class Pipeline:
                 pose, translation, points = mirror_pose(pose), mirror_points_3d(translation), mirror_points_2d(points, width)
         return Hand(track.number, side, track.presence, pose, state.shape, translation, vertices, joints, intrinsics.project(joints),
                     self._default_colours, DEFAULT_LIGHT, points)
+
+    def _memory(self, side: str) -> _Memory:
+        """What a new track knows: nothing, or what was known of a hand of its side before time jumped."""
+        memory = self._before.pop(side, None)
+        if memory is None:
+            return _Memory(self.model, self.refiner, self.settings)
+        memory.texture.lock = self.settings.lock
+        memory.forget_motion(self.settings.smoothing)
+        return memory
 
     def _coloured(self, frame: Frame, intrinsics: Intrinsics, hand: Hand, prediction: Prediction, others: list) -> Hand:
         """The hand with the colours and the light that its track has learned, this frame included; `others` may stand in front of it."""

@@ -43,11 +43,11 @@ class Engine:
         self._drawing = Drawing(self._inferred, self._shown, settings, self._listener, self._statistics, self._announce, self._files.record)
         self._inference = Inference(self._captured, self._inferred, settings, self._listener, self._statistics)
         self._player: Player | None = None
-        self._announced = False
+        self._announced, self._source_ended = False, True
 
     def start(self) -> None:
         """Begin. The network loads beside the pictures, which are shown without hands until it is ready."""
-        self._player = self._make_player(self._captured, self._player_says)
+        self._player, self._source_ended = self._make_player(self._captured, self._player_says), False
         self._files.start()
         self._drawing.start()
         self._inference.start()
@@ -59,11 +59,11 @@ class Engine:
         self._drawing.close()
         self._shown.close()
         self._files.close()
-        ended = self._player is None or self._player.close(max(until - time.monotonic(), 0.0))
+        self._source_ended = self._player is None or self._player.close(max(until - time.monotonic(), 0.0))
         for thread in self._threads():
             if thread.ident is not None:
                 thread.join(max(until - time.monotonic(), 0.0))
-        return ended and not any(thread.is_alive() for thread in self._threads())
+        return not self.still_running
 
     @property
     def prepared(self) -> bool:
@@ -72,8 +72,9 @@ class Engine:
 
     @property
     def still_running(self) -> tuple[str, ...]:
-        """Names of the engine's own threads that run."""
-        return tuple(thread.name for thread in self._threads() if thread.is_alive())
+        """Names of the threads that run; after `close` of those that did not end in time."""
+        names = tuple(thread.name for thread in self._threads() if thread.is_alive())
+        return names if self._source_ended else (*names, 'source')
 
     def open(self, spec: str | int | Path, loop: bool = False, paused: bool = False) -> None:
         """Play a video, a picture, a folder or a camera (a number, or 'camera:1'); what runs now runs on until it is there."""

@@ -143,7 +143,8 @@ class Inference:
             self._generation = captured.generation
             self._fader.reset()
             if pipeline is not None:
-                pipeline.reset()
+                same = self._last is not None and self._last.captured.source.spec == source.spec and source.sequence
+                pipeline.jump() if same else pipeline.reset()
         camera = self._camera(frame.image.shape[1], frame.image.shape[0])
         hands: list[Hand] = []
         stage_ms: dict[str, float] = {}
