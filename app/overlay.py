@@ -80,7 +80,7 @@ class Overlay:
                 colours = shaded(hand.colours, normals, hand.light)
             else:
                 colours = porcelain(hand.vertices, normals, hand.joints_3d, hand.side)
-            mesh = Mesh(hand.vertices, topology.faces, colours, self._hand * share)
+            mesh = Mesh(hand.vertices, topology.faces, colours, self._hand * share, curved=True)
             return rounded(mesh, normals, topology) if np.ptp(hand.joints_2d, axis=0).max() > _LARGE else mesh
         return wire_mesh(hand.vertices, normals, topology, hand.side, intrinsics, size, self._hand * share)
 

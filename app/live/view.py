@@ -106,7 +106,7 @@ class HandsView:
             colours = porcelain(vertices, normals, joints, hand.side)
         else:
             colours = studio_lit(vertices, normals, joints, srgb_to_linear(hand.colours) * _SKIN_LIGHT, _SKIN_GLOSS)
-        mesh = Mesh(vertices, topology.faces, colours, share)
+        mesh = Mesh(vertices, topology.faces, colours, share, curved=True)
         pixels = shot.camera.fx * float(np.ptp(joints, axis=0).max()) / shot.distance
         return rounded(mesh, normals, topology) if pixels > _LARGE else mesh
 

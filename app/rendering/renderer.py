@@ -29,6 +29,7 @@ class Mesh:
     opacity: np.ndarray | float = 1.0  # (N,) or one number, 0..1
     line_width: float = 0.0  # pixels; above 0 the edges are drawn in the colours and the faces in `ground`
     ground: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # sRGB and share of the opacity; at 0 faces still hide what is behind
+    curved: bool = False  # the outline runs in curves through the mesh's corners, not straight from one to the next (`strips.feather`)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +110,7 @@ class Renderer:
                 these[:, 3:6] = mesh.ground[:3]
                 these[:, 6] *= mesh.ground[3]
             if soft:
-                add(*feather(these, front, topology, 1 / scale, mesh.line_width == 0), strips)
+                add(*feather(these, front, topology, 1 / scale, mesh.curved), strips)
             add(these, topology.faces, surfaces)
         if not boxes:
             return Layer(np.zeros((0, 0, 3), np.uint8), np.zeros((0, 0), np.uint8), 0, 0)

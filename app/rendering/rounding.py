@@ -42,4 +42,4 @@ def rounded(mesh: Mesh, normals: np.ndarray, topology: Topology) -> Mesh:
     if isinstance(opacity, np.ndarray) and opacity.ndim:
         opacity = np.concatenate([opacity, opacity[ends].mean(0)])
     return Mesh(np.concatenate([mesh.vertices, middles]), _fine_faces(topology), np.concatenate([mesh.colours, colours]), opacity,
-                mesh.line_width, mesh.ground)
+                mesh.line_width, mesh.ground, mesh.curved)

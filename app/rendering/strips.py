@@ -40,20 +40,27 @@ def feather(points: np.ndarray, front: np.ndarray, topology: Topology, width: fl
     agree = np.sqrt(np.einsum('eka,eka->ek', outward, outward))  # 2 where the outline runs straight on
     outward /= np.maximum(agree, 1e-6)[..., None]
     miter = 1 / np.maximum(np.einsum('ea,ea->e', outward[:, 0], normal), 1 / _LONGEST_MITER)
-    strips = np.empty((len(edge), 6, COLUMNS), np.float32)  # both ends and the middle, then the same further out
+    roots = points[edge]
+    outs = outward * (width * miter)[:, None, None]
+    if not curved:
+        return _strips(roots, outs, [[0, 1, 2], [1, 3, 2]])
     along = pixels[edge[:, 1]] - a
-    strips[:, 0], strips[:, 1] = points[edge[:, 0]], points[edge[:, 1]]
-    strips[:, 2] = 0.5 * (strips[:, 0] + strips[:, 1])
-    if curved:
-        lean = np.einsum('eka,ea->ek', outward, along) * (-0.25, 0.25)
-        lean[(agree < _STRAIGHT) | (agree > 2.001)] = 0  # a corner, or where several outlines meet
-        bulge = np.clip(lean.min(1), 0, _LARGEST_BULGE * np.sqrt(np.einsum('ea,ea->e', along, along)))
-        strips[:, 2, :2] += normal * bulge[:, None]
-    strips[:, 3:] = strips[:, :3]
-    strips[:, 3:5, :2] += outward * (width * miter)[:, None, None]
-    strips[:, 5, :2] += normal * width
-    strips[:, :3, 7], strips[:, 3:, 7] = 0, 1
-    return strips.reshape(-1, COLUMNS), _triangles(len(edge), 6, [[0, 1, 2], [0, 2, 3], [2, 5, 3], [2, 1, 5], [1, 4, 5]])
+    lean = np.einsum('eka,ea->ek', outward, along) * (-0.25, 0.25)
+    lean[(agree < _STRAIGHT) | (agree > 2.001)] = 0  # a corner, or where several outlines meet
+    bulge = np.clip(lean.min(1), 0, _LARGEST_BULGE * np.sqrt(np.einsum('ea,ea->e', along, along)))
+    middle = roots.mean(1, keepdims=True)
+    middle[:, 0, :2] += normal * bulge[:, None]
+    return _strips(np.concatenate([roots, middle], 1), np.concatenate([outs, normal[:, None] * width], 1),
+                   [[0, 1, 2], [0, 2, 3], [2, 5, 3], [2, 1, 5], [1, 4, 5]])
+
+
+def _strips(roots: np.ndarray, outs: np.ndarray, pattern: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Roots (E, k, 9) of strips and the way (E, k, 2) from each to the other side, triangles into the k roots and k other points."""
+    strips = np.concatenate([roots, roots], 1)
+    k = roots.shape[1]
+    strips[:, k:, :2] += outs
+    strips[:, :k, 7], strips[:, k:, 7] = 0, 1
+    return strips.reshape(-1, COLUMNS), _triangles(len(strips), 2 * k, pattern)
 
 
 def lines(points: np.ndarray, front: np.ndarray, topology: Topology, width: float) -> tuple[np.ndarray, np.ndarray]:
