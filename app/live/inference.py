@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.errors import InputError
 from app.live.events import Event, Problem
@@ -20,7 +21,11 @@ from app.live.troubles import Troubles
 from app.reconstruct_settings import read_intrinsics
 from app.types import DEFAULT_FIELD_OF_VIEW, Hand, Intrinsics
 
+if TYPE_CHECKING:  # loads on the loading thread
+    from app.pipeline import Pipeline
+
 RECONSTRUCTION = ('smoothing', 'refine', 'lock', 'field_of_view', 'intrinsics')  # the settings that need no new network
+HOPELESS = 3  # frames in a row that fail
 IDLE = 0.15  # seconds without a new frame after which the last one is gone over again, if something has changed
 
 
@@ -37,7 +42,8 @@ class Inference:
         self._in_force: tuple[Path | None, float] = None, settings.field_of_view  # the camera, as file and field of view
         self._wish: tuple[Path | None, float] | None = None  # the one asked for last, whether it can be used or not
         self._loader = Loader(self._take_over, tell)
-        self._pipeline = None
+        self._pipeline: Pipeline | None = None
+        self._failures = 0  # frames in a row
         self._fader = Fader()
         self._cameras: dict[tuple, Intrinsics] = {}
         self._generation: int | None = None
@@ -156,8 +162,10 @@ class Inference:
             try:
                 hands = pipeline.process(frame, camera)
                 statuses = pipeline.statuses()
+                self._failures = 0
             except Exception as error:  # the picture is shown all the same
                 self._troubles.report(error)
+                self._failed(pipeline)
             finally:
                 stage_ms = pipeline.clock.end_frame()
         still = again or captured.paused or not source.sequence
@@ -166,6 +174,13 @@ class Inference:
             stage_ms = {'wait': 1e3 * (started - frame.captured), **stage_ms}
         self._put(Inferred(replace(captured, paused=True) if again else captured, shown, visibility, camera, statuses, stage_ms,
                            'detect' in stage_ms, len(shown) - len(hands)))
+
+    def _failed(self, pipeline: Pipeline) -> None:
+        """A GPU may load a network and fail to run it: out of memory, taken away, a driver that was updated meanwhile."""
+        self._failures += 1
+        if self._failures == HOPELESS and pipeline.regressor.provider != 'CPU':
+            self._tell(Problem('The network does not run on the GPU; it is loaded for the processor instead.'))
+            self._loader.wish(replace(self._settings, provider='cpu'))
 
     def _settle(self) -> None:
         """No frame has come for a while: what was fading is as it will be."""

@@ -153,6 +153,21 @@ def test_a_gpu_that_breaks_while_loading_falls_back_to_the_cpu(start, monkeypatc
     assert ready.provider == 'CPU' and 'libcublasLt' in ready.note, ready
 
 
+def test_a_gpu_that_loads_but_does_not_run_is_left_for_the_cpu(start, demo_clip, one_hand):
+    watched = start(settings=replace(one_hand, view=SMALL_VIEW)).prepared()
+    regressor = watched.engine._inference._pipeline.regressor
+
+    class BrokenSession:
+        def run(self, *_):
+            raise RuntimeError('CUDA failure 2: out of memory')
+
+    regressor.session, regressor.provider = BrokenSession(), 'CUDA'
+    watched.engine.open(demo_clip, loop=True)
+    watched.ears.wait(ModelReady, 2)
+    assert any('does not run on the GPU' in problem.sentence for problem in watched.ears.all(Problem))
+    assert watched.picture(lambda s: s.hands, 'hands are found again').hands
+
+
 def test_without_opengl_hands_are_still_drawn_and_it_is_said_why(start, demo_clip, one_hand, monkeypatch):
     from app.rendering import device
 
