@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import sys
 from dataclasses import replace
@@ -58,19 +59,31 @@ def run(args: argparse.Namespace) -> int:
         for name in ('source', 'max_frames', 'json', 'seconds'):
             setattr(args, name, getattr(args, name, None))
         return run_headless(args)
-    if not has_display():
-        raise InputError('There is no display to open a window on (neither DISPLAY nor WAYLAND_DISPLAY is set); start it from a desktop, '
-                         'or run `python main.py live --source FILE --no-display`, which needs none.')
+    no_display = why_no_display()
+    if no_display:
+        raise InputError(f'There is no display to open a window on ({no_display}); start it from a desktop, or run '
+                         '`python main.py live --source FILE --no-display`, which needs none.')
     from app.window.start import run_window
 
     return run_window(getattr(args, 'source', None), asked, seconds=getattr(args, 'seconds', None), picture_only=view is not None)
 
 
-def has_display() -> bool:
-    """Whether a window can be shown at all. Qt itself would abort where it cannot."""
+def why_no_display() -> str:
+    """Why no window can be shown; '' where one can, as far as is known. Qt itself would end the program on the spot."""
     if not sys.platform.startswith('linux') or os.environ.get('QT_QPA_PLATFORM'):
-        return True
-    return bool(os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
+        return ''
+    display = os.environ.get('DISPLAY')
+    if not display:
+        return '' if os.environ.get('WAYLAND_DISPLAY') else 'neither DISPLAY nor WAYLAND_DISPLAY is set'
+    try:
+        xcb = ctypes.CDLL('libxcb.so.1')
+    except OSError:  # Qt will say what it misses
+        return ''
+    xcb.xcb_connect.restype = ctypes.c_void_p
+    connection = ctypes.c_void_p(xcb.xcb_connect(None, None))
+    refused = bool(xcb.xcb_connection_has_error(connection))
+    xcb.xcb_disconnect(connection)
+    return f'DISPLAY is {display}, and nothing answers there' if refused else ''
 
 
 def _check(args: argparse.Namespace, asked: dict) -> None:

@@ -81,6 +81,7 @@ class MainWindow(QMainWindow):
         down.addWidget(self.transport)
         self.setCentralWidget(central)
         self.setMinimumSize(832, 520)
+        self.setAcceptDrops(True)
         self.setWindowTitle(TITLE)
 
     def _connect(self) -> None:
@@ -274,6 +275,17 @@ class MainWindow(QMainWindow):
     def _place_hud(self) -> None:
         canvas = self.canvas
         self.hud.place(canvas.foot_place, canvas.view_place if canvas.picture_place.isEmpty() else canvas.picture_place)
+
+    # files let go anywhere over the window
+
+    def dragEnterEvent(self, event) -> None:
+        self.canvas.dragEnterEvent(event)
+
+    def dragLeaveEvent(self, event) -> None:
+        self.canvas.dragLeaveEvent(event)
+
+    def dropEvent(self, event) -> None:
+        self.canvas.dropEvent(event)
 
     # the end
 

@@ -41,7 +41,7 @@ def run_without(monkeypatch):
     (['--intrinsics', 'nowhere/camera.json'], 'nowhere/camera.json'),
     (['--weights', 'nowhere/hand.onnx'], 'nowhere/hand.onnx')])
 def test_what_contradicts_or_is_missing_is_one_sentence(monkeypatch, arguments, word):
-    monkeypatch.setattr(command, 'has_display', lambda: pytest.fail('the display was looked for before the options were read'))
+    monkeypatch.setattr(command, 'why_no_display', lambda: pytest.fail('the display was looked for before the options were read'))
     with pytest.raises(InputError) as caught:
         command.run(parsed(*arguments))
     assert word in str(caught.value) and '\n' not in str(caught.value)
@@ -60,6 +60,14 @@ def test_without_a_display_it_says_so_and_how_to_do_without(monkeypatch):
     for name in ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM'):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InputError, match='--no-display'):
+        command.run(parsed())
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='other systems always have a display')
+def test_a_display_that_does_not_answer_is_said(monkeypatch):
+    monkeypatch.delenv('QT_QPA_PLATFORM', raising=False)
+    monkeypatch.setenv('DISPLAY', ':4321')
+    with pytest.raises(InputError, match=':4321'):
         command.run(parsed())
 
 

@@ -164,11 +164,12 @@ def test_each_dialog_opens_and_the_live_picture_goes_on(live, name):
         dialog.close()
 
 
-def test_a_dropped_file_is_opened(live):
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile('/films/other.mp4')])
-    live.window.canvas.dropEvent(QDropEvent(QPointF(50, 50), Qt.CopyAction, data, Qt.LeftButton, Qt.NoModifier))
-    live.wait(lambda: live.engine.told('open')[-1][0] == '/films/other.mp4')
+def test_a_file_dropped_anywhere_is_opened(live):
+    for name, place in (('one.mp4', live.window.canvas), ('two.mp4', live.window)):
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(f'/films/{name}')])
+        place.dropEvent(QDropEvent(QPointF(50, 50), Qt.CopyAction, data, Qt.LeftButton, Qt.NoModifier))
+        live.wait(lambda: live.engine.told('open')[-1][0] == f'/films/{name}')
 
 
 def test_a_source_that_fails_is_said_and_what_ran_before_runs_on(live):
