@@ -25,6 +25,8 @@ def choose_folder(parent: QWidget, title: str, start: Path | None, then: Callabl
 
 def _opened(dialog: QFileDialog, then: Callable[[Path], None]) -> QFileDialog:
     dialog.setAttribute(Qt.WA_DeleteOnClose)
+    # where Qt draws it itself, and not the desktop
+    dialog.setStyleSheet('QToolButton { padding: 4px; } QHeaderView::section { padding: 4px 8px; border: none; }')
     dialog.fileSelected.connect(lambda name: then(Path(name)))
     dialog.open()
     return dialog

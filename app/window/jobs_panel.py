@@ -4,8 +4,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PyQt5.QtCore import QSize, Qt, QTimer, pyqtSignal
-from PyQt5.QtWidgets import QHBoxLayout, QMessageBox, QProgressBar, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QToolButton, QVBoxLayout, QWidget
 
+from app.window.close_question import CloseQuestion
 from app.window.file_row import ShortLabel
 from app.window.hand_card import set_role
 from app.window.icons import icon
@@ -136,16 +137,9 @@ class JobsPanel(Section):
         self._look()
         if not self.running:
             return True
-        box = QMessageBox(QMessageBox.NoIcon, 'Close the window?', 'Something still runs in the background.', QMessageBox.NoButton, parent)
-        box.setInformativeText('It is not finished, and what it has not written yet would be lost.' if self.running == 1 else
-                               f'{self.running} jobs are not finished, and what they have not written yet would be lost.')
-        stop = box.addButton('Stop and close', QMessageBox.AcceptRole)
-        stay = box.addButton('Keep the window open', QMessageBox.RejectRole)
-        box.setDefaultButton(stay)
-        box.setEscapeButton(stay)
-        box.exec_()
-        agreed = box.clickedButton() is stop
-        box.deleteLater()
+        question = CloseQuestion(self.running, parent)
+        agreed = bool(question.exec_())
+        question.deleteLater()
         if agreed:
             self.cancel_all()
         return agreed

@@ -185,7 +185,7 @@ def test_a_real_video_is_exported_from_the_dialog_to_the_finished_file(qtbot, ke
     dialog.first.setValue(20), dialog.end.setValue(31), dialog.step.setValue(2)
     qtbot.mouseClick(dialog.go, Qt.LeftButton)
     assert panel.running == 1 and panel.jobs[0].name.full == 'Export demo.mp4'
-    qtbot.waitUntil(lambda: panel.running == 0, timeout=240_000)
+    qtbot.waitUntil(lambda: panel.running == 0, timeout=500_000)
     row = panel.jobs[0]
     assert row.state == 'done', row.words.text()
     assert (tmp_path / 'demo' / 'hands.glb').stat().st_size > 10_000

@@ -4,11 +4,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PyQt5.QtCore import QTimer
-from PyQt5.QtWidgets import QApplication, QMessageBox
+from PyQt5.QtCore import Qt, QTimer
+from PyQt5.QtWidgets import QApplication
 
 from app.live.jobs import Progress, meshes_job
 from app.window import jobs_panel
+from app.window.close_question import CloseQuestion
 from app.window.jobs_panel import JobsPanel, how_far, left
 
 PATIENCE = 60_000  # milliseconds, for a process to start and end on a busy machine
@@ -97,13 +98,13 @@ def test_closing_asks_while_jobs_run(panel: JobsPanel, qtbot, tmp_path: Path, pr
     asked = []
 
     def answer() -> None:
-        box = QApplication.activeModalWidget()
-        assert isinstance(box, QMessageBox)
-        asked.append(box.informativeText())
+        question = QApplication.activeModalWidget()
+        assert isinstance(question, CloseQuestion)
+        asked.append(question.words.text())
         if press is None:
-            box.reject()  # as the escape key does
+            qtbot.keyClick(question, Qt.Key_Escape)
         else:
-            next(button for button in box.buttons() if button.text() == press).click()
+            next(button for button in (question.stop, question.stay) if button.text() == press).click()
 
     QTimer.singleShot(0, answer)
     assert panel.may_close(panel) is closes and 'not finished' in asked[0]
