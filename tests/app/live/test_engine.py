@@ -268,6 +268,43 @@ def test_a_slow_network_drops_frames_and_the_statistics_say_so(start, demo_clip,
     assert any('the network takes' in remark for remark in told.remarks), told.remarks
 
 
+def test_where_drawing_lags_the_3d_view_is_drawn_in_every_second_picture_and_it_is_said(start, demo_clip, one_hand, monkeypatch):
+    from app.live.view import HandsView
+
+    draw = HandsView.draw
+
+    def slow(self, *args, **kwargs):
+        threading.Event().wait(0.15)
+        return draw(self, *args, **kwargs)
+
+    watched = start(settings=replace(one_hand, view=SMALL_VIEW)).prepared()
+    monkeypatch.setattr(HandsView, 'draw', slow)
+    watched.engine.open(demo_clip, loop=True)
+    views = []
+
+    def thrifty():
+        shown = watched.engine.take()
+        if shown is not None:
+            watched.engine.painted(shown)
+            views.append(shown.view)
+        return any('every second picture' in remark for remark in watched.engine.statistics().remarks)
+
+    watched.until(thrifty, 'a remark says that the view is drawn less often')
+    views.clear()
+    watched.until(lambda: thrifty() and len(views) > 6, 'pictures come')
+    again = sum(a is b for a, b in zip(views, views[1:]))
+    assert len(views) // 3 <= again <= 2 * len(views) // 3, f'{again} of {len(views)} views were drawn for the picture before'
+
+
+def test_a_hand_that_was_fading_when_the_clip_ended_goes_all_the_same(start, demo_frames, one_hand, tmp_path):
+    images = [frame.image for frame in demo_frames[:12]] + [np.full((480, 640, 3), 120, np.uint8)]
+    watched = start(settings=replace(one_hand, view=SMALL_VIEW), player=partial(Player, fps=10.0)).prepared()
+    watched.engine.open(write_clip(tmp_path / 'vanishing.mp4', len(images), size=(640, 480), images=images))
+    ghost = watched.picture(lambda s: s.inferred.lost, 'the lost hand still fades')
+    assert ghost.hands and not ghost.inferred.found
+    watched.picture(lambda s: s.frame.index == 12 and not s.hands, 'the hand is gone from the last picture')
+
+
 def test_a_recording_and_a_snapshot_are_written_beside_everything(start, demo_clip, one_hand, tmp_path):
     from app.live.events import RecordingStarted, RecordingStopped, SnapshotSaved
     from app.live.recorder import RecordingSettings
