@@ -12,7 +12,7 @@ import numpy as np
 from app.errors import InputError
 from app.hand_model import HandModel
 from app.outputs.folder import prepare_folder
-from app.outputs.hands_file import HandsFile, read_hands
+from app.outputs.hands_file import HandsFile, finish_left, read_hands
 from app.outputs.meshes import MeshWriter
 from app.outputs.progress_lines import ProgressLines, end_when_asked, finished
 from app.outputs.scene import SceneWriter
@@ -25,7 +25,8 @@ NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
-    parser.add_argument('hands', type=Path, metavar='HANDS.npz', help='the numbers that a recording or `reconstruct` wrote')
+    parser.add_argument('hands', type=Path, metavar='HANDS.npz',
+                        help='the numbers that a recording or `reconstruct` wrote, or the folder hands.unfinished of a killed one')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where DIR/meshes/ or DIR/hands.glb is made')
     parser.add_argument('--format', choices=FORMATS, default='obj', help='a file for each hand and frame, or one animated scene (glb)')
     parser.add_argument('--textured', action='store_true', help='OBJ: a picture for each hand instead of coloured vertices')
@@ -58,6 +59,9 @@ def write_meshes(hands_file: Path, out: Path, kind: Literal['obj', 'ply', 'glb']
 
     Raises InputError for a file that is none of hands or has none in these frames, hands of another model, and what the disk refuses.
     """
+    if hands_file.is_dir():  # what a killed program left of a recording
+        finish_left(hands_file, hands_file.with_name('hands.npz'))
+        hands_file = hands_file.with_name('hands.npz')
     hands, model = read_hands(hands_file), HandModel.load()
     chosen = [frame for frame in np.unique(hands.frame).tolist() if frame in range(start, frame + 1 if stop is None else stop, step)]
     if not chosen:

@@ -5,9 +5,9 @@
 Pictures are recorded as they were taken, not mirrored. Row and picture numbers count the frames of the recording, from 0, and times its
 seconds, so that videos, numbers and meshes belong together whatever was sought or looped meanwhile.
 
-While it runs, the videos are called `overlay.unfinished.mp4`; they play, also after the program was killed, and whole meshes lie in
-`meshes.unfinished`. (The numbers of a killed program are lost.) The recording ends by itself, keeping all there is, when the disk is almost
-full, when the source changes, or when something cannot be written.
+While it runs, the videos are called `overlay.unfinished.mp4`. After the program was killed they play, whole meshes lie in
+`meshes.unfinished`, and of the numbers in `hands.unfinished` the command `meshes` makes `hands.npz`. The recording ends by itself, keeping
+all there is, when the disk is almost full, when the source changes, or when something cannot be written.
 """
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ LOW_WATER = 200_000_000  # bytes: a recording ends when fewer are free, so that 
 TO_BEGIN = LOW_WATER + 100_000_000  # bytes that must be free at the start
 LOOK = 0.25  # seconds between looks at the disk
 DISK_FULL = 'The recording ended because the disk is full; free some space, or choose another folder, before the next one.'
+KILLED = ('The program ended before the recording did. The videos in this folder play; '
+          '`main.py meshes hands.unfinished --out .` makes hands.npz of the numbers, and meshes.')
 KEPT = 'What was recorded before is kept.'
 FRAME = 1 / 30  # seconds: how long a frame lasts whose source does not say
 
@@ -135,7 +137,7 @@ class Recorder:
         clock, looked, with_hand = _RecordingClock(self.source.fps), -np.inf, 0
         try:
             files.open()
-            self._describe('The program ended before the recording did.')
+            self._describe(KILLED)
             while (item := self._next()) is not None:
                 inferred, overlay = item
                 captured = inferred.captured

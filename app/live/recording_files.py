@@ -40,7 +40,7 @@ class RecordingFiles:
         with one_sentence(self.folder):
             self._reserve = Reserve(self.folder, FIRST_RESERVE)
         if self.settings.parameters:
-            self._writers['hands.npz'] = HandsWriter(self.folder / 'hands.npz', self.model.faces, self.folder / 'hands.unfinished.npz')
+            self._writers['hands.npz'] = HandsWriter(self.folder / 'hands.npz', self.model.faces, self.folder / 'hands.unfinished')
         if self.settings.meshes:
             self._writers['meshes'] = MeshWriter(self.folder / 'meshes', self.model.faces, part=self.folder / 'meshes.unfinished')
 

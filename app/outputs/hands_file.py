@@ -19,6 +19,8 @@
 """
 from __future__ import annotations
 
+import math
+import os
 import shutil
 import tempfile
 import zipfile
@@ -46,6 +48,8 @@ CAMERA = 'intrinsics'
 GROWING = 'vertices'  # three quarters of all bytes
 WAITING = ('colours', *(key for key in ROWS if key not in ('colours', GROWING)))  # they shrink, and leave room
 REPETITIVE = ('colours', 'side')  # shrink 30 times at 0.03 ms a row; deflating vertices costs 0.7 ms a row for 7 %
+FACES = 'faces.npy'
+CHANGE = 80  # bytes of another camera: the row from which it is, and its matrix
 LARGE = 100_000_000  # bytes of an array that is not read into memory
 PIECE = 1000  # rows
 LOCAL_HEADER = 30  # bytes of a zip entry's header, before its name
@@ -58,43 +62,77 @@ class HandsWriter:
     Raises InputError where the disk refuses; the rows before can still be finished.
     """
 
-    def __init__(self, path: Path, faces: np.ndarray, part: Path | None = None):
-        """`faces` (F, 3): a right hand's, of the model that made the hands. `part`: another name for the file while it is built."""
+    def __init__(self, path: Path, faces: np.ndarray, kept: Path | None = None, goes_on: bool = False):
+        """`faces` (F, 3): a right hand's, of the model that made the hands. `kept`: a new folder in which all waits that is not finished;
+        it outlives a program that is killed, and `finish_left` makes the file of it (it `goes_on`)."""
         self.path = path
         self.faces = np.asarray(faces, np.int32)
         self.vertices = int(self.faces.max()) + 1
         self.rows = 0
         self.bytes = 0  # on the disk
         self.needed = 0  # bytes more that finishing takes, at most
-        self._part = part or temporary_name(path)
+        self._kept = kept
+        self._part = kept / 'growing.npz' if kept else temporary_name(path)
         self._cameras: list[np.ndarray] = []  # those that differ from the one before, and...
         self._changes: list[int] = []  # ...the row at which each begins
         self._spools: dict[str, BinaryIO] = {}
         self._growing: ZipRows | None = None
         try:
             with one_sentence(path):
-                self._growing = ZipRows(self._part, GROWING, *self._of_row(GROWING))
-                for key in WAITING:
-                    self._spools[key] = tempfile.TemporaryFile(dir=path.parent, prefix=f'.{path.name}.', buffering=0)
+                if kept and not goes_on:
+                    kept.mkdir()
+                    np.save(kept / FACES, self.faces)
+                self._growing = ZipRows(self._part, GROWING, *self._of_row(GROWING), goes_on)
+                for key in (*WAITING, CAMERA) if kept else WAITING:
+                    self._spools[key] = self._spool(key, goes_on)
+                if goes_on:
+                    self._take_up()
         except BaseException:
-            self.discard()
+            self._close() if goes_on else self.discard()
             raise
+
+    def _spool(self, key: str, goes_on: bool) -> BinaryIO:
+        if self._kept:
+            return open(self._kept / f'{key}.rows', 'r+b' if goes_on else 'w+b', buffering=0)
+        return tempfile.TemporaryFile(dir=self.path.parent, prefix=f'.{self.path.name}.', buffering=0)
+
+    def _take_up(self) -> None:
+        """Go on where a killed program ended: with the rows of which all arrays are whole."""
+        sizes = {key: self._spools[key].seek(0, os.SEEK_END) for key in WAITING}
+        self.rows = min(self._growing.rows, *(size // self._row_size(key) for key, size in sizes.items()))
+        if self.rows < self._growing.rows:
+            self._growing.cut(self.rows)
+        for key in WAITING:
+            self._spools[key].truncate(self.rows * self._row_size(key))
+            self._spools[key].seek(0, os.SEEK_END)
+        self._spools[CAMERA].seek(0)
+        told = self._spools[CAMERA].read()
+        for row, *matrix in np.frombuffer(told[:len(told) // CHANGE * CHANGE]).reshape(-1, 10):
+            if row < self.rows:
+                self._seen_by(np.reshape(matrix, (3, 3)), int(row))
 
     def write(self, frame: Frame, hands: Iterable[Hand], intrinsics: Intrinsics) -> None:
         """Add the hands of a frame seen by the camera `intrinsics`. Raises ValueError for arrays of another shape than the table says."""
         matrix = intrinsics.matrix.astype(np.float64)
         if not self._cameras or not np.array_equal(matrix, self._cameras[-1]):
-            if self._changes and self._changes[-1] == self.rows:  # the last camera saw no hand
-                self._cameras[-1] = matrix
-            else:
-                self._cameras.append(matrix)
-                self._changes.append(self.rows)
+            if self._kept and self._growing is not None:
+                with one_sentence(self.path):
+                    write_all(self._spools[CAMERA], np.append(float(self.rows), matrix).tobytes())
+            self._seen_by(matrix, self.rows)
         for hand in hands:
             of_hand = {key: getattr(hand, key) for key in ROWS if key not in ('frame', 'time')}
             self._add({'frame': frame.index, 'time': frame.time, **of_hand})
 
+    def _seen_by(self, matrix: np.ndarray, row: int) -> None:
+        """The camera from this row on."""
+        if self._changes and self._changes[-1] == row:  # the last camera saw no hand
+            self._cameras[-1] = matrix
+        else:
+            self._cameras.append(matrix)
+            self._changes.append(row)
+
     def finish(self) -> None:
-        """Put the rows together and give the file its name. Closing again does nothing."""
+        """Put the rows together and give the file its name. Closing again does nothing. Where that fails, a folder that is kept stays."""
         if self._growing is None:
             return
         try:
@@ -104,24 +142,30 @@ class HandsWriter:
                         kind, shape = self._of_row(key)
                         self._spools[key].seek(0)
                         self._entry(archive, key, kind, (self.rows, *shape), self._spools[key])
-                        self._spools.pop(key).close()  # its room is for those that follow
+                        self._spools.pop(key).close()  # which gives its room back, if it has no name
                     for key, values in (('faces', self.faces), (CAMERA, self._intrinsics())):
                         with archive.open(f'{key}.npy', 'w') as entry:
                             np.lib.format.write_array(entry, np.ascontiguousarray(values), allow_pickle=False)
                 self._part.replace(self.path)
-        finally:
-            self.discard()
+        except BaseException:
+            self._close() if self._kept else self.discard()
+            raise
+        self.discard()
 
     def discard(self) -> None:
         """Leave nothing. Closing again does nothing."""
         if self._growing is None:
             return
-        for file in (*self._spools.values(), self._growing):
-            with suppress(OSError):  # what it could not flush is not wanted any more
-                file.close()
-        self._spools, self._growing = {}, None
+        self._close()
         with suppress(OSError):
-            self._part.unlink(missing_ok=True)
+            shutil.rmtree(self._kept) if self._kept else self._part.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        for file in (*self._spools.values(), self._growing):
+            if file is not None:
+                with suppress(OSError):  # what it could not flush is not wanted any more
+                    file.close()
+        self._spools, self._growing = {}, None
 
     def __enter__(self) -> HandsWriter:
         return self
@@ -150,7 +194,11 @@ class HandsWriter:
             raise
         self.rows += 1
         self.bytes += sum(value.nbytes for value in values.values())
-        self.needed += values['colours'].nbytes + values['pose'].nbytes  # the first that is copied, and the largest behind it
+        self.needed += sum(values[key].nbytes for key in WAITING)
+
+    def _row_size(self, key: str) -> int:
+        kind, shape = self._of_row(key)
+        return kind.itemsize * math.prod(shape)
 
     def _of_row(self, key: str) -> tuple[np.dtype, tuple[int, ...]]:
         kind, shape = ROWS[key]
@@ -175,6 +223,20 @@ class HandsWriter:
             header = {'descr': np.lib.format.dtype_to_descr(kind), 'fortran_order': False, 'shape': shape}
             np.lib.format.write_array_header_1_0(entry, header)
             shutil.copyfileobj(spool, entry, 1 << 20)
+
+
+def finish_left(kept: Path, path: Path) -> int:
+    """Make a file of hands of the folder that a killed program left (`kept`), which is gone then; how many rows it has.
+
+    Raises InputError when it is no such folder, and where the disk refuses; then the folder stays.
+    """
+    try:
+        faces = np.load(kept / FACES, allow_pickle=False)
+        writer = HandsWriter(path, faces, kept, goes_on=True)
+    except (OSError, ValueError, EOFError, InputError) as error:
+        raise InputError(f'{kept} holds no numbers of hands that a recording left.') from error
+    writer.finish()
+    return writer.rows
 
 
 @dataclass(frozen=True, eq=False)

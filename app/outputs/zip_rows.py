@@ -22,20 +22,40 @@ NPY_HEADER = 128  # bytes, a multiple of 64 as numpy wants; enough for any count
 class ZipRows:
     """A file with one growing array. Raises OSError where the disk refuses; the rows before stay whole."""
 
-    def __init__(self, path: Path, key: str, kind: np.dtype, row: tuple[int, ...]):
-        """`kind` and `row`, type and shape of a row."""
+    def __init__(self, path: Path, key: str, kind: np.dtype, row: tuple[int, ...], goes_on: bool = False):
+        """`kind` and `row`, type and shape of a row. `goes_on`: with the rows of a file that was left by a program that was killed."""
         self._info = zipfile.ZipInfo(f'{key}.npy')
         self._info.header_offset = 0
         self._kind, self._row, self._rows = np.dtype(kind), row, 0
         self._crc = 0  # of the rows
-        self._file = open(path, 'w+b', buffering=0)  # so that no bytes of a row that failed wait in a buffer
+        self._start = len(self._headers())
+        self._file = open(path, 'r+b' if goes_on else 'w+b', buffering=0)  # no bytes of a row that failed wait in a buffer
+        if goes_on:
+            self._rows = max(path.stat().st_size - self._start, 0) // self._row_size
+            self.cut(self._rows)
+            return
         try:
             write_all(self._file, self._headers())
         except BaseException:
             self.close()
             path.unlink()
             raise
-        self._start = self._file.tell()
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self._rows
+
+    def cut(self, rows: int) -> None:
+        """Keep the first so many rows only."""
+        self._rows, self._crc = rows, 0
+        self._file.seek(self._start)
+        left = self._size
+        while left:
+            data = self._file.read(min(left, 1 << 20))
+            self._crc = zlib.crc32(data, self._crc)
+            left -= len(data)
+        self._cut()
 
     def append(self, row: np.ndarray) -> None:
         """One row more."""
@@ -71,7 +91,11 @@ class ZipRows:
 
     @property
     def _size(self) -> int:
-        return self._rows * int(np.prod(self._row)) * self._kind.itemsize
+        return self._rows * self._row_size
+
+    @property
+    def _row_size(self) -> int:
+        return int(np.prod(self._row)) * self._kind.itemsize
 
     def _headers(self) -> bytes:
         shape = (self._rows, *self._row)

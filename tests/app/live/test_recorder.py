@@ -21,6 +21,7 @@ from app.hand_model import HandModel
 from app.live import recorder as recorder_module
 from app.live.recorder import Recorder, RecordingSettings
 from app.live.shown import Captured, HandStatus, Inferred, SourceInfo
+from app.meshes_command import write_meshes
 from app.outputs.hands_file import read_hands
 from app.outputs.reserve import Reserve
 from app.sources import open_source
@@ -167,6 +168,9 @@ def test_a_killed_program_leaves_videos_that_play_and_nothing_under_a_final_name
         assert count >= 60, f'{count} of 150 frames of {name} play'
     told = json.loads((folder / 'recording.json').read_text())
     assert told['finished'] is False and 'ended before' in told['stopped']
+    assert len(list((folder / 'meshes.unfinished').glob('0*.obj'))) >= 149
+    made = write_meshes(folder / 'hands.unfinished', folder, 'glb')
+    assert made.is_file() and len(read_hands(folder / 'hands.npz')) >= 149 and not (folder / 'hands.unfinished').exists()
 
 
 def test_another_picture_size_ends_it_with_a_sentence(tmp_path):
