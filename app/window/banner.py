@@ -20,7 +20,8 @@ _FADE = 200  # milliseconds
 _AT_ONCE = 3  # more would hide the picture: the oldest goes
 _BUTTON = '''QPushButton {{ background: transparent; color: {accent}; border: 1px solid transparent; padding: 4px 8px; font-weight: 600; }}
 QPushButton:hover {{ background: {hover}; }} QPushButton:focus {{ border-color: {accent}; }}'''
-_CLOSE = 'QToolButton {{ background: transparent; border: 1px solid transparent; padding: 4px; }} QToolButton:hover {{ background: {hover}; }}'
+_CLOSE = '''QToolButton {{ background: transparent; border: 1px solid transparent; padding: 4px; }}
+QToolButton:hover {{ background: {hover}; }}'''
 
 
 class Banner(QWidget):
@@ -64,7 +65,8 @@ class Banner(QWidget):
         self.setAttribute(Qt.WA_DeleteOnClose)
         self.setAccessibleName(sentence)
         margins = row.contentsMargins()
-        fixed = margins.left() + margins.right() + sum(row.itemAt(i).widget().sizeHint().width() + GRID for i in range(row.count()) if i != 1)
+        others = [row.itemAt(place).widget() for place in range(row.count()) if place != 1]
+        fixed = margins.left() + margins.right() + sum(widget.sizeHint().width() + GRID for widget in others)
         self._wanted = fixed + text.fontMetrics().horizontalAdvance(sentence) + 2 * GRID  # pixels, in one line
         self.fit(_WIDEST)
         stays = _STAYS[severity] if seconds is None else round(1000 * seconds)

@@ -1,34 +1,25 @@
 """The picture with its hands, and the 3D view beside it, which the mouse turns. Also what stands there when there is no picture."""
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PyQt5.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QBrush, QFont, QFontMetrics, QImage, QPainter, QPen
+from PyQt5.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QBrush, QImage, QPainter, QPen
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
 from app.live import view as views
 from app.live.settings import ViewSettings
 from app.live.shown import Shown
 from app.window.arrangement import LAYOUTS, Layout, arranged, view_pixels
-from app.window.icons import icon
-from app.window.theme import GRID, RADIUS, colours, translucent
+from app.window.signs import Message, paint_card, paint_drop_hint, paint_message, paint_pill
+from app.window.theme import RADIUS, colours, translucent
 
 _SETTLED = 150  # milliseconds without another size before the 3D view is asked for in the new one
 _ZOOM_STEP = 1.1  # of one notch of the wheel
 _VISIBLE = 0.05  # a hand fainter than this is no hand to the eye
-
-
-@dataclass(frozen=True)
-class Message:
-    """What stands in place of the picture."""
-
-    icon: str
-    title: str
-    text: str = ''
 
 
 class Canvas(QWidget):
@@ -157,11 +148,11 @@ class Canvas(QWidget):
         painter.setRenderHints(QPainter.Antialiasing | QPainter.TextAntialiasing)
         painter.fillRect(event.rect(), translucent(palette.ground, 1))
         if self.message is not None:
-            self._paint_message(painter, self.message)
+            paint_message(painter, self.message, self.rect(), self.font())
         elif self.shown is not None:
             self._paint_shown(painter, self.shown)
         if self._drop_name is not None:
-            self._paint_drop_hint(painter)
+            paint_drop_hint(painter, self._drop_name, self.rect(), self.font())
         painter.end()
         if not self._stands:
             self._stands = True
@@ -178,15 +169,16 @@ class Canvas(QWidget):
             if shown.view is not None and shown.view.size:
                 self._paint_image(painter, shown.view, self.view_place)
             elif self.layout_name != 'corner':
-                self._paint_card(painter, self.view_place)
+                paint_card(painter, self.view_place)
             if self.layout_name == 'corner' and shown.view is not None:
                 painter.setPen(QPen(translucent('#ffffff', 0.16), 1))
                 painter.setBrush(Qt.NoBrush)
                 painter.drawRoundedRect(QRectF(self.view_place), RADIUS, RADIUS)
             if not any(v > _VISIBLE for v in shown.inferred.visibility) and not self.note:
-                self._paint_pill(painter, self.hint, self.view_place)
+                paint_pill(painter, self.hint, self.view_place, self.font())
         if self.note:
-            self._paint_pill(painter, self.note, self.picture_place if not self.picture_place.isEmpty() else self.view_place)
+            place = self.view_place if self.picture_place.isEmpty() else self.picture_place
+            paint_pill(painter, self.note, place, self.font())
 
     def _paint_image(self, painter: QPainter, image: np.ndarray, place: QRect) -> None:
         """The image (H, W, 3) uint8 fills the place with round corners; what does not fit its aspect is cut away on both sides."""
@@ -201,60 +193,6 @@ class Canvas(QWidget):
         painter.setBrush(QBrush(picture))
         painter.drawRoundedRect(QRectF(0, 0, width, height), RADIUS * scale, RADIUS * scale)
         painter.restore()
-
-    def _paint_card(self, painter: QPainter, place: QRect) -> None:
-        painter.setPen(Qt.NoPen)
-        painter.setBrush(translucent(colours().surface, 1))
-        painter.drawRoundedRect(QRectF(place), RADIUS, RADIUS)
-
-    def _paint_pill(self, painter: QPainter, text: str, place: QRect) -> None:
-        """A line of text on dark glass at the foot of a place; narrower places get it in two lines."""
-        palette, font = colours(), self.font()
-        font.setPixelSize(13)
-        painter.setFont(font)
-        room = QRect(0, 0, max(place.width() - 6 * GRID, 1), place.height())
-        box = QFontMetrics(font).boundingRect(room, Qt.AlignCenter | Qt.TextWordWrap, text)
-        pill = QRectF(0, 0, box.width() + 4 * GRID, box.height() + 2 * GRID)
-        pill.moveCenter(QPointF(place.center().x() + 0.5, place.bottom() - 2 * GRID - pill.height() / 2))
-        painter.setPen(Qt.NoPen)
-        painter.setBrush(translucent(palette.glass, 0.66))
-        painter.drawRoundedRect(pill, 2 * GRID, 2 * GRID)
-        painter.setPen(translucent(palette.on_glass, 1))
-        painter.drawText(pill, Qt.AlignCenter | Qt.TextWordWrap, text)
-
-    def _paint_message(self, painter: QPainter, message: Message) -> None:
-        palette = colours()
-        room = self.rect().adjusted(2 * GRID, 2 * GRID, -2 * GRID, -2 * GRID)
-        self._paint_card(painter, room)
-        middle = room.center().y()
-        icon(message.icon, 'muted').paint(painter, QRect(room.center().x() - 24, middle - 80, 48, 48))
-        title, text = QFont(self.font()), QFont(self.font())
-        title.setPixelSize(20)
-        title.setWeight(QFont.DemiBold)
-        text.setPixelSize(14)
-        width = min(room.width() - 4 * GRID, 520)
-        painter.setFont(title)
-        painter.setPen(translucent(palette.text, 1))
-        box = painter.boundingRect(QRect(room.center().x() - width // 2, middle - 16, width, 400), Qt.AlignHCenter | Qt.TextWordWrap, message.title)
-        painter.drawText(box, Qt.AlignHCenter | Qt.TextWordWrap, message.title)
-        painter.setFont(text)
-        painter.setPen(translucent(palette.muted, 1))
-        painter.drawText(QRect(room.center().x() - width // 2, box.bottom() + GRID, width, 400), Qt.AlignHCenter | Qt.TextWordWrap, message.text)
-
-    def _paint_drop_hint(self, painter: QPainter) -> None:
-        palette = colours()
-        painter.fillRect(self.rect(), translucent(palette.glass, 0.72))
-        room = QRectF(self.rect()).adjusted(2 * GRID, 2 * GRID, -2 * GRID, -2 * GRID)
-        painter.setPen(QPen(translucent(palette.accent, 1), 2, Qt.DashLine))
-        painter.setBrush(Qt.NoBrush)
-        painter.drawRoundedRect(room, RADIUS, RADIUS)
-        font = QFont(self.font())
-        font.setPixelSize(20)
-        font.setWeight(QFont.DemiBold)
-        painter.setFont(font)
-        painter.setPen(translucent(palette.on_glass, 1))
-        text = QFontMetrics(font).elidedText(f'Let go to open {self._drop_name}', Qt.ElideMiddle, int(room.width()) - 8 * GRID)
-        painter.drawText(room, Qt.AlignCenter, text)
 
     # the mouse turns the 3D view
 

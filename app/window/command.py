@@ -1,4 +1,4 @@
-"""`python main.py live`, and `python main.py` alone: the window, or the same live pipeline without one. Knows nothing of Qt until it opens."""
+"""`python main.py live`, and `python main.py` alone: the window, or the same pipeline without one. Knows nothing of Qt until it opens."""
 from __future__ import annotations
 
 import argparse
@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     seen.add_argument('--intrinsics', type=Path, metavar='FILE', default=unset,
                       help='JSON with fx, fy, cx, cy in pixels (width, height optional)')
     how = parser.add_argument_group('how')
-    how.add_argument('--weights', type=Path, metavar='FILE', default=unset, help='an exported network (.onnx) instead of the one that ships')
-    how.add_argument('--provider', choices=('auto', 'tensorrt', 'cuda', 'cpu'), default=unset, help='what the network runs on (usual: auto)')
+    how.add_argument('--weights', type=Path, metavar='FILE', default=unset, help='an exported network (.onnx), not the one that ships')
+    how.add_argument('--provider', choices=('auto', 'tensorrt', 'cuda', 'cpu'), default=unset, help='of the network (usual: auto)')
     how.add_argument('--threads', type=int, choices=range(1, 65), metavar='N', default=unset, help='of the network on the CPU')
     how.add_argument('--refine', action=argparse.BooleanOptionalAction, default=unset, help='fit the hand to the detected points (usual)')
     how.add_argument('--smoothing', type=_share, metavar='0..1', default=unset, help=f'over time (usual: {usual.smoothing})')
@@ -95,7 +95,7 @@ def _check(args: argparse.Namespace, asked: dict) -> None:
             if hasattr(args, name):
                 raise InputError(f'--{name.replace("_", "-")} is for running without a window; add --no-display.')
         if getattr(args, 'view', None) is not None and args.view.width:
-            raise InputError("The window's 3D view is as large as its place; --view takes a size only with --no-display (or say --view off).")
+            raise InputError("The window's 3D view is as large as its place; give --view a size only with --no-display, or say --view off.")
     if 'intrinsics' in asked and 'field_of_view' in asked:
         raise InputError('--intrinsics and --fov both say what the camera is; give one of them')
     if 'intrinsics' in asked:

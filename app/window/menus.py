@@ -16,7 +16,8 @@ class Menus:
         file = bar.addMenu('&File')
         self.cameras: QMenu = file.addMenu('Camera')
         self.cameras.setToolTipsVisible(True)
-        self._add(file, actions, 'open_video', 'open_folder', 'open_demo', None, 'snapshot', 'record', None, 'offline', 'export', None, 'quit')
+        self._add(file, actions, 'open_video', 'open_folder', 'open_demo', None, 'snapshot', 'record', None, 'offline', 'export',
+                  None, 'quit')
         self.file = file
         look = bar.addMenu('&View')
         self._add(look, actions, 'style_textured', 'style_shaded', 'style_wireframe', 'style_skeleton', 'style_off', None,

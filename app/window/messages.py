@@ -7,7 +7,8 @@ from app.live import events
 from app.window.banner import Banners
 from app.window.bridge import EngineBridge
 from app.window.camera_list import CameraList
-from app.window.canvas import Canvas, Message
+from app.window.canvas import Canvas
+from app.window.signs import Message
 
 
 class Messages(QObject):

@@ -97,11 +97,11 @@ class Saving(QObject):
         self._show_running()
         broken = bool(event.sentence)
         words = event.sentence or f'{event.seconds:.0f} seconds recorded.'
-        self._window.banners.tell(words, 'error' if broken else 'good', (('Open folder', lambda: self._open(event.folder)),), key='recording',
+        self._window.banners.tell(words, 'error' if broken else 'good', self._opens(event.folder), key='recording',
                                   seconds=0 if broken else 12)
 
     def _snapshot_saved(self, event: SnapshotSaved) -> None:
-        self._window.banners.tell('Snapshot saved.', 'good', (('Open folder', lambda: self._open(event.folder)),), key='snapshot')
+        self._window.banners.tell('Snapshot saved.', 'good', self._opens(event.folder), key='snapshot')
 
     def _job_started(self, job, name: str) -> None:
         self._window.panel.jobs.add_job(job, name)
@@ -110,9 +110,13 @@ class Saving(QObject):
     def _job_finished(self, job) -> None:
         progress = job.progress
         if progress.state == 'done':
-            self._window.banners.tell(progress.sentence or 'Done.', 'good', (('Open folder', lambda: self._open(progress.folder)),), seconds=12)
+            self._window.banners.tell(progress.sentence or 'Done.', 'good', self._opens(progress.folder), seconds=12)
         elif progress.state == 'failed':
             self._window.banners.tell(progress.sentence, 'error')
+
+    def _opens(self, folder: Path) -> tuple:
+        """The button of a banner that shows a folder."""
+        return ('Open folder', lambda: self._open(folder)),
 
     def _open(self, folder: Path) -> None:
         problem = open_folder(folder)

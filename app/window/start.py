@@ -11,7 +11,6 @@ from PyQt5.QtCore import QObject, QSocketNotifier, Qt, QTimer
 from PyQt5.QtWidgets import QApplication
 
 from app.boot import free_qt_from_opencv
-from app.live.settings import LiveSettings
 from app.window.bridge import EngineBridge
 from app.window.main_window import MainWindow
 from app.window.settings_store import SettingsStore

@@ -66,7 +66,8 @@ class MadeEngine:
         return self.recorded
 
     def __getattr__(self, name: str):
-        if name not in ('open', 'play', 'pause', 'seek', 'step', 'set_loop', 'reset_shapes', 'start_recording', 'stop_recording', 'snapshot'):
+        if name not in ('open', 'play', 'pause', 'seek', 'step', 'set_loop', 'reset_shapes', 'start_recording', 'stop_recording',
+                        'snapshot'):
             raise AttributeError(name)
         return lambda *values, **options: self.calls.append((name, *values, *options.values()))
 

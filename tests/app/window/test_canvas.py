@@ -10,7 +10,8 @@ from PyQt5.QtGui import QDragEnterEvent, QDropEvent, QMouseEvent, QWheelEvent
 
 from app.live.settings import ViewSettings
 from app.window.arrangement import LAYOUTS, arranged, view_pixels
-from app.window.canvas import Canvas, Message, filled
+from app.window.canvas import Canvas, filled
+from app.window.signs import Message
 from tests.app.window.made_engine import shown
 
 PATIENCE = 10_000  # milliseconds
@@ -43,8 +44,8 @@ def drag(canvas: Canvas, button, start: QPoint, end: QPoint) -> None:
 
 
 def wheel(canvas: Canvas, at: QPoint, notches: int) -> None:
-    canvas.wheelEvent(QWheelEvent(QPointF(at), QPointF(canvas.mapToGlobal(at)), QPoint(), QPoint(0, 120 * notches), Qt.NoButton, Qt.NoModifier,
-                                  Qt.NoScrollPhase, False))
+    canvas.wheelEvent(QWheelEvent(QPointF(at), QPointF(canvas.mapToGlobal(at)), QPoint(), QPoint(0, 120 * notches), Qt.NoButton,
+                                  Qt.NoModifier, Qt.NoScrollPhase, False))
 
 
 SIZES = (960, 640), (320, 240), (1600, 500), (500, 900)

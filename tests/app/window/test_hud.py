@@ -11,7 +11,8 @@ from tests.app.window.made_engine import statistics
 
 PICTURE, FOOT, NO_FOOT = QRect(16, 16, 900, 600), QRect(16, 500, 900, STRIP), QRect()
 HAND = HandStatus(1, 'right', 0.97, 1.0, True, 0.6, 0.5)
-BUSY = statistics(fps=12.0, latency_ms=140.0, hands=(HAND,), dropped={'camera': 0, 'network': 31}, dropped_lately={'camera': 0, 'network': 9.2},
+BUSY = statistics(fps=12.0, latency_ms=140.0, hands=(HAND,), dropped={'camera': 0, 'network': 31},
+                  dropped_lately={'camera': 0, 'network': 9.2},
                   stages=(StageTime('network', 48.0, True), StageTime('overlay', 5.0, False), StageTime('flip', 0.1, False)),
                   remarks=('The detector looks at each frame: no hand is followed.',))
 

@@ -37,8 +37,8 @@ def test_the_window_stands_before_anything_heavy_is_loaded(root, environment):
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='Windows knows no such signal for one process')
 def test_ctrl_c_in_the_terminal_closes_the_window_cleanly(root, environment, demo_clip):
-    process = subprocess.Popen([sys.executable, 'main.py', 'live', '--source', str(demo_clip)], cwd=root, env=environment, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, 'main.py', 'live', '--source', str(demo_clip)], cwd=root, env=environment,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         with pytest.raises(subprocess.TimeoutExpired):
             process.communicate(timeout=4)
