@@ -62,8 +62,8 @@ def test_live_running_never_holds_the_window_up_and_picture_and_hands_belong_tog
     heart.stop()
     worst, late, work = max(heart.gaps), np.percentile(heart.gaps, 99), max(heart.work)
     with capsys.disabled():
-        print(f'\nthe window stood still for {worst:.0f} ms at most, 99 of 100 times for less than {late:.0f} ms, and worked for {work:.0f} ms '
-              f'at most; {len(painted)} pictures were painted')
+        print(f'\nthe window stood still for {worst:.0f} ms at most, 99 of 100 times for less than {late:.0f} ms, and worked for '
+              f'{work:.0f} ms at most; {len(painted)} pictures were painted')
     # 50 ms are promised on a machine of one's own; here others may hold the thread up, so its own work counts, at half the speed
     assert work < 100, f'the window worked for {work:.0f} ms without coming round'
     assert worst < 3000, f'the window stood still for {worst:.0f} ms, which no busy machine explains'
