@@ -111,7 +111,7 @@ def ensure_libraries() -> None:
     if still:
         raise SetupError(f'these are still missing after their installation: {" ".join(still)}. Install them by hand and run this again.')
     if not egl_opens():
-        print('Warning: EGL cannot open a display on this machine, so overlays cannot be drawn; the files of numbers and meshes can.')
+        print('Warning: EGL cannot open a display on this machine, so the processor draws the hands instead of OpenGL, which is slower.')
 
 
 def install(packages: list[str]) -> None:
