@@ -6,6 +6,7 @@ from pathlib import Path
 from PyQt5.QtCore import QSignalBlocker, Qt, pyqtSignal
 from PyQt5.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from app.types import DEFAULT_FIELD_OF_VIEW
 from app.window.controls import Segments
 from app.window.file_choice import choose_file
 from app.window.file_row import FileRow
@@ -13,6 +14,9 @@ from app.window.section import words
 from app.window.theme import GRID
 
 PRESETS = ((60.0, 'Webcam 60', 'A usual webcam'), (78.0, 'Wide 78', 'A wide-angle webcam'), (70.0, 'Phone 70', "A phone's main camera"))
+_MEASURED = 'From a camera file: sizes and distances are in true metres.'
+_STATED = 'Sizes and distances are as true as this angle is.'
+_GUESSED = 'A guess: shapes are right, but sizes and distances are not true metres.'
 FIELD = 136  # pixels, width of a field beside its name
 
 
@@ -65,5 +69,4 @@ class CameraRows(QWidget):
         self.presets.setDisabled(measured)
         self.presets.show_value(None if measured else degrees)
         self.file.show_text(file.name if measured else 'No camera file', str(file) if measured else '', not measured)
-        self.meaning.setText('From a camera file: sizes and distances are in true metres.' if measured else
-                             'Without a camera file shapes are right, but sizes and distances are not true metres.')
+        self.meaning.setText(_MEASURED if measured else _GUESSED if degrees == DEFAULT_FIELD_OF_VIEW else _STATED)

@@ -6,10 +6,12 @@ be read is set aside under another name, which `Stored.note` tells.
 from __future__ import annotations
 
 import base64
+import errno
 import math
 import os
 import typing
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -156,6 +158,8 @@ class SettingsStore:
             notes.append(self._set_aside())
         elif broken:
             notes.append(f'These settings could not be used and are as usual again: {", ".join(broken)}.')
+        if texts.get('file/version', '').isdecimal() and int(texts['file/version']) > VERSION:
+            notes.append('The settings were written by a newer version of the program; what this one does not know is left out.')
         if not _writable(self.file):
             notes.append(f'Settings will not be remembered, because {self.file} may not be written.')
         return replace(stored, note=' '.join(notes))
@@ -164,6 +168,7 @@ class SettingsStore:
         """Write all of it, whole or not at all. Returns an empty string, or the sentence that says why it could not be kept."""
         parts = {'live': (LIVE, stored.live), 'view': (VIEW, stored.live.view), 'recording': (RECORDING, stored.recording),
                  'window': (WINDOW, stored)}
+        part = self.file.with_name(f'.{FILE}.part')
         try:
             with TemporaryDirectory(prefix='s2hand-') as folder:
                 path = Path(folder) / FILE
@@ -174,11 +179,14 @@ class SettingsStore:
                         settings.setValue(f'{section}/{name}', _text(getattr(values, name)))
                 settings.sync()
                 content = path.read_bytes()
+            if not content.endswith(b'\n') or not all(f'{name}='.encode() in content for names, _ in parts.values() for name in names):
+                raise OSError(errno.ENOSPC, 'the disk is full')  # QSettings does not notice
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            part = self.file.with_name(f'.{FILE}.part')
             part.write_bytes(content)
             part.replace(self.file)
         except OSError:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             return f'Settings could not be remembered, because {self.file} could not be written.'
         return ''
 
@@ -188,13 +196,16 @@ class SettingsStore:
             return {}, True
         try:
             content = self.file.read_bytes()
+        except OSError:
+            return {}, False
+        try:
             with TemporaryDirectory(prefix='s2hand-') as folder:
                 path = Path(folder) / FILE
                 path.write_bytes(content)
                 settings = QSettings(str(path), QSettings.IniFormat)
                 return {key: _plain(settings, key) for key in settings.allKeys()}, settings.status() == QSettings.NoError
-        except OSError:
-            return {}, False
+        except OSError:  # no room for the copy: the file itself is not to blame, and stays
+            return {}, True
 
     def _set_aside(self) -> str:
         """Rename the broken file to the first free `.broken-N`; the sentence that says so."""

@@ -118,6 +118,15 @@ def test_files_can_be_taken_back(panel: SidePanel):
     assert not panel.model.weights.back.isVisible() and panel.model.camera.angle.isEnabled()
 
 
+def test_it_says_how_true_sizes_are(panel: SidePanel):
+    meaning = panel.model.camera.meaning
+    assert 'not true metres' in meaning.text(), meaning.text()
+    panel.set_settings(replace(LiveSettings(), field_of_view=78.0))
+    assert 'as true as this angle' in meaning.text(), meaning.text()
+    panel.set_settings(replace(LiveSettings(), intrinsics=Path('/some/camera.json')))
+    assert 'in true metres' in meaning.text(), meaning.text()
+
+
 def test_a_file_dialog_that_is_cancelled_changes_nothing(panel: SidePanel):
     press(panel.model.weights.button)
     QApplication.activeModalWidget().reject()

@@ -120,6 +120,21 @@ def test_no_content_of_the_file_raises_and_settings_are_kept_afterwards(content:
         assert SettingsStore(Path(folder)).load() == Stored(theme='light', hud=False)
 
 
+def test_a_file_of_a_newer_version_is_used_as_far_as_it_is_understood(store: SettingsStore):
+    store.save(Stored(theme='light'))
+    store.file.write_text(store.file.read_text().replace('version=1', 'version=2').replace('[window]', '[window]\nwings=7'))
+    loaded = store.load()
+    assert loaded.theme == 'light' and 'newer version' in loaded.note, loaded
+
+
+def test_a_full_disk_leaves_the_old_settings(store: SettingsStore, limited_files):
+    store.save(Stored(theme='light'))
+    with limited_files(100):
+        sentence = store.save(Stored(theme='dark'))
+    assert str(store.file) in sentence and store.load().theme == 'light', sentence
+    assert [path.name for path in store.file.parent.iterdir()] == ['settings.ini'], 'half a file was left'
+
+
 def test_a_cut_file_keeps_what_can_still_be_read(store: SettingsStore):
     store.save(Stored(live=LiveSettings(style='wireframe'), theme='light'))
     text = store.file.read_text()
