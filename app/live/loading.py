@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from app.errors import InputError
 from app.live.events import Event, ModelFailed, ModelLoading, ModelReady
+from app.live.memory import give_back
 from app.live.newest import Newest
 from app.live.settings import LiveSettings
 from app.live.shared_model import shared_model, undisturbed
@@ -71,6 +72,8 @@ class Loader:
             regressor = loaded.pipeline.regressor
             self._ready(loaded)
             self._tell(ModelReady(regressor.name, settings.provider, regressor.provider, note))
+            del loaded, regressor  # the inference thread's from now on, which may close it
+            give_back()
 
 
 def load(settings: LiveSettings, stopped: Callable[[], bool] = lambda: False) -> tuple[Loaded | None, str]:

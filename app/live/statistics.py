@@ -173,10 +173,8 @@ def _remarks(stages: tuple[StageTime, ...], source_fps: float | None, lately: di
     """Sentences for a person, the most telling first."""
     searching = len(searched) > 5 and np.mean(searched) > SEARCHING
     for stage in stages:
-        if not stage.slow:
+        if not stage.slow or (stage.name == 'detect' and searching):  # that is said below, with its reason
             continue
-        if stage.name == 'detect':
-            continue  # said below, with its reason
         rest = f'{STAGE_NAMES.get(stage.name, stage.name)} takes {stage.ms:.0f} ms of it'
         thread = next(t for t, names in THREADS.items() if stage.name in names)
         total = sum(s.ms for s in stages if s.name in THREADS[thread])
