@@ -9,8 +9,9 @@ from app.live.events import PlayStateChanged, Problem, SourceEnded
 from app.live.outlet import Outlet
 from app.live.pacing import Pace
 from app.live.position import Position
-from app.live.reading import Read, Reader
+from app.live.reading import Read, Reader, Where
 from app.live.shown import SourceInfo
+from app.live.strip import Strip
 from app.sources.source import Source
 from app.types import Frame
 
@@ -29,12 +30,15 @@ class FilePlaying:
         self.info: SourceInfo | None = None
         self.skipped = self.dropped = 0
         self._reader = Reader(name, open_source, opened, outlet.wake)
+        self._strip = Strip(self._reader)
         self._outlet, self._pace, self._fps = outlet, Pace(speed), fps
         self._generation = 0
         self._playing = self._loop = self._ended = False
         self._last: Frame | None = None
         self._wanted: int | None = None  # number of the frame that was stepped to and is not there yet
         self._ahead = 0  # steps forward that are still to be done
+        self._sought: int | None = None  # turn of a seek whose frame is not there yet,
+        self._after = 0  # and steps to be done from that frame
 
     @property
     def thread(self) -> threading.Thread:
@@ -84,9 +88,9 @@ class FilePlaying:
         """Go to the frame that is to be seen at `seconds`."""
         seconds = max(0.0, seconds)
         if not self.info.sequence:
-            self._go(int(seconds / STILL))
+            self._jump(lambda source: source.from_index(int(seconds / STILL)))
         elif self._fps:
-            self._go(int(seconds * self._fps + 1e-6))
+            self._jump(lambda source: source.from_index(int(seconds * self._fps + 1e-6)))
         else:
             self._jump(lambda source: source.from_time(seconds))
 
@@ -95,11 +99,16 @@ class FilePlaying:
         self.pause()
         if self._last is None or not frames:
             return
-        if self._wanted is None and frames > 0:
-            self._ahead += 0 if self._ended else frames
-            return
-        start = self._last.index + self._ahead if self._wanted is None else self._wanted
-        self._go(max(0, start + frames))
+        if self._sought is not None:
+            self._after += frames
+        elif self._wanted is None and frames > 0:
+            left = self.info.frame_count - 1 - self._last.index if self.info.frame_count else self._ahead + frames
+            self._ahead = 0 if self._ended else min(self._ahead + frames, left)
+        elif self._wanted is None and not self._ahead and not self._ended and (frame := self._strip.back(-frames)) is not None:
+            self._generation = self._outlet.new_generation()
+            self._show(frame, still=True)
+        else:
+            self._step_to((self._last.index + self._ahead if self._wanted is None else self._wanted) + frames)
 
     def close(self) -> None:
         """Let the reader end by itself."""
@@ -107,22 +116,22 @@ class FilePlaying:
 
     def tick(self, now: float) -> float | None:
         """Do what is due. When to come back, by the clock; None: when the reader has something new, or after a command."""
-        while (item := self._reader.peek()) is not None:
+        while (item := self._strip.peek()) is not None:
             if item.jumped:
-                self._reader.pop()
+                self._strip.pop()
                 self._arrive(item, now)
             elif item.failure:
-                self._reader.pop()
+                self._strip.pop()
                 self._outlet.tell(Problem(item.failure))
                 self._end(())
             elif self._playing:
                 due = self._due(item, now)
                 if now < due:
                     return due
-                self._reader.pop()
+                self._strip.pop()
                 self._play(item, due, now)
             elif self._ahead and item.frame is not None:
-                self._reader.pop()
+                self._strip.pop()
                 self._ahead -= 1
                 self._show(item.frame, still=True)
             else:
@@ -130,15 +139,16 @@ class FilePlaying:
                 return None
         return None
 
-    def _go(self, index: int) -> None:
-        if self.info.frame_count:
-            index = min(index, self.info.frame_count - 1)
-        self._jump(lambda source: source.from_index(index))
-        self._wanted = index
+    def _step_to(self, index: int) -> None:
+        index = max(0, index if not self.info.frame_count else min(index, self.info.frame_count - 1))
+        if self._wanted is None or not self._strip.redirect(index):
+            self._strip.jump_to(self._outlet.new_generation(), index)
+        self._ended, self._ahead, self._wanted, self._sought = False, 0, index, None
 
-    def _jump(self, where: Callable) -> None:
-        self._ended, self._ahead, self._wanted = False, 0, None
-        self._reader.jump(self._outlet.new_generation(), where)
+    def _jump(self, where: Where) -> None:
+        self._ended, self._ahead, self._wanted, self._after = False, 0, None, 0
+        self._sought = self._outlet.new_generation()
+        self._strip.jump(self._sought, where)
 
     def _arrive(self, item: Read, now: float) -> None:
         """The first frame after a jump: shown at once, and the clock goes on from it."""
@@ -147,6 +157,10 @@ class FilePlaying:
         self._show(item.frame, still=not self._playing)
         if self._is_still:
             self._end(())
+        if item.turn == self._sought:
+            self._sought = None
+            if self._after:
+                self.step(self._after)
 
     def _due(self, item: Read, now: float) -> float:
         if not self._pace.speed:
@@ -165,7 +179,7 @@ class FilePlaying:
             else:
                 self._end(item.warnings)
             return
-        after = self._reader.peek()
+        after = self._strip.peek()
         if self._pace.speed and after is not None and after.frame is not None and self._pace.due(self._moment(after.frame)) <= now:
             self.skipped += 1  # the next one is due as well
             return
@@ -181,7 +195,7 @@ class FilePlaying:
         self._outlet.give(frame, self.info, self._generation, still or not self.info.sequence)
 
     def _end(self, warnings: tuple[str, ...]) -> None:
-        self._ended, self._playing = True, False
+        self._ended, self._playing, self._sought, self._wanted = True, False, None, None
         self._outlet.tell(SourceEnded(warnings))
         self._tell_state()
 

@@ -95,6 +95,11 @@ class Player:
         return self._before['dropped'] + (self._playing.dropped if self._playing else 0)
 
     @property
+    def camera_stalls(self) -> int:
+        """How often the camera that is open gave no picture for a second."""
+        return getattr(self._playing, 'stalls', 0)
+
+    @property
     def threads(self) -> int:
         """How many threads of sources still run: one for what is open, more for a moment after a change or if a device hangs."""
         return sum(thread.is_alive() for thread in self._threads)

@@ -62,10 +62,10 @@ class Reader:
             self._jump = turn, where
             self._room.notify()
 
-    def peek(self, ahead: int = 0) -> Read | None:
-        """The next item, or one `ahead` of it, which stays; None if it is not there yet."""
+    def peek(self) -> Read | None:
+        """The next item, which stays; None if it is not there yet."""
         with self._room:
-            return self._items[ahead] if ahead < len(self._items) else None
+            return self._items[0] if self._items else None
 
     def pop(self) -> Read | None:
         """The next item; None if a jump has thrown it away meanwhile."""

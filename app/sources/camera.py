@@ -100,21 +100,17 @@ class CameraSource(Source):
 
     @staticmethod
     def _opened(capture: Callable[..., cv2.VideoCapture], index: int, wishes: list) -> cv2.VideoCapture | None:
-        log = cv2.utils.logging
-        level = log.getLogLevel()
-        log.setLogLevel(log.LOG_LEVEL_SILENT)  # a missing camera is told in one sentence, not in ten lines of OpenCV's
-        try:
-            for backend in BACKENDS.get(sys.platform, (cv2.CAP_ANY,)):
-                device = capture(index, backend, wishes)
-                if device.isOpened():
-                    return device
-                device.release()
-                device = capture(index, backend)  # some drivers refuse the wishes as a whole
-                if device.isOpened():
-                    for key, value in zip(wishes[::2], wishes[1::2], strict=True):
-                        device.set(key, value)
-                    return device
-                device.release()
-            return None
-        finally:
-            log.setLogLevel(level)
+        # for good: a camera that is missing, or unplugged later, is told in one sentence, not in ten lines of OpenCV's at each attempt
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        for backend in BACKENDS.get(sys.platform, (cv2.CAP_ANY,)):
+            device = capture(index, backend, wishes)
+            if device.isOpened():
+                return device
+            device.release()
+            device = capture(index, backend)  # some drivers refuse the wishes as a whole
+            if device.isOpened():
+                for key, value in zip(wishes[::2], wishes[1::2], strict=True):
+                    device.set(key, value)
+                return device
+            device.release()
+        return None

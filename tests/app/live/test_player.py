@@ -365,3 +365,38 @@ def test_the_clock_is_given_up_only_when_it_is_far_behind():
     assert pace.due(14.0) == 102.0 + 1.1 * BEHIND
     with pytest.raises(ValueError, match='speed'):
         Pace(-1)
+
+
+def test_stepping_back_decodes_once_for_several_frames(tmp_path, out, monkeypatch):
+    jumps = []
+    monkeypatch.setattr(VideoSource, 'from_index', lambda self, index, jump=VideoSource.from_index: jumps.append(index) or jump(self, index))
+    player = Player(out, out.hear)
+    player.open(write_clip(tmp_path / 'clip.mp4', 59), paused=True)
+    player.seek(50 / 30)
+    still(player, out, 50)
+    for index in range(49, 19, -1):
+        player.step(-1)
+        still(player, out, index)
+    assert len(jumps) <= 5, f'{len(jumps)} jumps for 30 frames'
+    for index in range(21, 40):
+        player.step(1)
+        still(player, out, index)
+    count = len(out.all)
+    player.play()
+    out.wait_for(SourceEnded)
+    after = out.numbers[count:]
+    assert after == sorted(after) and after[0] >= 40 and after[-1] == 58, after
+    assert player.close(PATIENCE)
+
+
+def test_many_steps_at_once_lead_to_the_frame_that_is_their_sum(tmp_path, out, player):
+    player.open(write_clip(tmp_path / 'clip.mp4', 59), paused=True)
+    player.seek(1.0)
+    still(player, out, 30)
+    for steps in (-1, -1, -1, 4, -9, 2, -12, 1, 1, -1):
+        player.step(steps)
+    still(player, out, 13)
+    player.seek(0.5)
+    player.step(-2)
+    player.step(1)
+    still(player, out, 14)
