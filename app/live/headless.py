@@ -165,7 +165,7 @@ def table(report: LiveReport) -> str:
     """What is printed at the end."""
     width, height = report.size
     dropped = ', '.join(f'{cause} {count}' for cause, count in report.dropped.items())
-    lines = [f'{report.source}, {width} x {height}: {report.shown} pictures in {report.seconds:.1f} s, {report.with_hand} with a hand; '
+    lines = [f'{report.source}, {width} x {height}: {report.shown} {"picture" if report.shown == 1 else "pictures"} in {report.seconds:.1f} s, {report.with_hand} with a hand; '
              f'{report.network} on {report.provider}']
     if report.shown_fps is not None and report.delivered_fps is not None:
         lines += [f'shown      {report.shown_fps:.1f} per second of {report.delivered_fps:.1f} delivered',

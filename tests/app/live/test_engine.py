@@ -325,6 +325,21 @@ def test_a_recording_and_a_snapshot_are_written_beside_everything(start, demo_cl
     assert watched.engine.recording() is None
 
 
+def test_closing_while_recording_ends_every_thread_and_keeps_the_recording(start, demo_clip, one_hand, tmp_path):
+    from app.live.events import RecordingStarted, RecordingStopped
+    from app.live.recorder import RecordingSettings
+
+    watched = start(settings=one_hand).prepared()
+    watched.engine.open(demo_clip, loop=True)
+    watched.picture()
+    watched.engine.start_recording(RecordingSettings(tmp_path, meshes=True))
+    folder = watched.ears.wait(RecordingStarted).folder
+    watched.until(lambda: watched.engine.recording() and watched.engine.recording().frames > 5, 'frames are recorded')
+    assert watched.engine.close(20.0), watched.engine.still_running
+    assert watched.ears.wait(RecordingStopped).folder == folder
+    assert (folder / 'overlay.mp4').stat().st_size > 1000 and not list(folder.glob('*unfinished*'))
+
+
 def test_a_camera_is_shown_and_its_loss_does_not_stop_the_threads(start, demo_frames, one_hand):
     from app.live.events import SourceBack, SourceLost
 
