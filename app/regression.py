@@ -1,21 +1,30 @@
 """The network: crops in, points and hand parameters out. ONNX Runtime runs it on whatever the machine has."""
 from __future__ import annotations
 
-import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from app.engine_cache import EngineCache, facts_of, tensorrt_version
 from app.errors import InputError
 
 Provider = Literal['auto', 'tensorrt', 'cuda', 'cpu']
 WEIGHTS = Path(__file__).parent.parent / 'assets' / 'weights' / 's2hand-lite.onnx'
+VERSION = '1'  # of the graphs that this program reads
 OUTPUTS = ('points', 'presence', 'right', 'pose', 'shape', 'scale', 'translation', 'texture', 'light')
+METADATA = ('focal', 'size', 'hand_model')
 EXECUTION_PROVIDERS = {'tensorrt': 'TensorrtExecutionProvider', 'cuda': 'CUDAExecutionProvider', 'cpu': 'CPUExecutionProvider'}
+NAMES = {'tensorrt': 'TensorRT', 'cuda': 'CUDA'}
+CPU = EXECUTION_PROVIDERS['cpu']
+PACKAGES = {  # where ONNX Runtime's provider is there but its libraries are not
+    'tensorrt': '"tensorrt-cu13<11" "onnxruntime-gpu[cuda,cudnn]"', 'cuda': '"onnxruntime-gpu[cuda,cudnn]"'}
+OUT_OF_MEMORY = ('out of memory', 'memoryallocation', 'failed to allocate memory', 'alloc_failed', 'bfcarena', 'out_of_memory')
+MOST_AT_ONCE = 16  # crops in one run on TensorRT, whose engines are built for a range of batch sizes
 
 
 @dataclass(frozen=True)
@@ -35,45 +44,127 @@ class Prediction:
 
 
 class Regressor:
-    """One ONNX Runtime session. `provider` after construction is the one that really runs, whatever was asked for.
+    """One ONNX Runtime session. `provider` is the one that really runs, whatever was asked for; `note` says in one sentence why it is
+    another one, or what else a person should know, '' if all is as asked. Both may change when a GPU fails later on.
 
-    Raises InputError if the weights are missing, are not this network, or belong to another hand model.
+    Raises InputError if the weights are missing, are not this network, or belong to another hand model or version.
     """
 
-    def __init__(self, weights: Path | None = None, provider: Provider = 'auto', threads: int | None = None, hand_model_hash: str | None = None):
+    def __init__(self, weights: Path | None = None, provider: Provider = 'auto', threads: int | None = None, hand_model_hash: str | None = None,
+                 tell: Callable[[str], None] | None = None):
+        """`tell` gets a sentence before something that takes minutes."""
         import onnxruntime as ort
 
         path = Path(weights or WEIGHTS)
         if not path.is_file():
             raise InputError(f'the network weights {path} do not exist; give the path of an exported .onnx file')
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or usual_threads()
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')  # a spinning thread takes the core the other stages need
-        try:
-            self.session = ort.InferenceSession(path.read_bytes(), options, providers=wanted_providers(provider, ort))
-        except Exception as error:  # onnxruntime's exceptions share no narrower public base
-            raise InputError(f'{path} is not a network that can be run; export it anew or use the one in assets/weights') from error
-        meta = self.session.get_modelmeta().custom_metadata_map
-        missing = {*OUTPUTS} - {o.name for o in self.session.get_outputs()} | {'focal', 'size', 'hand_model'} - {*meta}
-        if missing:
-            raise InputError(f'{path} is not an S2HAND network of this program: it lacks {", ".join(sorted(missing))}')
-        if hand_model_hash and meta['hand_model'] != hand_model_hash:
-            raise InputError(f'{path} was trained for another hand model than the one in use; export or train it for this one')
-        self.path, self.name, self.version = path, meta.get('name', path.stem), meta.get('version', '')
-        self.size, self.focal = int(json.loads(meta['size'])), float(meta['focal'])
-        self.provider = self.session.get_providers()[0].removesuffix('ExecutionProvider')
+        self.path, self.note, self._ort = path, '', ort
+        self._graph, self._threads = path.read_bytes(), threads or usual_threads()
+        self._engines: EngineCache | None = None
+        self._spare = self.session = self._open([CPU])  # the network is read here, before a GPU works on it for minutes
+        self._check(hand_model_hash)
+        names = wanted_providers(provider, ort)
+        if names[0] != CPU:
+            self.session = self._open_on_gpu(names, tell or (lambda sentence: None)) or self._spare
+        self._graph = b''  # 30 MB
+        self.provider = self._real_provider()
+        self.note = self.note or missing_note(provider, self.provider, ort)
 
     def __call__(self, crops: np.ndarray) -> list[Prediction]:
         """Crops (B, S, S, 3) uint8 RGB of upright right hands -> a prediction each."""
         batch = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
         batch *= 1 / 255
-        out = dict(zip(OUTPUTS, self.session.run(OUTPUTS, {'crop': batch})))
+        out = self._run(batch)
         return [Prediction(
             points=out['points'][i, :, :2], depths=out['points'][i, :, 2], presence=float(out['presence'][i, 0]), right=float(out['right'][i, 0]),
             pose=out['pose'][i], shape=out['shape'][i], scale=float(out['scale'][i, 0]), translation=out['translation'][i],
             texture=out['texture'][i], light=out['light'][i]) for i in range(len(crops))]
+
+    def _run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        """Crops (B, 3, S, S) in 0..1 -> arrays by name. A GPU that fails is left for the CPU, for good."""
+        if self.provider == 'Tensorrt' and len(batch) > MOST_AT_ONCE:
+            parts = [self._run(batch[i:i + MOST_AT_ONCE]) for i in range(0, len(batch), MOST_AT_ONCE)]
+            return {name: np.concatenate([part[name] for part in parts]) for name in OUTPUTS}
+        try:
+            values = self.session.run(OUTPUTS, {'crop': batch})
+        except Exception as error:  # onnxruntime's exceptions share no narrower public base
+            if self.session is self._spare:
+                raise
+            self.note = failure_note(error)
+            self._leave_engines()
+            self.session = self._spare
+            self.provider = self._real_provider()
+            values = self.session.run(OUTPUTS, {'crop': batch})
+        if self._engines is not None:
+            self._engines.seal()
+            self.note = self.note or self._engines.note
+            self._engines = None
+        return dict(zip(OUTPUTS, values))
+
+    def _check(self, hand_model_hash: str | None) -> None:
+        """Read what the network says of itself. Raises InputError if this program cannot use it, with the name that it gives itself."""
+        meta = self.session.get_modelmeta().custom_metadata_map
+        named = f'{self.path} (it calls itself {meta["name"]!r})' if meta.get('name') else str(self.path)
+        missing = {*OUTPUTS} - {o.name for o in self.session.get_outputs()} | {*METADATA} - {*meta} \
+            | {'crop'} - {i.name for i in self.session.get_inputs()}
+        if missing:
+            raise InputError(f'{named} is not an S2HAND network of this program: it lacks {", ".join(sorted(missing))}')
+        self.version = meta.get('version', VERSION)
+        if self.version != VERSION:
+            raise InputError(f'{named} was exported as version {self.version}, this program reads version {VERSION}; export it anew')
+        if hand_model_hash and meta['hand_model'] != hand_model_hash:
+            raise InputError(f'{named} was trained for another hand model than the one in use; export or train it for this one')
+        try:
+            self.size, self.focal = int(meta['size']), float(meta['focal'])
+        except ValueError as error:
+            raise InputError(f'{named} says nothing sensible of its size and focal length; export it anew') from error
+        self.name, self.precision = meta.get('name', self.path.stem), meta.get('precision', 'fp32')
+
+    def _open(self, providers: list[str] | list[tuple[str, dict[str, str]]]):
+        options = self._ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')  # a spinning thread takes the core the other stages need
+        try:  # no fallback: onnxruntime would go over to the CPU by itself, and say so only on the terminal
+            return self._ort.InferenceSession(self._graph, options, providers=providers, enable_fallback=0)
+        except Exception as error:  # onnxruntime's exceptions share no narrower public base
+            if providers != [CPU]:
+                raise
+            raise InputError(f'{self.path} is not a network that can be run; export it anew or use the one in assets/weights') from error
+
+    def _open_on_gpu(self, names: list[str], tell: Callable[[str], None]):
+        """A session with these providers; None, and a note, if the GPU cannot be used."""
+        try:
+            return self._open([(name, self._options(name, tell)) for name in names])
+        except Exception as error:  # onnxruntime's exceptions share no narrower public base
+            self.note = failure_note(error)
+            self._leave_engines()
+            return None
+
+    def _options(self, name: str, tell: Callable[[str], None]) -> dict[str, str]:
+        """What a provider is told; for TensorRT also where its engine is kept."""
+        if name == EXECUTION_PROVIDERS['cuda']:
+            return {'use_tf32': '0'}  # ten bits of a number are too few for places in millimetres
+        if name != EXECUTION_PROVIDERS['tensorrt']:
+            return {}
+        self._engines = EngineCache(facts_of(self._graph, f'{self.precision}, batch 1 to {MOST_AT_ONCE}'))
+        if not self._engines.kept:
+            tell('TensorRT builds its engine for this GPU; that takes a minute or more' + (', once' if self._engines.folder else ''))
+        sizes = {kind: f'crop:{count}x3x{self.size}x{self.size}' for kind, count in (('min', 1), ('opt', 1), ('max', MOST_AT_ONCE))}
+        options = {f'trt_profile_{kind}_shapes': shape for kind, shape in sizes.items()}
+        options |= {f'trt_{kind}_enable': '1' for kind in ('fp16', 'int8') if kind == self.precision}
+        if self._engines.folder is not None:
+            options |= {'trt_engine_cache_enable': '1', 'trt_engine_cache_path': str(self._engines.folder)}
+        return options
+
+    def _leave_engines(self) -> None:
+        if self._engines is not None:
+            self._engines.discard()
+            self._engines = None
+
+    def _real_provider(self) -> str:
+        return self.session.get_providers()[0].removesuffix('ExecutionProvider')
 
 
 def usual_threads() -> int:
@@ -88,9 +179,32 @@ def wanted_providers(provider: Provider, ort) -> list[str]:
     names = [EXECUTION_PROVIDERS[p] for p in order if EXECUTION_PROVIDERS[p] in available] if has_nvidia_device() else []
     if names and hasattr(ort, 'preload_dlls'):
         ort.preload_dlls()  # finds CUDA's libraries in the packages that pip installed
-    return [*names, 'CPUExecutionProvider']
+    if EXECUTION_PROVIDERS['tensorrt'] in names and not tensorrt_version():
+        names.remove(EXECUTION_PROVIDERS['tensorrt'])
+    return [*names, CPU]
 
 
 def has_nvidia_device() -> bool:
     """Whether an NVIDIA driver shows itself on this machine."""
     return os.path.exists('/dev/nvidia0') or shutil.which('nvidia-smi') is not None
+
+
+def missing_note(asked: Provider, real: str, ort) -> str:
+    """A sentence on why the network does not run on what was asked for, with the package to install; '' when it does."""
+    if asked in ('auto', 'cpu') or EXECUTION_PROVIDERS[asked].startswith(real):
+        return ''
+    if EXECUTION_PROVIDERS[asked] not in ort.get_available_providers():
+        why = 'the installed onnxruntime was built without it: pip uninstall onnxruntime, then pip install onnxruntime-gpu'
+    elif not has_nvidia_device():
+        why = 'no NVIDIA driver shows a GPU on this machine'
+    else:
+        why = f'its libraries are missing or do not fit the driver: pip install {PACKAGES[asked]}'
+    return f'{NAMES[asked]} was asked for, but {why}. The network runs on the {NAMES.get(real.lower(), real)}.'
+
+
+def failure_note(error: Exception) -> str:
+    """A sentence on a GPU that failed."""
+    said = ' '.join(str(error).split())
+    if any(word in said.lower() for word in OUT_OF_MEMORY):
+        return 'The GPU has not enough free memory for the network, which runs on the CPU instead; close what else uses the GPU.'
+    return f'The GPU could not be used ({said[:160]}); the network runs on the CPU instead.'

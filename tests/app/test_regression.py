@@ -11,7 +11,7 @@ from app.regression import OUTPUTS, Regressor
 
 SIZES = {'points': (21, 3), 'presence': (1,), 'right': (1,), 'pose': (16, 3), 'shape': (10,), 'scale': (1,), 'translation': (3,),
          'texture': (30, 3), 'light': (11,)}
-META = {'name': 'tiny', 'version': '0', 'focal': '80.0', 'size': '32', 'hand_model': 'abc'}
+META = {'name': 'tiny', 'version': '1', 'focal': '80.0', 'size': '32', 'hand_model': 'abc'}
 
 
 def tiny_network(path: Path, outputs=OUTPUTS, meta=META) -> Path:
