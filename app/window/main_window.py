@@ -44,7 +44,7 @@ class MainWindow(QMainWindow):
         self.bridge, self._store, self._stored = bridge, store, stored
         self.settings: LiveSettings = bridge.settings
         self.actions_by_id = make_actions(self)
-        self._closing = False
+        self._closing = self._unasked = False
         self._settled = False  # the network is there: before, the figures only say that it is being loaded
         self.canvas = Canvas()
         self.hud = Hud(self.canvas)
@@ -308,11 +308,16 @@ class MainWindow(QMainWindow):
         return Stored(live=self.settings, recording=self.saving.recording, source=self.chooser.spec, layout=self.canvas.layout_name,
                       theme=theme_name(), hud=act['hud'].isChecked(), panel=act['panel'].isChecked(), geometry=bytes(self.saveGeometry()))
 
+    def end(self) -> None:
+        """Close without asking whether what runs in the background may end: nobody is there to answer."""
+        self._unasked = True
+        self.close()
+
     def closeEvent(self, event) -> None:
         if self._closing:
             event.accept()
             return
-        if not self.saving.may_close():
+        if not self._unasked and not self.saving.may_close():
             event.ignore()
             return
         self._closing = True

@@ -52,7 +52,7 @@ def run_window(spec: str | None, asked: dict, seconds: float | None = None, pict
     QTimer.singleShot(_HIDDEN, lambda: window.begin(spec))
     window.show()
     if seconds is not None:
-        QTimer.singleShot(round(1000 * seconds), window.close)
+        QTimer.singleShot(round(1000 * seconds), window.end)
     app.setQuitOnLastWindowClosed(True)
     code = app.exec()
     interrupts.end()
@@ -94,4 +94,4 @@ class Interrupts(QObject):
         except OSError:  # nothing there after all
             return
         if self.interrupted:
-            self._window.close()
+            self._window.end()

@@ -307,6 +307,18 @@ def test_closing_while_the_engine_is_still_loading_is_quick(play):
     assert took < 2.6, f'closing took {took:.2f} s; 2 s is what the engine gets'
 
 
+def test_ending_from_the_terminal_asks_nothing(live, monkeypatch):
+    monkeypatch.setattr(live.window.panel.jobs, 'may_close', lambda parent: pytest.fail('a question that nobody can answer'))
+    live.window.end()
+    assert live.engine.closed and not live.window.isVisible()
+
+
+def test_a_person_who_wants_background_work_to_go_on_keeps_the_window(live, monkeypatch):
+    monkeypatch.setattr(live.window.panel.jobs, 'may_close', lambda parent: False)
+    assert not live.window.close() and live.window.isVisible() and not live.engine.closed
+    monkeypatch.undo()
+
+
 def test_what_the_network_is_doing_is_said_on_the_picture_until_it_is_ready(play):
     played = play()
     engine = played.begin('/films/clip.mp4')
