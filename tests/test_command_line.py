@@ -51,9 +51,12 @@ def test_every_command_explains_its_options(run_main, name):
     assert result.stdout.startswith(f'usage: python main.py {name}'), result.stdout
 
 
-def test_no_command_at_all_prints_the_overview_and_exits_with_2(run_main):
-    result = run_main()
-    assert result.returncode == 2 and 'reconstruct' in result.stdout
+@pytest.mark.skipif(sys.platform != 'linux', reason='only there may a screen be missing')
+def test_no_command_at_all_opens_the_window_and_without_a_screen_says_what_to_do(run_main):
+    environment = {k: v for k, v in os.environ.items() if k not in ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM')}
+    result = run_main(env=environment)
+    assert (result.returncode, result.stdout) == (2, ''), result
+    assert 'no display' in result.stderr and '--no-display' in result.stderr and result.stderr.count('\n') == 1, result.stderr
 
 
 def test_an_unknown_command_is_answered_with_those_that_exist(run_main):
