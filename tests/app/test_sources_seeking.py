@@ -163,3 +163,9 @@ def test_where_keyframes_do_not_help_a_jump_reads_what_lies_before(tmp_path, tim
     path = long_clip(tmp_path / ('clip.mkv' if times else 'clip.avi'), times=times)
     with open_source(path) as source:
         check_everywhere(source)
+
+
+@pytest.mark.parametrize('name', ['clip.mp4', 'clip.mkv', 'clip.ts'])
+def test_the_duration_counts_from_the_first_frame(tmp_path, name):
+    with open_source(long_clip(tmp_path / name, times=[5 + i / 30 for i in range(58)])) as source:
+        assert source.duration == pytest.approx(58 / 30, abs=0.08), f'{source.duration:.3f} s of 58 frames, 30 a second'
