@@ -152,24 +152,29 @@ class _Run:
         if model.note:
             warnings.append(model.note)
         return LiveReport(
-            opened.info.name, (opened.info.width, opened.info.height), round(span, 3), len(times), sum(self._hands),
-            round((len(times) - 1) / span, 2) if span else None, delivered, round((delivered - 1) / delivering, 2) if span and delivering > 0 else None,
-            {f'p{q}': round(float(np.percentile(self._latency, q)), 1) for q in (50, 95)} if times else {},
-            stage_percentiles(self._stages), dropped,
-            round(1e3 * (time.process_time() - self._cpu) / len(times), 1) if times else None, model.name, model.provider,
-            round(1e3 * (times[self._hands.index(True)] - times[0]), 1) if any(self._hands) else None, round(1e3 * loading, 1),
-            tuple(dict.fromkeys(warnings)), versions())
+            source=opened.info.name, size=(opened.info.width, opened.info.height), seconds=round(span, 3),
+            shown=len(times), with_hand=sum(self._hands), shown_fps=round((len(times) - 1) / span, 2) if span else None,
+            delivered=delivered, delivered_fps=round((delivered - 1) / delivering, 2) if span and delivering > 0 else None,
+            latency_ms={f'p{q}': round(float(np.percentile(self._latency, q)), 1) for q in (50, 95)} if times else {},
+            stage_ms=stage_percentiles(self._stages), dropped=dropped,
+            cpu_ms=round(1e3 * (time.process_time() - self._cpu) / len(times), 1) if times else None,
+            network=model.name, provider=model.provider,
+            first_hand_ms=round(1e3 * (times[self._hands.index(True)] - times[0]), 1) if any(self._hands) else None,
+            loading_ms=round(1e3 * loading, 1), warnings=tuple(dict.fromkeys(warnings)), versions=versions())
 
 
 def table(report: LiveReport) -> str:
     """What is printed at the end."""
     width, height = report.size
     dropped = ', '.join(f'{cause} {count}' for cause, count in report.dropped.items())
-    lines = [f'{report.source}, {width} x {height}: {report.shown} {"picture" if report.shown == 1 else "pictures"} in {report.seconds:.1f} s, {report.with_hand} with a hand; '
+    pictures = 'picture' if report.shown == 1 else 'pictures'
+    lines = [f'{report.source}, {width} x {height}: {report.shown} {pictures} in {report.seconds:.1f} s, {report.with_hand} with a hand; '
              f'{report.network} on {report.provider}']
     if report.shown_fps is not None and report.delivered_fps is not None:
         lines += [f'shown      {report.shown_fps:.1f} per second of {report.delivered_fps:.1f} delivered',
                   f'latency    {report.latency_ms["p50"]:.0f} ms, 95 % within {report.latency_ms["p95"]:.0f} ms']
-    lines += [f'processor  {report.cpu_ms} ms for each picture, all threads together', f'dropped    {dropped}', '', f'{"stage":<10} {"p50":>7} {"p95":>7}  ms']
+    if report.cpu_ms is not None:
+        lines.append(f'processor  {report.cpu_ms} ms for each picture, all threads together')
+    lines += [f'dropped    {dropped}', '', f'{"stage":<10} {"p50":>7} {"p95":>7}  ms']
     lines += [f'{stage:<10} {ms["p50"]:>7.1f} {ms["p95"]:>7.1f}' for stage, ms in report.stage_ms.items()]
     return '\n'.join([*lines, *(['', *report.warnings] if report.warnings else [])])

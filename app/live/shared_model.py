@@ -27,8 +27,8 @@ def shared_model() -> HandModel:
 def undisturbed(make):
     """`make()`, again if another thread disturbed it.
 
-    NumPy reads a file's header with `ast.literal_eval`, and in some versions of CPython 3.11 and 3.12 that raises SystemError ("recursion depth
-    mismatch") when another thread is in `ast` at the same moment, as some packages are while they are imported.
+    NumPy reads a file's header with `ast.literal_eval`, and in some versions of CPython 3.11 and 3.12 that raises SystemError
+    ("recursion depth mismatch") when another thread is in `ast` at the same moment, as some packages are while they are imported.
     """
     for attempt in range(ATTEMPTS):
         try:

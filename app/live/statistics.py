@@ -13,10 +13,10 @@ from app.live.shown import HandStatus, Inferred, Shown
 
 WINDOW = 2.0  # seconds that count as lately
 THREADS = {'reconstruction': ('detect', 'crop', 'network', 'refine', 'smooth', 'texture'),
-           'drawing': ('overlay', 'view', 'flip', 'record')}  # which stages run one after the other on one thread
-STAGE_NAMES = {'detect': 'finding hands in the whole picture', 'crop': 'cutting the hands out', 'network': 'the network', 'refine': 'refinement',
-               'smooth': 'smoothing', 'texture': 'the texture', 'overlay': 'drawing the hands', 'view': 'the 3D view', 'flip': 'mirroring',
-               'record': 'recording'}
+           'drawing': ('overlay', 'record', 'flip', 'view')}  # which stages run one after the other on one thread
+STAGE_NAMES = {'detect': 'finding hands in the whole picture', 'crop': 'cutting the hands out', 'network': 'the network',
+               'refine': 'refinement', 'smooth': 'smoothing', 'texture': 'the texture', 'overlay': 'drawing the hands',
+               'record': 'recording', 'flip': 'mirroring', 'view': 'the 3D view'}
 CAUSES = ('camera', 'network', 'drawing', 'screen', 'recording')
 NOTICED = 0.1  # share of the pictures; fewer drops are not worth a word
 SEARCHING = 0.6  # share of the frames in which the detector looked, from which it is worth a word
