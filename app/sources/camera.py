@@ -16,7 +16,8 @@ from app.types import Frame
 
 BACKENDS = {'linux': (cv2.CAP_V4L2, cv2.CAP_ANY), 'darwin': (cv2.CAP_AVFOUNDATION, cv2.CAP_ANY),
             'win32': (cv2.CAP_DSHOW, cv2.CAP_MSMF, cv2.CAP_ANY)}
-ATTEMPTS = 50  # pictures that a camera may fail to give before it counts as gone; many give none while they warm up
+ATTEMPTS = 50  # pictures that a camera may fail to give at first; many give none while they warm up
+ATTEMPTS_LATER = 25  # and once it has given some, before it counts as gone
 PAUSE = 0.02  # seconds between two attempts
 PATIENCE = 3.0  # seconds that all attempts together may take; one takes as long as the driver likes
 os.environ.setdefault('OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT', '2')  # seconds that OpenCV waits for one picture on Linux; 10 otherwise
@@ -87,7 +88,7 @@ class CameraSource(Source):
 
     def _read(self) -> tuple | None:
         until = time.monotonic() + PATIENCE
-        for _ in range(ATTEMPTS):
+        for _ in range(ATTEMPTS_LATER if self._arrivals else ATTEMPTS):
             if not self._capture.isOpened() or time.monotonic() > until:
                 return None
             good, image = self._capture.read()
