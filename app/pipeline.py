@@ -4,6 +4,7 @@ The mode decides only what may be remembered: nothing between pictures ('image')
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,12 +65,13 @@ class _Memory:
 class Pipeline:
     """Owns the network, the detector and all memory of one source. A context manager; `reset` before another source."""
 
-    def __init__(self, settings: PipelineSettings = PipelineSettings(), model_path: Path | None = None, model: HandModel | None = None):
-        """`model`: what `model_path` holds, if it is loaded already."""
+    def __init__(self, settings: PipelineSettings = PipelineSettings(), model_path: Path | None = None, model: HandModel | None = None,
+                 tell: Callable[[str], None] | None = None):
+        """`model`: what `model_path` holds, if it is loaded already. `tell` gets a sentence before something that takes minutes."""
         path = Path(model_path or DEFAULT_PATH)
         self.settings = settings
         self.model = model or HandModel.load(path)
-        self.regressor = Regressor(settings.weights, settings.provider, settings.threads, sha256(path))
+        self.regressor = Regressor(settings.weights, settings.provider, settings.threads, sha256(path), tell)
         self.refiner = Refiner(self.model)
         self.tracker = Tracker(TrackingSettings(hands=settings.hands))
         self.detector = Detector(settings.hands)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.errors import InputError
-from app.live.events import Event, Problem
+from app.live.events import Event, ModelReady, Problem
 from app.live.fading import Fader
 from app.live.loading import Loaded, Loader
 from app.live.memory import give_back
@@ -25,7 +25,6 @@ if TYPE_CHECKING:  # loads on the loading thread
     from app.pipeline import Pipeline
 
 RECONSTRUCTION = ('smoothing', 'refine', 'lock', 'field_of_view', 'intrinsics')  # the settings that need no new network
-HOPELESS = 3  # frames in a row that fail
 IDLE = 0.15  # seconds without a new frame after which the last one is gone over again, if something has changed
 
 
@@ -43,7 +42,7 @@ class Inference:
         self._wish: tuple[Path | None, float] | None = None  # the one asked for last, whether it can be used or not
         self._loader = Loader(self._take_over, tell)
         self._pipeline: Pipeline | None = None
-        self._failures = 0  # frames in a row
+        self._provider = ''  # what the network ran on in the last frame
         self._fader = Fader()
         self._cameras: dict[tuple, Intrinsics] = {}
         self._generation: int | None = None
@@ -135,7 +134,8 @@ class Inference:
                 old.close()
                 del old
                 give_back()
-            self._statistics.provider(self._pipeline.regressor.provider)
+            self._provider = self._pipeline.regressor.provider
+            self._statistics.provider(self._provider)
             changed = True
         if forget and self._pipeline is not None:
             self._pipeline.reset_shapes()
@@ -162,10 +162,9 @@ class Inference:
             try:
                 hands = pipeline.process(frame, camera)
                 statuses = pipeline.statuses()
-                self._failures = 0
+                self._look_at_provider(pipeline)
             except Exception as error:  # the picture is shown all the same
                 self._troubles.report(error)
-                self._failed(pipeline)
             finally:
                 stage_ms = pipeline.clock.end_frame()
         still = again or captured.paused or not source.sequence
@@ -175,12 +174,13 @@ class Inference:
         self._put(Inferred(replace(captured, paused=True) if again else captured, shown, visibility, camera, statuses, stage_ms,
                            'detect' in stage_ms, len(shown) - len(hands)))
 
-    def _failed(self, pipeline: Pipeline) -> None:
-        """A GPU may load a network and fail to run it: out of memory, taken away, a driver that was updated meanwhile."""
-        self._failures += 1
-        if self._failures == HOPELESS and pipeline.regressor.provider != 'CPU':
-            self._tell(Problem('The network does not run on the GPU; it is loaded for the processor instead.'))
-            self._loader.wish(replace(self._settings, provider='cpu'))
+    def _look_at_provider(self, pipeline: Pipeline) -> None:
+        """A GPU may load a network and fail to run it: then the CPU does, from now on, and it is said."""
+        regressor = pipeline.regressor
+        if regressor.provider != self._provider:
+            self._provider = regressor.provider
+            self._statistics.provider(regressor.provider)
+            self._tell(ModelReady(regressor.name, self._settings.provider, regressor.provider, regressor.note))
 
     def _settle(self) -> None:
         """No frame has come for a while: what was fading is as it will be."""

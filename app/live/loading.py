@@ -6,7 +6,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.errors import InputError
@@ -18,8 +18,6 @@ from app.live.shared_model import shared_model, undisturbed
 
 if TYPE_CHECKING:  # loads OpenCV and half of the program, which the window should not wait for
     from app.pipeline import Pipeline
-
-REAL_NAMES = {'tensorrt': 'Tensorrt', 'cuda': 'CUDA', 'cpu': 'CPU'}  # as `Regressor.provider` says it
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Loader:
                 continue
             self._tell(ModelLoading('loading the network'))
             try:
-                loaded, note = undisturbed(lambda: load(settings, lambda: self._wishes.closed))
+                loaded = undisturbed(lambda: load(settings, lambda: self._wishes.closed, lambda what: self._tell(ModelLoading(what))))
             except InputError as error:
                 self._tell(ModelFailed(str(error)))
                 continue
@@ -71,68 +69,40 @@ class Loader:
                 continue
             regressor = loaded.pipeline.regressor
             self._ready(loaded)
-            self._tell(ModelReady(regressor.name, settings.provider, regressor.provider, note))
+            self._tell(ModelReady(regressor.name, settings.provider, regressor.provider, regressor.note))
             del loaded, regressor  # the inference thread's from now on, which may close it
             give_back()
 
 
-def load(settings: LiveSettings, stopped: Callable[[], bool] = lambda: False) -> tuple[Loaded | None, str]:
-    """The network of these settings, warm, and a sentence when it runs on something else than asked for.
+def load(settings: LiveSettings, stopped: Callable[[], bool] = lambda: False,
+         tell: Callable[[str], None] = lambda what: None) -> Loaded | None:
+    """The network of these settings, warm. `tell` gets a sentence before something that takes minutes.
 
     None when `stopped()` became true on the way. Raises InputError when the network or the detector cannot be used at all.
     """
-    import onnxruntime
+    import onnxruntime  # noqa: F401  one step at a time, so that closing does not have to wait for all of them
 
     if stopped():
-        return None, ''
-    import mediapipe  # noqa: F401  one step at a time, so that closing does not have to wait for all of them
+        return None
+    import mediapipe  # noqa: F401
 
     if stopped():
-        return None, ''
+        return None
     from app.pipeline import Pipeline, PipelineSettings
 
     if stopped():
-        return None, ''
-    wanted = PipelineSettings(mode='live', hands=settings.hands, weights=settings.weights, provider=settings.provider,
-                              threads=settings.threads or live_threads(), refine=settings.refine, smoothing=settings.smoothing,
-                              lock=settings.lock)
-    failure = ''
-    try:
-        pipeline = Pipeline(wanted, model=shared_model())
-    except InputError as error:
-        if settings.provider == 'cpu':
-            raise
-        try:
-            pipeline = Pipeline(replace(wanted, provider='cpu'), model=shared_model())
-        except InputError:  # it is not the provider's fault
-            raise error from None
-        failure = ' '.join(str(error.__cause__ or error).split())[:160]
+        return None
+    pipeline = Pipeline(PipelineSettings(
+        mode='live', hands=settings.hands, weights=settings.weights, provider=settings.provider, threads=settings.threads or live_threads(),
+        refine=settings.refine, smoothing=settings.smoothing, lock=settings.lock), model=shared_model(), tell=tell)
     if not stopped():
         pipeline.warm_up()
     if stopped():
         pipeline.close()
-        return None, ''
-    return Loaded(pipeline, settings), provider_note(settings.provider, pipeline.regressor.provider, failure, onnxruntime)
+        return None
+    return Loaded(pipeline, settings)
 
 
 def live_threads() -> int:
     """Threads of the network in live running: one core is left to drawing, the window and the camera; more than 4 bring nothing."""
     return max(1, min(4, (os.cpu_count() or 1) - 1))
-
-
-def provider_note(asked: str, real: str, failure: str, onnxruntime) -> str:
-    """A sentence when the network does not run on what was asked for, and why; '' when it does. `failure`: what loading it said."""
-    from app.regression import EXECUTION_PROVIDERS, has_nvidia_device
-
-    if failure:
-        return f'The GPU could not be used ({failure}); the network runs on the {real} instead.'
-    if asked == 'auto' or REAL_NAMES.get(asked) == real:
-        return ''
-    name = {'cuda': 'CUDA', 'tensorrt': 'TensorRT'}[asked]
-    if not has_nvidia_device():
-        why = 'no NVIDIA driver shows a GPU on this machine'
-    elif EXECUTION_PROVIDERS[asked] not in onnxruntime.get_available_providers():
-        why = 'the installed onnxruntime was built without it; install onnxruntime-gpu in its place'
-    else:
-        why = 'its libraries do not fit this driver or are missing'
-    return f'{name} was asked for, but {why}; the network runs on the {real}.'
