@@ -1,57 +1,102 @@
-"""A checkpoint as one ONNX file: crop in; mesh, joints, texture, light and 2D points out. The hand model and its skinning are inside."""
+"""A checkpoint as one ONNX file: crop in; mesh, joints, texture, light and 2D points out. The hand model and its skinning are inside.
+
+`fp16` halves what the network's convolutions take; everything from their last answer on, which means places in millimetres, stays float32:
+the pooling, the 2D points, the regressor, rotations, skinning and texture. Crops and answers are float32 in both, so that a program need
+not know which it runs.
+"""
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Literal, get_args
 
 import onnx
 import torch
 from torch import nn
 
 from app.errors import InputError
+from app.outputs.atomic import one_sentence, temporary_name
+from export.operators import troubles
+from export.parity import LIMITS_MM, Parity, check_crops, measure_parity
 from models.camera import FOCAL
 from models.checkpoint import VERSION, file_hash, load_checkpoint, read_header, save_checkpoint
 from models.hand_model import OPEN_HAND
 from models.s2hand import S2Hand, S2HandOutput
 
+Precision = Literal['fp32', 'fp16']
 WEIGHTS = Path(__file__).resolve().parent.parent / 'assets' / 'weights'
+CHECKPOINT = WEIGHTS / 's2hand-lite.safetensors'
 OUTPUTS = tuple(field.name for field in fields(S2HandOutput))
 OPSET = 18  # the exporter's own; older ones lose operators, TensorRT reads it
+
+
+class HalfFront(nn.Module):
+    """An encoder whose blocks run in float16, its end and its heads in float32."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.whole, self.front = encoder, copy.deepcopy(encoder).half()
+        self.landmarks, self.for_mesh = encoder.landmarks, encoder.for_mesh
+
+    def forward(self, crop: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        low = x = self.front.begin(crop.half())
+        for index in range(self.front.depth):
+            x = self.front.block(x, index)
+            if index == self.front.low_block:
+                low = x
+        x = tuple(end.float() for end in x) if isinstance(x, tuple) else x.float()
+        return self.whole.finish(x), low.float()
 
 
 class Graph(nn.Module):
     """The network with a tuple as its answer, as exporters want it."""
 
-    def __init__(self, network: S2Hand) -> None:
+    def __init__(self, network: S2Hand, precision: Precision = 'fp32') -> None:
         super().__init__()
         self.network = network
+        if precision == 'fp16':
+            self.network = copy.deepcopy(network)
+            self.network.encoder = HalfFront(self.network.encoder)
 
     def forward(self, crop: torch.Tensor) -> tuple[torch.Tensor, ...]:
         answer = self.network(crop)
         return tuple(getattr(answer, name) for name in OUTPUTS)
 
 
-def export_onnx(network: S2Hand, path: Path, metadata: dict[str, str]) -> None:
-    """Write `network` as a float32 graph with a free batch size to `path`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix('.part')
+def export_onnx(network: S2Hand, path: Path, metadata: dict[str, str], precision: Precision = 'fp32') -> None:
+    """Write `network` as a graph with a free batch size and float32 ends to `path`, whole or not at all."""
+    unfinished = temporary_name(path)
+    with one_sentence(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write_graph(network, unfinished, metadata, precision)
+        with one_sentence(path):
+            unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_graph(network: S2Hand, path: Path, metadata: dict[str, str], precision: Precision) -> None:
+    """As `export_onnx`, straight to `path`."""
     crop = torch.rand(2, 3, network.size, network.size)  # two: with one, the exporter would freeze the batch
-    torch.onnx.export(Graph(network).eval(), (crop,), str(unfinished), input_names=['crop'], output_names=list(OUTPUTS),
-                      opset_version=OPSET, dynamo=True, verbose=False, external_data=False,
-                      dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=4096)},))
-    graph = onnx.load(str(unfinished))
-    onnx.helper.set_model_props(graph, metadata)
+    with one_sentence(path):
+        torch.onnx.export(Graph(network, precision).eval(), (crop,), str(path), input_names=['crop'], output_names=list(OUTPUTS),
+                          opset_version=OPSET, dynamo=True, verbose=False, external_data=False,
+                          dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=4096)},))
+        graph = onnx.load(str(path))
+    onnx.helper.set_model_props(graph, metadata | {'precision': precision})
     for node in graph.graph.node:
         node.ClearField('doc_string')
         del node.metadata_props[:]  # the exporter's stack traces: paths of the machine, a third of a megabyte
     for value in graph.graph.value_info:
         del value.metadata_props[:]
     onnx.checker.check_model(graph, full_check=False)
-    onnx.save(graph, str(unfinished))
-    unfinished.rename(path)
+    with one_sentence(path):
+        onnx.save(graph, str(path))
 
 
 def metadata_of(checkpoint: Path, network: S2Hand, hand_path: Path = OPEN_HAND) -> dict[str, str]:
@@ -73,25 +118,65 @@ def note_hash(card: Path, sha256: str) -> None:
         card.write_text(re.sub(r'(sha256 of `[^`]*`: `)[0-9a-f]{64}', rf'\g<1>{sha256}', card.read_text()))
 
 
+def read_network(checkpoint: Path, adopt_hand: bool = False) -> S2Hand:
+    """The network of a checkpoint; `adopt_hand` saves it for the hand model in use. Raises InputError."""
+    if not checkpoint.is_file():
+        raise InputError(f'there is no checkpoint {checkpoint}; train one with `python main.py train`')
+    try:
+        network = load_checkpoint(checkpoint, other_hand=adopt_hand)
+        if adopt_hand:
+            save_checkpoint(network, checkpoint, read_header(checkpoint)['name'], file_hash(OPEN_HAND))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return network
+
+
+def export_checked(checkpoint: Path, out: Path, precision: Precision = 'fp32', adopt_hand: bool = False) -> Parity:
+    """Write a checkpoint's graph to `out`, if it answers what torch answers and TensorRT can read it.
+
+    Raises InputError for a checkpoint that cannot be used, and for a graph that is not as it should be; then nothing is written.
+    """
+    network = read_network(checkpoint, adopt_hand)
+    trial = temporary_name(out)
+    with one_sentence(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write_graph(network, trial, metadata_of(checkpoint, network), precision)
+        rounded = Graph(network, precision).network.eval() if precision == 'fp16' else None
+        parity = measure_parity(network, trial, check_crops(network.size), rounded)
+        if parity.worst_mm > LIMITS_MM[precision]:
+            raise InputError(f'the {precision} graph of {checkpoint} answers up to {parity.worst_mm:.2f} mm beside the checkpoint '
+                             f'({LIMITS_MM[precision]} mm are allowed) and was not written; '
+                             + ('use --precision fp32 for this network' if precision == 'fp16' else 'please report this'))
+        if found := troubles(onnx.load(str(trial))):
+            raise InputError(f'TensorRT would not read the graph and it was not written: {"; ".join(found)}')
+        with one_sentence(out):
+            trial.replace(out)
+    finally:
+        trial.unlink(missing_ok=True)
+    return parity
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `main.py export`, where it knows this format alone."""
     parser.add_argument('format', choices=('onnx',), help='the kind of file to write')
-    parser.add_argument('--checkpoint', type=Path, default=WEIGHTS / 's2hand-lite.safetensors', help='default: the one that ships')
-    parser.add_argument('--out', type=Path, help='default: beside the checkpoint, ending in .onnx')
+    add_options(parser)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of this format."""
+    parser.add_argument('--checkpoint', type=Path, default=CHECKPOINT, help='trained weights; default: those that ship')
+    parser.add_argument('--precision', choices=get_args(Precision), default='fp32',
+                        help='fp16: convolutions in half precision, for GPUs; what means millimetres stays float32')
+    parser.add_argument('--out', type=Path, help='default: beside the checkpoint, ending in .onnx, or .fp16.onnx')
     parser.add_argument('--adopt-hand', action='store_true', help='the hand model has changed since the training: take the new one '
                         'all the same (and save the checkpoint so); a texture head of another size starts anew')
 
 
 def run(options: argparse.Namespace) -> int:
-    if not options.checkpoint.is_file():
-        raise InputError(f'there is no checkpoint {options.checkpoint}; train one with `python main.py train`')
-    try:
-        network = load_checkpoint(options.checkpoint, other_hand=options.adopt_hand)
-        if options.adopt_hand:
-            save_checkpoint(network, options.checkpoint, read_header(options.checkpoint)['name'], file_hash(OPEN_HAND))
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    out = options.out or options.checkpoint.with_suffix('.onnx')
-    export_onnx(network, out, metadata_of(options.checkpoint, network))
+    out = options.out or options.checkpoint.with_suffix('.onnx' if options.precision == 'fp32' else f'.{options.precision}.onnx')
+    parity = export_checked(options.checkpoint, out, options.precision, options.adopt_hand)
     note_hash(out.with_suffix('.md'), file_hash(out))
-    print(f'{out}: {out.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(out)}')
+    print(f'{out}: {out.stat().st_size / 1e6:.1f} MB, {options.precision}, sha256 {file_hash(out)}')
+    print(f'beside torch on the same crops and poses: {parity.sentence()}')
     return 0

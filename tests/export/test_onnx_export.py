@@ -8,45 +8,22 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from export.onnx_export import OUTPUTS, WEIGHTS, export_onnx, metadata_of, note_hash
+from app.errors import InputError
+from export import onnx_export
+from export.onnx_export import CHECKPOINT, OUTPUTS, WEIGHTS, export_checked, metadata_of, note_hash
+from export.operators import troubles
+from export.parity import check_crops, extreme_numbers, measure_parity
 from models.checkpoint import file_hash, load_checkpoint, save_checkpoint
-from models.hand_model import OPEN_HAND, HandModel
-from models.s2hand import S2Hand
+from models.hand_model import OPEN_HAND
+from models.rotations import matrix_to_axis_angle
 
 TOLERANCE_MM = 0.1
-TENSORRT = set((  # operators that TensorRT's ONNX parser lists as supported and that the graph may use
-    'Abs Add And ArgMax Atan Cast Clip Concat Constant Conv Cos Div Equal Exp Expand Flatten Gather GatherElements GatherND Gemm '
-    'Greater GreaterOrEqual GridSample Identity IsNaN Less LessOrEqual Log MatMul Max MaxPool Min Mul Neg Not Or Pad Pow Reciprocal '
-    'ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Shape Sigmoid Sign Sin Slice Split Sqrt Squeeze Sub Tanh Transpose '
-    'Unsqueeze Where').split())
 
 
 def session(path):
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
-
-
-@pytest.fixture(scope='module')
-def lively():
-    """A network whose answers vary strongly from crop to crop: poses far beyond what hands do."""
-    torch.manual_seed(5)
-    network = S2Hand('landmark', HandModel.load()).eval()
-    with torch.no_grad():
-        for block in network.encoder.modules():
-            if isinstance(block, torch.nn.Conv2d):
-                torch.nn.init.kaiming_normal_(block.weight, mode='fan_in')
-        network.decoder.pose_reg[2].weight.mul_(40)
-        network.decoder.shape_reg[2].weight.mul_(40)
-        network.decoder.rot_reg[3].weight.mul_(300)
-    return network
-
-
-@pytest.fixture(scope='module')
-def exported(lively, tmp_path_factory):
-    path = tmp_path_factory.mktemp('export') / 'lively.onnx'
-    export_onnx(lively, path, {'name': 'lively'})
-    return path
 
 
 def largest_difference(network, run, crops):
@@ -91,9 +68,55 @@ def test_a_hand_at_rest_without_any_rotation_is_finite_and_the_same(lively, expo
     assert 1000 * differences['vertices'] < TOLERANCE_MM
 
 
-def test_every_operator_is_one_that_tensorrt_reads(exported):
-    used = {node.op_type for node in onnx.load(str(exported)).graph.node}
-    assert used <= TENSORRT, f'not known to TensorRT: {sorted(used - TENSORRT)}'
+def test_tensorrt_reads_every_operator_and_type(exported):
+    found = troubles(onnx.load(str(exported)))
+    assert not found, f'not for TensorRT: {found}'
+
+
+def test_extreme_hands_agree(lively, exported):
+    parity = measure_parity(lively, exported, check_crops(224, 1, 1))
+    assert parity.poses > 200, f'only {parity.poses} hands were fed'
+    assert parity.pose_mm < TOLERANCE_MM, f'{parity.pose_mm:.5f} mm apart over {parity.poses} extreme hands, {TOLERANCE_MM} allowed'
+
+
+def test_the_extreme_hands_are_what_they_claim_to_be(lively):
+    numbers = extreme_numbers(lively)
+    with torch.inference_mode():
+        geometry = lively.decoder.geometry(numbers)
+        fingers = lively.hand.pose_from_coefficients(geometry.coefficients)
+        angles = matrix_to_axis_angle(geometry.rotation).norm(dim=-1)
+        posed = lively.place(geometry)[0]
+    assert float(fingers[:26].abs().max()) < 0.02, f'no finger should be turned, one is by {float(fingers[:26].abs().max()):.3f} rad'
+    assert (angles > np.pi - 1e-3).sum() >= 26 and (angles < 1e-3).sum() >= 26, 'half turns or unturned hands are missing'
+    assert float(fingers.norm(dim=-1).max()) > 2, f'the most bent joint is turned by only {float(fingers.norm(dim=-1).max()):.2f} rad'
+    assert torch.isfinite(posed).all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHECKPOINT.is_file(), reason='no trained weights in assets/weights')
+def test_half_precision_stays_within_half_a_millimetre_and_keeps_geometry_in_float32(tmp_path):
+    network, path = load_checkpoint(CHECKPOINT), tmp_path / 'half.onnx'
+    parity = export_checked(CHECKPOINT, path, 'fp16')
+    graph = onnx.load(str(path))
+    assert parity.worst_mm < 0.5, parity.sentence()
+    assert {p.key: p.value for p in graph.metadata_props}['precision'] == 'fp16'
+    assert {v.type.tensor_type.elem_type for v in (*graph.graph.input, *graph.graph.output)} == {onnx.TensorProto.FLOAT}
+    half = {t.name for t in graph.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16}
+    kinds = {node.op_type for node in graph.graph.node if half & {*node.input}}
+    assert 'Conv' in kinds and not kinds & {'Gemm', 'MatMul', 'Sin', 'Sqrt', 'Div'}, f'in half precision are {sorted(kinds)}'
+    assert path.stat().st_size < 0.8 * 4 * sum(p.numel() for p in network.parameters())
+
+
+def test_a_graph_that_answers_otherwise_is_not_written(tmp_path, monkeypatch, lively, exported):
+    checkpoint, out = tmp_path / 'net.safetensors', tmp_path / 'net.onnx'
+    save_checkpoint(lively, checkpoint, 'net', file_hash(OPEN_HAND))
+    other = onnx.load(str(exported))
+    bias = next(t for t in other.graph.initializer if t.name.endswith('trans_reg.3.bias'))
+    bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.01), bias.name))
+    monkeypatch.setattr(onnx_export, 'write_graph', lambda network, path, metadata, precision: onnx.save(other, str(path)))
+    with pytest.raises(InputError, match='mm beside the checkpoint.*not written'):
+        onnx_export.export_checked(checkpoint, out)
+    assert [p.name for p in tmp_path.iterdir()] == ['net.safetensors'], 'something was left of the bad graph'
 
 
 def test_the_file_says_nothing_of_the_machine_it_was_made_on(exported):
