@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import app  # noqa: F401  before NumPy, as the program does: its linear algebra shall not use threads, which only wait for each other
 import pytest
 from hypothesis import settings
 
