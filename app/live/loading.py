@@ -6,7 +6,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.errors import InputError
@@ -34,6 +34,7 @@ class Loader:
     def __init__(self, ready: Callable[[Loaded], None], tell: Callable[[Event], None]):
         self._ready, self._tell = ready, tell
         self._wishes: Newest[LiveSettings] = Newest()
+        self._any = False  # a network was loaded
         self.thread = threading.Thread(target=self._run, name='live-loading', daemon=True)
 
     def start(self) -> None:
@@ -57,7 +58,12 @@ class Loader:
             try:
                 loaded = undisturbed(lambda: load(settings, lambda: self._wishes.closed, lambda what: self._tell(ModelLoading(what))))
             except InputError as error:
-                self._tell(ModelFailed(str(error)))
+                if self._any or settings.weights is None:
+                    self._tell(ModelFailed(str(error)))
+                else:  # at the start there is no older network that could run on
+                    self._tell(ModelFailed(f'{str(error).rstrip(".")}. Until then the network that ships is used.'))
+                    if self._wishes.peek() is None:
+                        self._wishes.put(replace(settings, weights=None))
                 continue
             except Exception as error:  # whatever a driver or a damaged package throws must not end the thread
                 traceback.print_exc(file=sys.stderr)
@@ -68,6 +74,7 @@ class Loader:
                     loaded.pipeline.close()
                 continue
             regressor = loaded.pipeline.regressor
+            self._any = True
             self._ready(loaded)
             self._tell(ModelReady(regressor.name, settings.provider, regressor.provider, regressor.note))
             del loaded, regressor  # the inference thread's from now on, which may close it

@@ -5,13 +5,14 @@ from functools import partial
 from pathlib import Path
 
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
-from PyQt5.QtWidgets import QFileDialog, QWidget
+from PyQt5.QtWidgets import QWidget
 
 from app.live.events import SourceFailed, SourceOpened
 from app.live.shown import SourceInfo
 from app.window.banner import Banners
 from app.window.bridge import EngineBridge
 from app.window.camera_list import CameraList
+from app.window.file_choice import choose_file, choose_folder
 
 DEMO = Path(__file__).resolve().parent.parent.parent / 'assets' / 'demo' / 'demo.mp4'
 NO_CAMERA = 'No camera was found, so the demo clip plays. Plug a camera in and choose it under File > Camera, or drop a video here.'
@@ -29,7 +30,7 @@ class SourceChooser(QObject):
         self._bridge, self._cameras, self._banners, self._window = bridge, cameras, banners, window
         self.info: SourceInfo | None = None
         self.loop = False  # what a person asked for last; the demo clip always loops
-        self._folder = ''  # where the last file dialog was
+        self._folder: Path | None = None  # where the last file dialog was
         self._waiting = False  # for the first list of cameras
         self._tried: set[str] = set()
         self._known: set[int] = set()  # cameras that were there when the demo clip had to step in
@@ -97,10 +98,10 @@ class SourceChooser(QObject):
         self.open_camera(indices[place % len(indices)])
 
     def ask_for_video(self) -> None:
-        self._ask(QFileDialog.ExistingFile, 'Open a video or picture')
+        choose_file(self._window, 'Open a video or picture', self._folder, _FILMS, self._chosen)
 
     def ask_for_folder(self) -> None:
-        self._ask(QFileDialog.Directory, 'Open a folder of pictures')
+        choose_folder(self._window, 'Open a folder of pictures', self._folder, self._chosen)
 
     def open_paths(self, paths: list[str]) -> None:
         """What was dropped: the first of it."""
@@ -108,17 +109,9 @@ class SourceChooser(QObject):
             self._banners.tell(f'One at a time: only {Path(paths[0]).name} is opened. Drop a folder to play many pictures.', key='dropped')
         self.open(paths[0])
 
-    def _ask(self, mode: QFileDialog.FileMode, title: str) -> None:
-        dialog = QFileDialog(self._window, title, self._folder)
-        dialog.setFileMode(mode)
-        if mode == QFileDialog.ExistingFile:
-            dialog.setNameFilters(_FILMS.split(';;'))
-        dialog.fileSelected.connect(self._chosen)
-        dialog.open()
-
-    def _chosen(self, path: str) -> None:
-        self._folder = str(Path(path).parent)
-        self.open(path)
+    def _chosen(self, path: Path) -> None:
+        self._folder = path.parent
+        self.open(str(path))
 
     def _cameras_listed(self, cameras: list) -> None:
         if self.info is not None and self._cameras.named(self.info) != self.info:

@@ -133,6 +133,13 @@ def test_another_network_is_swapped_in_beside_the_old_one_and_hands_go_on(hand_s
     assert after.hands[0].track == before.hands[0].track, 'the hand got another number'
 
 
+def test_a_network_that_cannot_be_used_at_the_start_gives_way_to_the_one_that_ships(start, tmp_path):
+    watched = start(settings=LiveSettings(weights=tmp_path / 'none.onnx'))
+    said = watched.ears.wait(ModelFailed).sentence
+    assert 'none.onnx' in said and 'the network that ships' in said, said
+    assert watched.ears.wait(ModelReady).name == 's2hand-lite'
+
+
 def test_a_provider_that_cannot_be_had_runs_on_the_cpu_and_says_why(start):
     ready = start(settings=LiveSettings(provider='cuda')).ears.wait(ModelReady)
     assert ready.asked == 'cuda'
