@@ -112,8 +112,8 @@ class EngineCache:
             return
         try:
             files = {path.name: sha256_of_file(path) for path in sorted(self._own.iterdir()) if path.is_file()}
-            if not files:
-                return  # nothing was kept: the graph ran elsewhere
+            if not files:  # nothing was kept: the graph ran elsewhere
+                return self.discard()
             (self._own / LIST).write_text(json.dumps({'facts': asdict(self.facts), 'files': files}, indent=1), encoding='utf-8')
             self._own.rename(self._final)
             self.folder, self.kept = self._final, True

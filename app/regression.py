@@ -50,8 +50,8 @@ class Regressor:
     Raises InputError if the weights are missing, are not this network, or belong to another hand model or version.
     """
 
-    def __init__(self, weights: Path | None = None, provider: Provider = 'auto', threads: int | None = None, hand_model_hash: str | None = None,
-                 tell: Callable[[str], None] | None = None):
+    def __init__(self, weights: Path | None = None, provider: Provider = 'auto', threads: int | None = None,
+                 hand_model_hash: str | None = None, tell: Callable[[str], None] | None = None):
         """`tell` gets a sentence before something that takes minutes."""
         import onnxruntime as ort
 
@@ -59,7 +59,10 @@ class Regressor:
         if not path.is_file():
             raise InputError(f'the network weights {path} do not exist; give the path of an exported .onnx file')
         self.path, self.note, self._ort = path, '', ort
-        self._graph, self._threads = path.read_bytes(), threads or usual_threads()
+        try:
+            self._graph, self._threads = path.read_bytes(), threads or usual_threads()
+        except OSError as error:
+            raise InputError(f'the network weights {path} cannot be read ({error.strerror or error})') from error
         self._engines: EngineCache | None = None
         self._spare = self.session = self._open([CPU])  # the network is read here, before a GPU works on it for minutes
         self._check(hand_model_hash)
@@ -76,9 +79,9 @@ class Regressor:
         batch *= 1 / 255
         out = self._run(batch)
         return [Prediction(
-            points=out['points'][i, :, :2], depths=out['points'][i, :, 2], presence=float(out['presence'][i, 0]), right=float(out['right'][i, 0]),
-            pose=out['pose'][i], shape=out['shape'][i], scale=float(out['scale'][i, 0]), translation=out['translation'][i],
-            texture=out['texture'][i], light=out['light'][i]) for i in range(len(crops))]
+            points=out['points'][i, :, :2], depths=out['points'][i, :, 2], presence=float(out['presence'][i, 0]),
+            right=float(out['right'][i, 0]), pose=out['pose'][i], shape=out['shape'][i], scale=float(out['scale'][i, 0]),
+            translation=out['translation'][i], texture=out['texture'][i], light=out['light'][i]) for i in range(len(crops))]
 
     def _run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """Crops (B, 3, S, S) in 0..1 -> arrays by name. A GPU that fails is left for the CPU, for good."""

@@ -1,5 +1,5 @@
-"""A float32 graph with its convolutions and linear layers in eight bits, as TensorRT reads it: Q and DQ before each, per channel for weights,
-symmetric, biases and everything from rotations to skin in float. What suffers most is found by measuring and stays in float too.
+"""A float32 graph with its convolutions and linear layers in eight bits, as TensorRT reads it: Q and DQ before each, symmetric, weights per
+channel; biases and everything from rotations to skin in float. What suffers most is found by measuring and stays in float too.
 
 It is refused where hands get worse, and not the default: on the CPUs it was measured on it is no faster.
 """

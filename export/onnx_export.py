@@ -1,8 +1,8 @@
 """A checkpoint as one ONNX file: crop in; mesh, joints, texture, light and 2D points out. The hand model and its skinning are inside.
 
-`fp16` runs most convolutions in half precision. Float32 stay the first blocks, where half precision costs most, and everything from the last
-block on, which means places in millimetres: pooling, 2D points, regressor, rotations, skinning, texture. Crops and answers are float32 in
-both, so that a program need not know which it runs.
+`fp16` runs most convolutions in half precision. Float32 stay the first blocks, where half precision costs most, and everything from the
+last block on, which means places in millimetres: pooling, 2D points, regressor, rotations, skinning, texture. Crops and answers are float32
+in both, so that a program need not know which it runs.
 """
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ ANYTHING = NUMBERS | {TensorProto.BOOL}
 OPERATORS = {
     **dict.fromkeys((
         'Acos Asin Atan AveragePool BatchNormalization Ceil Clip Conv ConvTranspose Cos DepthToSpace Elu Erf Exp Floor Gelu Gemm '
-        'GlobalAveragePool GlobalMaxPool GridSample HardSigmoid HardSwish InstanceNormalization LayerNormalization LeakyRelu Log LogSoftmax '
+        'GlobalAveragePool GlobalMaxPool GridSample HardSigmoid HardSwish InstanceNormalization LayerNormalization LeakyRelu Log '
+        'LogSoftmax '
         'MatMul MaxPool PRelu Pow QuantizeLinear Reciprocal Resize Round Sigmoid Sin Softmax Softplus Sqrt Tan Tanh').split(), FLOATS),
     **dict.fromkeys((
         'Abs Add ArgMax ArgMin Div Equal Greater GreaterOrEqual IsNaN Less LessOrEqual Max Mean Min Mod Mul Neg Pad ReduceL1 ReduceL2 '
@@ -27,7 +28,8 @@ OPERATORS = {
     **dict.fromkeys('And Not Or Xor'.split(), {TensorProto.BOOL}),
     'DequantizeLinear': {TensorProto.INT8}}
 FIRST_ONLY = (  # their other inputs are indices, axes, shapes, scales or bounds
-    'Reshape Expand Slice Split Squeeze Unsqueeze Gather GatherElements GatherND Tile Pad Resize TopK QuantizeLinear DequantizeLinear').split()
+    'Reshape Expand Slice Split Squeeze Unsqueeze Gather GatherElements GatherND Tile Pad Resize TopK QuantizeLinear '
+    'DequantizeLinear').split()
 FIXED = {'Slice': (3, 4), 'Squeeze': (1,), 'Unsqueeze': (1,), 'Pad': (3,), 'QuantizeLinear': (1, 2), 'DequantizeLinear': (1, 2)}
 FLAT_POOLS = ('MaxPool', 'AveragePool')
 
@@ -62,13 +64,13 @@ def node_troubles(node: onnx.NodeProto, types: dict[str, int], constants: set[st
     if any(attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS, AttributeProto.STRINGS) for attribute in node.attribute):
         found.append(f'{name}: graphs or texts inside')
     allowed = OPERATORS[node.op_type]
-    data = node.input[1:] if node.op_type == 'Where' else node.input[:1] if node.op_type in FIRST_ONLY or node.op_type.startswith('Reduce') \
-        else node.input
+    reduces = node.op_type.startswith('Reduce')
+    data = node.input[:1] if reduces or node.op_type in FIRST_ONLY else node.input[1:] if node.op_type == 'Where' else node.input
     for tensor in filter(None, data):
         if types.get(tensor) not in allowed:
             kind = TensorProto.DataType.Name(types[tensor]) if types.get(tensor) else 'an unknown type'
             found.append(f'{name}: {kind} in {tensor}')
-    fixed = (1,) if node.op_type.startswith('Reduce') else FIXED.get(node.op_type, ())
+    fixed = (1,) if reduces else FIXED.get(node.op_type, ())
     found += [f'{name}: {node.input[i]} is worked out at run time' for i in fixed
               if i < len(node.input) and node.input[i] and node.input[i] not in constants]
     if node.op_type in FLAT_POOLS and (len(node.output) > 1 or any(a.name == 'dilations' and {*a.ints} > {1} for a in node.attribute)):

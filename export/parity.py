@@ -42,7 +42,8 @@ class Parity:
         return max(self.crop_mm, self.pose_mm)
 
     def sentence(self) -> str:
-        return (f'at most {self.crop_mm:.4f} mm, {self.points_px:.4f} px and {self.texture:.4f} of the texture apart over {self.crops} crops; '
+        return (f'at most {self.crop_mm:.4f} mm, {self.points_px:.4f} px and {self.texture:.4f} of the texture apart '
+                f'over {self.crops} crops; '
                 f'at most {self.pose_mm:.4f} mm over {self.poses} extreme hands')
 
 

@@ -146,7 +146,7 @@ def read_graph(options: argparse.Namespace) -> tuple[bytes, dict[str, str]]:
     wanted = options.precision
     if options.network is None:
         if wanted == 'int8':
-            raise InputError('eight bits need a graph with measured ranges: `python main.py export int8 --out FILE`, then give it as --network FILE')
+            raise InputError('eight bits need a graph with measured ranges: `python main.py export int8 --out FILE`, then --network FILE')
         with TemporaryDirectory() as folder:
             path = Path(folder) / 'graph.onnx'
             export_checked(options.checkpoint, path, wanted or 'fp32')
@@ -199,5 +199,6 @@ def run(options: argparse.Namespace) -> int:
         'compute_capabilities': wanted, 'gpu': gpu, 'driver': driver, 'batch': [1, options.max_batch],
         'built': datetime.now(UTC).isoformat(timespec='seconds')} | {key: metadata[key] for key in TOLD if key in metadata})
     where = f'compute capability {", ".join(wanted)}' if wanted else f'{gpu}, driver {driver}'
-    print(f'{out}: {len(engine) / 1e6:.1f} MB, {precision}, {trt.__name__} {trt.__version__}, for {where}; what it is stands in {out.name}.json')
+    print(f'{out}: {len(engine) / 1e6:.1f} MB, {precision}, {trt.__name__} {trt.__version__}, for {where}; '
+          f'what it is stands in {out.name}.json')
     return 0

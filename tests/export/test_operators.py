@@ -9,7 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 from export.operators import troubles
 
 
-def graph(*nodes: onnx.NodeProto, kind: int = TensorProto.FLOAT, constants: tuple = (), opset: int = 18, out: int | None = None, shape=(2, 3)):
+def graph(*nodes: onnx.NodeProto, kind: int = TensorProto.FLOAT, constants: tuple = (), opset: int = 18, out: int | None = None,
+          shape=(2, 3)):
     """Nodes from `x` to `y`."""
     made = helper.make_graph(list(nodes), 'made', [helper.make_tensor_value_info('x', kind, shape)],
                              [helper.make_tensor_value_info('y', out or kind, None)], list(constants))
@@ -39,7 +40,8 @@ def test_what_tensorrt_does_not_read_is_named(made, words):
 
 
 def test_control_flow_is_refused():
-    branch = helper.make_graph([helper.make_node('Identity', ['x'], ['b'])], 'b', [], [helper.make_tensor_value_info('b', TensorProto.FLOAT, None)])
+    answer = helper.make_tensor_value_info('b', TensorProto.FLOAT, None)
+    branch = helper.make_graph([helper.make_node('Identity', ['x'], ['b'])], 'b', [], [answer])
     nodes = (helper.make_node('ReduceSum', ['x'], ['s'], keepdims=0), helper.make_node('Cast', ['s'], ['c'], to=TensorProto.BOOL),
              helper.make_node('If', ['c'], ['y'], then_branch=branch, else_branch=branch))
     assert 'If' in ' '.join(troubles(graph(*nodes)))
