@@ -22,7 +22,7 @@ COMMANDS = {  # name: (module, what it does)
     'label': ('training.label', 'pictures and videos in; a training set of crops with detected points out'),
     'train': ('training.train', 'train the network'),
     'evaluate': ('training.evaluate', 'measure a network on pictures with truth, beside its peers'),
-    'export': ('export.onnx_export', 'write a checkpoint as the ONNX file that the program runs'),
+    'export': ('export.command', 'a checkpoint as ONNX (fp32, fp16), int8, or a TensorRT engine'),
 }
 OWN_FOLDERS = {'app', 'models', 'training', 'export', 'setup', 'benchmarks'}
 INPUT_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # 128 + the signal's number, as shells count

@@ -159,12 +159,6 @@ def export_checked(checkpoint: Path, out: Path, precision: Precision = 'fp32', a
     return parity
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `main.py export`, where it knows this format alone."""
-    parser.add_argument('format', choices=('onnx',), help='the kind of file to write')
-    add_options(parser)
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this format."""
     parser.add_argument('--checkpoint', type=Path, default=CHECKPOINT, help='trained weights; default: those that ship')
