@@ -36,7 +36,7 @@ def test_every_command_exists(name):
 
 
 def test_every_option_exists(run_main):
-    printed = ''.join(run_main(name, '--help').stdout for name in commands(r'\bmain\.py (\w+)'))
+    printed = ''.join(run_main(*name.split(), '--help').stdout for name in commands(r'\bmain\.py (export \w+|\w+)'))
     for module in {m for code in CODE if '--' in code for m in re.findall(r'python -m ([\w.]+)', code)}:
         printed += subprocess.run([sys.executable, '-m', module, '--help'], cwd=ROOT, capture_output=True, text=True).stdout
     named = sorted({option for code in CODE if not re.search(OTHERS, code) for option in re.findall(r'(?<![\w-])(--[a-z-]+)', code)})

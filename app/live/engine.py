@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.live.drawing import Drawing
 from app.live.events import Event, PictureReady, SourceOpened
+from app.live.memory import share_arenas
 from app.live.files import Files
 from app.live.inference import Inference
 from app.live.newest import Newest
@@ -47,6 +48,7 @@ class Engine:
 
     def start(self) -> None:
         """Begin. The network loads beside the pictures, which are shown without hands until it is ready."""
+        share_arenas()
         self._player, self._source_ended = self._make_player(self._captured, self._player_says), False
         self._files.start()
         self._drawing.start()
