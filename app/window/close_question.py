@@ -1,8 +1,9 @@
 """Asks before the window is closed while something runs in the background."""
 from __future__ import annotations
 
-from PyQt5.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QDialog, QLabel, QPushButton, QWidget
 
+from app.window.dialog_layout import button_row, dialog_column
 from app.window.section import words
 from app.window.theme import GRID
 
@@ -27,15 +28,8 @@ class CloseQuestion(QDialog):
         self.stop.setAutoDefault(False)
         self.stop.clicked.connect(self.accept)
         self.stay.clicked.connect(self.reject)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(GRID)
-        buttons.addStretch(1)
-        buttons.addWidget(self.stop)
-        buttons.addWidget(self.stay)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 3 * GRID)
-        column.setSpacing(GRID)
+        column = dialog_column(self)
         column.addWidget(heading)
         column.addWidget(self.words)
         column.addSpacing(2 * GRID)
-        column.addLayout(buttons)
+        column.addLayout(button_row(self.stop, self.stay))

@@ -22,15 +22,8 @@ def names() -> tuple[str, ...]:
     return tuple(_DRAWINGS)
 
 
-class _Engine(QIconEngine):
-    """Draws when asked, so that a theme switch and another screen's scale need no new icon."""
-
-    def __init__(self, name: str, colour: str, glass: bool):
-        super().__init__()
-        self.name, self.colour, self.glass, self.drawing = name, colour, glass, _DRAWINGS[name]
-
-    def clone(self) -> QIconEngine:
-        return _Engine(self.name, self.colour, self.glass)
+class PaintedIcon(QIconEngine):
+    """An icon that only has to say how it paints itself."""
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
         pixmap = QPixmap(size)
@@ -39,6 +32,17 @@ class _Engine(QIconEngine):
         self.paint(painter, QRect(0, 0, size.width(), size.height()), mode, state)
         painter.end()
         return pixmap
+
+
+class _Engine(PaintedIcon):
+    """Draws when asked, so that a theme switch and another screen's scale need no new icon."""
+
+    def __init__(self, name: str, colour: str, glass: bool):
+        super().__init__()
+        self.name, self.colour, self.glass, self.drawing = name, colour, glass, _DRAWINGS[name]
+
+    def clone(self) -> QIconEngine:
+        return _Engine(self.name, self.colour, self.glass)
 
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
         palette = COLOURS['dark'] if self.glass else colours()

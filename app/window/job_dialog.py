@@ -7,9 +7,10 @@ from weakref import WeakSet
 
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtGui import QShowEvent
-from PyQt5.QtWidgets import QComboBox, QDialog, QHBoxLayout, QLabel, QLayout, QPushButton, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QComboBox, QDialog, QLabel, QLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.window.controls import WheelGuard
+from app.window.dialog_layout import button_row, dialog_column
 from app.window.hand_card import set_role
 from app.window.section import words
 from app.window.theme import GRID
@@ -43,21 +44,14 @@ class JobDialog(QDialog):
         self.cancel.setAutoDefault(False)
         self.cancel.clicked.connect(self.reject)
         self.go.clicked.connect(self.accept)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(GRID)
-        buttons.addStretch(1)
-        buttons.addWidget(self.cancel)
-        buttons.addWidget(self.go)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 3 * GRID)
-        column.setSpacing(GRID)
+        column = dialog_column(self)
         column.addWidget(heading)
         column.addWidget(words(what, 'muted'))
         column.addSpacing(GRID)
         column.addLayout(self.rows)
         column.addWidget(self.note)
         column.addSpacing(GRID)
-        column.addLayout(buttons)
+        column.addLayout(button_row(self.cancel, self.go))
         column.setSizeConstraint(QLayout.SetNoConstraint)  # `fit` does it
         self.setFixedWidth(WIDTH)
         self._guard = WheelGuard(self)

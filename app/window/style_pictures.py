@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PyQt5.QtCore import QPointF, QRect, QRectF, QSize, Qt
-from PyQt5.QtGui import QColor, QIcon, QIconEngine, QLinearGradient, QPainter, QPainterPath, QPainterPathStroker, QPen, QPixmap, QPolygonF
+from PyQt5.QtCore import QPointF, QRect, QRectF, Qt
+from PyQt5.QtGui import QColor, QIcon, QIconEngine, QLinearGradient, QPainter, QPainterPath, QPainterPathStroker, QPen, QPolygonF
 
 from app.live.settings import LiveStyle
+from app.window.icons import PaintedIcon
 from app.window.theme import colours
 
 _SIDE = 32  # the drawings' grid
@@ -45,7 +46,7 @@ def _silhouette() -> QPainterPath:
 _HAND = _silhouette()
 
 
-class _Engine(QIconEngine):
+class _Engine(PaintedIcon):
     """Draws when asked, so that it is in the theme's colours and sharp on any screen."""
 
     def __init__(self, style: LiveStyle):
@@ -54,14 +55,6 @@ class _Engine(QIconEngine):
 
     def clone(self) -> QIconEngine:
         return _Engine(self.style)
-
-    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
-        pixmap = QPixmap(size)
-        pixmap.fill(Qt.transparent)
-        painter = QPainter(pixmap)
-        self.paint(painter, QRect(0, 0, size.width(), size.height()), mode, state)
-        painter.end()
-        return pixmap
 
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
         side = min(rect.width(), rect.height())

@@ -54,7 +54,8 @@ def test_of_several_pictures_only_the_newest_is_shown(qtbot, started):
     assert [s.frame.index for s in given] == [2], f'pictures {[s.frame.index for s in given]} were shown, not the newest alone'
 
 
-def test_what_is_asked_before_the_engine_is_there_is_done_in_order_when_it_is(qtbot):
+def slowly_made() -> tuple[EngineBridge, list[MadeEngine], threading.Event]:
+    """A bridge that was started, the engine that it makes, in a list, and what lets it be made."""
     go, engines = threading.Event(), []
 
     def make(settings, listener):
@@ -64,6 +65,11 @@ def test_what_is_asked_before_the_engine_is_there_is_done_in_order_when_it_is(qt
 
     bridge = EngineBridge(LiveSettings(), make)
     bridge.start()
+    return bridge, engines, go
+
+
+def test_what_is_asked_before_the_engine_is_there_is_done_in_order_when_it_is(qtbot):
+    bridge, engines, go = slowly_made()
     began = time.monotonic()
     bridge.open('clip.mp4', loop=True)
     bridge.pause()
@@ -79,15 +85,7 @@ def test_what_is_asked_before_the_engine_is_there_is_done_in_order_when_it_is(qt
 
 
 def test_closing_while_the_engine_is_made_does_not_wait_for_it_and_ends_it(qtbot):
-    go, engines = threading.Event(), []
-
-    def make(settings, listener):
-        go.wait(10)
-        engines.append(MadeEngine(settings, listener))
-        return engines[0]
-
-    bridge = EngineBridge(LiveSettings(), make)
-    bridge.start()
+    bridge, engines, go = slowly_made()
     began = time.monotonic()
     ended = bridge.close(timeout=0.3)
     took = time.monotonic() - began

@@ -18,6 +18,7 @@ from app.window.job_dialog import JobDialog
 from app.window.jobs_panel import JobsPanel
 from app.window.offline_dialog import OfflineDialog
 from app.window.shortcuts_sheet import KeyCap, ShortcutsSheet
+from tests.app.window.words_fit import assert_words_fit
 
 
 def command(dialog: JobDialog) -> list[str]:
@@ -213,14 +214,7 @@ def test_no_words_of_the_dialogs_are_cut_off(kept, demo_clip: Path, recording: P
         kept(dialog)
         dialog.open()
         QApplication.processEvents()
-        for widget in dialog.findChildren(QLabel) + dialog.findChildren(QPushButton):
-            if not widget.isVisible() or not widget.text():
-                continue
-            if isinstance(widget, QLabel) and widget.wordWrap():
-                need, there = widget.heightForWidth(widget.width()), widget.height()
-            else:
-                need, there = widget.fontMetrics().horizontalAdvance(widget.text()), widget.contentsRect().width()
-            assert need <= there, f'{widget.text()!r} needs {need} pixels and has {there}'
+        assert_words_fit(dialog.findChildren(QLabel) + dialog.findChildren(QPushButton), dialog)
         assert dialog.height() <= 720, f'{dialog.windowTitle()} is {dialog.height()} pixels high; small screens have 768'
         dialog.close()
 

@@ -19,6 +19,7 @@ from app.window import record_section
 from app.window.actions import make_actions
 from app.window.open_folder import open_folder
 from app.window.panel import SidePanel
+from tests.app.window.words_fit import assert_words_fit
 
 TURNED = ViewSettings(width=320, height=200, azimuth=40.0, zoom=2.0, shift_x=0.5, dark=False)
 ODD = LiveSettings(style='skeleton', opacity=0.123, mirror=False, view=TURNED, smoothing=0.777, refine=False, lock=False,
@@ -316,11 +317,4 @@ def test_no_words_are_cut_off(panel: SidePanel, qapp, tmp_path: Path):
         panel.setFixedWidth(width)
         qapp.processEvents()
         assert panel.look.width() <= width, f'the panel is {width} pixels wide and its content {panel.look.width()}'
-        for widget in panel.findChildren(QLabel) + panel.findChildren(QPushButton) + panel.findChildren(QToolButton):
-            if not widget.isVisible() or not widget.text():
-                continue
-            if isinstance(widget, QLabel) and widget.wordWrap():
-                need, there = widget.heightForWidth(widget.width()), widget.height()
-            else:
-                need, there = widget.fontMetrics().horizontalAdvance(widget.text()), widget.contentsRect().width()
-            assert need <= there, f'{widget.text()!r} needs {need} pixels and has {there} in a panel of {width}'
+        assert_words_fit(panel.findChildren(QLabel) + panel.findChildren(QPushButton) + panel.findChildren(QToolButton), panel)
