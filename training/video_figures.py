@@ -16,6 +16,8 @@ WINDOW = 11  # frames of the high pass
 SOFTENING = np.array([1, 4, 6, 4, 1]) / 16  # of both series before their lag is sought: noise has no lag, and must not outweigh motion
 MOST_LAG = 6  # frames to either side that are tried
 SHORTEST = 8  # frames of a stretch that must remain to be compared
+REPEATED = 8  # neighbouring frames that repeat each other's errors
+VAGUE = 0.5  # frames of standard error from which a lag says nothing
 CHUNK = 256  # vertices at a time
 
 
@@ -92,8 +94,9 @@ def texture_spread(colours: np.ndarray, seen: np.ndarray) -> float:
 
 
 def lag(series: np.ndarray, reference: np.ndarray, most: int = MOST_LAG) -> float:
-    """How many frames series (T, ..., d) is late against the reference: the shift, in parts of a frame, with the least mean squared distance
-    between series(t) and reference(t - shift). Positive: late; negative: ahead; NaN where nothing moves or too little is left.
+    """How many frames series (T, ..., d) is late against the reference: the shift, in parts of a frame, at which series(t) and
+    reference(t - shift) correlate best. Positive: late; negative: ahead. NaN where too little is left, nothing moves, or so little that its
+    moment could not be told to `VAGUE` frames. Neither size nor place of the two need agree.
 
     Every shift within `most` frames is tried on the same frames. Both are softened alike before, which shifts nothing: jitter that a filter
     took from the reference itself would otherwise agree best without a shift, however late the filter is.
@@ -104,17 +107,37 @@ def lag(series: np.ndarray, reference: np.ndarray, most: int = MOST_LAG) -> floa
     for run in stretches(present(series) & present(reference)):
         late, early = (convolve1d(s[run], SOFTENING, axis=0)[margin:-margin] for s in (series, reference))
         if len(late) >= 2 * most + SHORTEST:
-            runs.append((late[most:-most], CubicSpline(np.arange(len(early)), early), np.arange(most, len(early) - most)))
+            late, frames = late[most:-most], np.arange(most, len(early) - most)
+            runs.append((late - late.mean(0), CubicSpline(np.arange(len(early)), early), frames))
     if not runs:
         return np.nan
+    size = sum(float((late ** 2).sum()) for late, _, _ in runs)
 
-    def disagreement(shift: float) -> float:
-        return sum(float(((late - early(frames - shift)) ** 2).sum()) for late, early, frames in runs)
+    def agreement(shift: float) -> float:
+        product = early_size = 0.0
+        for late, spline, frames in runs:
+            early = spline(frames - shift)
+            early = early - early.mean(0)
+            product, early_size = product + float((late * early).sum()), early_size + float((early ** 2).sum())
+        return product / max(np.sqrt(size * early_size), 1e-12)
 
-    whole = np.array([disagreement(shift) for shift in range(-most, most + 1)])
-    if np.ptp(whole) <= 1e-12 * max(whole.max(), 1e-300):
-        return np.nan
-    best = int(whole.argmin()) - most
-    if abs(best) == most:
-        return float(best)
-    return float(minimize_scalar(disagreement, bounds=(best - 1, best + 1), method='bounded', options={'xatol': 1e-4}).x)
+    shifts = range(-most, most + 1)
+    best = max(shifts, key=agreement)
+    if abs(best) < most:
+        best = float(minimize_scalar(lambda s: -agreement(s), bounds=(best - 1, best + 1), method='bounded', options={'xatol': 1e-4}).x)
+    return float(best) if agreement(best) > 0 and _doubt(runs, best) < VAGUE else np.nan
+
+
+def _doubt(runs: list, shift: float) -> float:
+    """Standard error in frames of a best shift: what remains unexplained over the speed, as if only one frame in `REPEATED` said anything new
+    and all joints the same."""
+    rest = speed = product = size = 0.0
+    parts = [(late, spline(frames - shift), spline(frames - shift, 1)) for late, spline, frames in runs]
+    for late, early, _ in parts:
+        early = early - early.mean(0)
+        product, size = product + float((late * early).sum()), size + float((early ** 2).sum())
+    gain, frames = product / max(size, 1e-12), sum(len(late) for late, _, _ in parts)
+    for late, early, slope in parts:
+        rest += float(((late - gain * (early - early.mean(0))) ** 2).sum())
+        speed += float(((gain * slope) ** 2).sum())
+    return np.sqrt(rest / max(speed, 1e-12) * REPEATED / frames) if speed > 0 else np.inf

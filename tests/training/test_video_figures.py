@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.types import JOINT_PARENTS
@@ -19,6 +19,7 @@ def motion(frames: int, seed: int = 0, joints: int = 21, size: int = 2, noise: f
     return waves + random.normal(0, noise, (frames, joints, size)) if noise else waves
 
 
+@settings(max_examples=40)
 @given(st.floats(-50, 50), st.floats(-1e4, 1e4), st.integers(0, 1000))
 def test_a_constant_velocity_and_a_place_change_nothing_of_the_high_pass(velocity, place, seed):
     series = np.random.default_rng(seed).normal(0, 1, (30, 4, 2))
@@ -128,6 +129,7 @@ def test_a_copy_that_comes_late_by_whole_frames_has_exactly_that_lag(late):
     assert found == pytest.approx(late, abs=1e-3), f'{found} frames instead of {late}'
 
 
+@settings(max_examples=25)
 @given(st.floats(-3, 3), st.integers(0, 200))
 def test_parts_of_a_frame_are_told(late, seed):
     random = np.random.default_rng(seed)
@@ -158,6 +160,15 @@ def test_noise_on_either_side_moves_the_lag_by_little():
 
 def test_what_stands_still_has_no_lag():
     assert np.isnan(lag(np.ones((60, 21, 2)), np.ones((60, 21, 2))))
+    random = np.random.default_rng(0)
+    found = lag(random.normal(0, 1, (90, 21, 2)), random.normal(0, 1, (90, 21, 2)))
+    assert np.isnan(found), f'two still hands that jitter have a lag of {found}'
+
+
+def test_another_size_and_place_are_no_lag():
+    whole = motion(120)
+    found = lag(0.7 * whole[9:109] + 55, whole[10:110])
+    assert found == pytest.approx(1, abs=1e-3), f'{found} frames instead of 1'
 
 
 def test_a_gap_splits_the_clip_but_leaves_the_lag():
