@@ -62,8 +62,32 @@ class _Memory:
         self.last = None
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """One hand as the network saw it."""
+
+    track: int  # its number
+    presence: float  # in 0..1, that the crop shows a hand
+    crop: Crop
+    prediction: Prediction
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What `Pipeline.look` leaves for `Pipeline.place`."""
+
+    frame: Frame
+    sightings: tuple[Sighting, ...]
+    known: frozenset[int]  # the tracks that are followed, or may be found again
+    stage_ms: dict[str, float]
+
+
 class Pipeline:
-    """Owns the network, the detector and all memory of one source. A context manager; `reset` before another source."""
+    """Owns the network, the detector and all memory of one source. A context manager; `reset` before another source.
+
+    `process` is `look`, then `place`. What comes next to be cut out follows from `look` alone, so two threads may share the work: one looks at
+    a frame while the other places the hands of the frame before. Each of the two gets the frames in order, and the results are the same.
+    """
 
     def __init__(self, settings: PipelineSettings = PipelineSettings(), model_path: Path | None = None, model: HandModel | None = None,
                  tell: Callable[[str], None] | None = None):
@@ -138,28 +162,38 @@ class Pipeline:
     def process(self, frame: Frame, intrinsics: Intrinsics) -> list[Hand]:
         """The hands in a frame, in the camera `intrinsics`. Frames of a video come in order. `clock` holds what each stage took; the
         caller, who may time stages of its own, ends the frame."""
+        return self.place(self.look(frame), intrinsics)
+
+    def look(self, frame: Frame) -> Looked:
+        """The first half of a frame: follow and find hands, and run the network on them."""
+        clock, tracker, image = StageClock(), self.tracker, frame.image
         if self.settings.mode == 'image':
-            self.tracker.forget()
+            tracker.forget()
+        seen = self._look(clock, image, frame.time, tracker.tracks)
+        if tracker.wants_search(frame.time):
+            with clock.stage('detect'):
+                new = tracker.searched(self.detector.detect(image), frame.time)
+            seen |= self._look(clock, image, frame.time, new)
+        for track in tracker.drop_duplicates():
+            seen.pop(track.number, None)
+        sightings = tuple(Sighting(t.number, t.presence, *seen[t.number]) for t in tracker.tracks if t.number in seen)
+        known = frozenset(t.number for t in (*tracker.tracks, *tracker.lost))
+        return Looked(frame, sightings, known, clock.end_frame())
+
+    def place(self, looked: Looked, intrinsics: Intrinsics) -> list[Hand]:
+        """The second half: the hands in the camera `intrinsics`, fitted, smoothed and coloured."""
+        self.clock.add(looked.stage_ms)
+        if self.settings.mode == 'image':
             self._memories.clear()
         if intrinsics != self._camera:  # what was fitted in another camera would hold the hands back
             self._camera = intrinsics
             for memory in self._memories.values():
                 memory.forget_motion(self.settings.smoothing)
-        tracker, image = self.tracker, frame.image
-        seen = self._look(image, frame.time, tracker.tracks)
-        if tracker.wants_search(frame.time):
-            with self.clock.stage('detect'):
-                new = tracker.searched(self.detector.detect(image), frame.time)
-            seen |= self._look(image, frame.time, new)
-        for track in tracker.drop_duplicates():
-            seen.pop(track.number, None)
-        tracks = [track for track in tracker.tracks if track.number in seen]
-        placed = [self._placed(frame, intrinsics, track, *seen[track.number]) for track in tracks]
+        placed = [self._placed(looked.frame, intrinsics, sighting) for sighting in looked.sightings]
         with self.clock.stage('texture'):
-            hands = [self._coloured(frame, intrinsics, hand, seen[hand.track][1], [(h.vertices, h.side) for h in placed if h is not hand])
-                     for hand in placed]
-        known = {t.number for t in (*tracker.tracks, *tracker.lost)}
-        self._memories = {n: m for n, m in self._memories.items() if n in known}
+            hands = [self._coloured(looked.frame, intrinsics, hand, sighting.prediction, [(h.vertices, h.side) for h in placed if h is not hand])
+                     for hand, sighting in zip(placed, looked.sightings)]
+        self._memories = {n: m for n, m in self._memories.items() if n in looked.known}
         return hands
 
     def close(self) -> None:
@@ -172,15 +206,15 @@ class Pipeline:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def _look(self, image: np.ndarray, time: float, tracks: list[Track]) -> dict[int, tuple[Crop, Prediction]]:
+    def _look(self, clock: StageClock, image: np.ndarray, time: float, tracks: list[Track]) -> dict[int, tuple[Crop, Prediction]]:
         """Cut each track out, run the network on all cuts at once, and tell the tracker; what was seen, by track number."""
         tracks = list(tracks)
         if not tracks:
             return {}
-        with self.clock.stage('crop'):
+        with clock.stage('crop'):
             crops = [crop_from_points(self.tracker.expected_points(t, time), t.side, self.regressor.size) for t in tracks]
             pictures = np.stack([cut(image, c) for c in crops])
-        with self.clock.stage('network'):
+        with clock.stage('network'):
             predictions = self.regressor(pictures)
         seen = {}
         for track, crop, prediction in zip(tracks, crops, predictions):
@@ -189,13 +223,14 @@ class Pipeline:
                 seen[track.number] = crop, prediction
         return seen
 
-    def _placed(self, frame: Frame, intrinsics: Intrinsics, track: Track, crop: Crop, prediction: Prediction) -> Hand:
+    def _placed(self, frame: Frame, intrinsics: Intrinsics, sighting: Sighting) -> Hand:
         """One hand, not yet coloured. All happens in a picture mirrored, if need be, so that the hand is a right one."""
-        settings, width = self.settings, frame.image.shape[1]
+        settings, width, number = self.settings, frame.image.shape[1], sighting.track
+        crop, prediction = sighting.crop, sighting.prediction
         side = 'left' if crop.mirrored else 'right'
-        if track.number not in self._memories:
-            self._memories[track.number] = self._memory(side)
-        memory = self._memories[track.number]
+        if number not in self._memories:
+            self._memories[number] = self._memory(side)
+        memory = self._memories[number]
         if memory.side != side:  # a flipped side is another hand to every filter
             memory.side, memory.last = side, None
             memory.smoother.reset()
@@ -204,7 +239,7 @@ class Pipeline:
         upright = unmirrored(crop, width) if left else crop
         points = to_frame(prediction.points.astype(float), upright)
         with self.clock.stage('refine'):
-            state = self._refined(memory, prediction, points, upright, camera, track.presence)
+            state = self._refined(memory, prediction, points, upright, camera, sighting.presence)
         with self.clock.stage('smooth'):
             pose, translation = axis_angle_to_quaternion(state.pose), state.translation
             if settings.mode != 'image':
@@ -216,7 +251,7 @@ class Pipeline:
             if left:
                 vertices, joints = mirror_points_3d(vertices), mirror_points_3d(joints)
                 pose, translation, points = mirror_pose(pose), mirror_points_3d(translation), mirror_points_2d(points, width)
-        return Hand(track.number, side, track.presence, pose, state.shape, translation, vertices, joints, intrinsics.project(joints),
+        return Hand(number, side, sighting.presence, pose, state.shape, translation, vertices, joints, intrinsics.project(joints),
                     self._default_colours, DEFAULT_LIGHT, points)
 
     def _memory(self, side: str) -> _Memory:

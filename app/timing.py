@@ -25,6 +25,11 @@ class StageClock:
         finally:
             self._of_frame[name] += (time.perf_counter() - start) * 1e3
 
+    def add(self, stage_ms: dict[str, float]) -> None:
+        """Add milliseconds of stages of the current frame that another clock timed."""
+        for name, ms in stage_ms.items():
+            self._of_frame[name] += ms
+
     def end_frame(self) -> dict[str, float]:
         """Close the current frame and return its milliseconds per stage."""
         frame = dict(self._of_frame)

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+from app.background import Ahead
 from app.mirror import mirror_image, mirror_points_2d
 from app.pipeline import Pipeline, PipelineSettings
 from app.sources import open_source
@@ -44,6 +45,16 @@ def test_the_detector_looks_once_while_the_hand_is_followed(followed):
     assert all(len(h) == 1 for h in hands), 'the hand was not in every frame'
     looks = pipeline.clock.summary()['detect']['frames']
     assert looks == 1, f'the detector ran in {looks} of 30 frames with the hand always in view'
+
+
+def test_two_threads_that_share_the_work_give_the_same_hands(frames, followed):
+    with Pipeline(PipelineSettings(hands=1)) as pipeline, Ahead(map(pipeline.look, frames)) as looked:
+        for frame, one, here in zip(frames, looked, followed[0], strict=True):
+            there, = pipeline.place(one, CAMERA)
+            stages = pipeline.clock.end_frame()
+            assert one.frame is frame and {'crop', 'network', 'refine', 'smooth', 'texture'} <= stages.keys()
+            for name in ('vertices', 'joints_2d', 'shape', 'colours', 'light'):
+                assert np.array_equal(getattr(there, name), getattr(here[0], name)), f'{name} of frame {frame.index} differ'
 
 
 def test_the_mirrored_clip_gives_the_mirrored_hand_of_the_other_side(frames, followed):
