@@ -4,6 +4,7 @@ Linear blend skinning as in MANO (Romero et al., 2017), sizes taken from the fil
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.chain import Chain
 from models.rotations import axis_angle_to_matrix
 
 OPEN_HAND = Path(__file__).resolve().parent.parent / 'assets' / 'open_hand.npz'
@@ -50,8 +52,26 @@ class HandModel(nn.Module):
         keep('joint_template', arrays['joint_regressor'] @ arrays['template'])  # (16, 3)
         joints = np.tensordot(arrays['joint_regressor'].astype(np.float64), arrays['shape_basis'].astype(np.float64), 1)
         keep('joint_rows', joints.reshape(-1, shapes).T)  # (S, 48)
+        self._keep_for_skinning(keep)
         keep('mirror', np.array([-1., 1, 1]))
         keep('mirror_axial', np.array([1., -1, -1]))
+
+    def _keep_for_skinning(self, keep: Callable[[str, np.ndarray], None]) -> None:
+        """Constants of `skin`: joints by depth in the tree, coordinates before vertices, everything measured from the wrist."""
+        self.chain, shapes = Chain(self.parents), len(self.shape_rows)
+        order, above = self.chain.order.tolist(), [self.parents[j] if j else 0 for j in self.chain.order.tolist()]
+        rest, rows = self.joint_template.numpy(), self.joint_rows.reshape(shapes, -1, 3).numpy()
+        template, wrist = self.template.numpy() - rest[0], np.concatenate([rows[:, 0], np.zeros((len(self.corrective_rows), 3), np.float32)])
+        moves = np.concatenate([self.shape_rows.numpy(), self.corrective_rows.numpy()]).reshape(len(wrist), -1, 3) - wrist[:, None]
+        keep('column_template', template.T.reshape(-1))  # (3N,)
+        keep('column_rows', moves.transpose(0, 2, 1).reshape(len(wrist), -1))  # (S + 135, 3N)
+        ways, way_rows = rest[order] - rest[above], rows[:, order] - rows[:, above]
+        keep('chain_template', np.concatenate([rest[order] - rest[0], ways]).reshape(-1))  # (2 x 48,)
+        keep('chain_rows', np.concatenate([rows[:, order] - rows[:, :1], way_rows], 1).reshape(shapes, -1))  # (S, 2 x 48)
+        keep('chain_weights', self.skin_weights.numpy()[:, order].T)  # (16, N)
+        keep('tips', np.array(self.tip_vertices))
+        places = [*order, *range(len(order), len(order) + len(self.tip_vertices))]
+        keep('points_order', np.array([places.index(j) for j in self.joint_map]))
 
     @staticmethod
     def load(path: str | Path | None = None) -> HandModel:
@@ -74,27 +94,25 @@ class HandModel(nn.Module):
             return HandOutput(right.vertices * self.mirror, right.joints * self.mirror)
         return self.skin(axis_angle_to_matrix(pose), shape)
 
-    def skin(self, rotations: Tensor, shape: Tensor) -> HandOutput:
-        """Local rotations (B, 16, 3, 3) and shape (B, S) -> the posed right hand. No einsum, scatter or in-place write: exportable."""
-        rest = self.rest_joints(shape)
+    def skin(self, rotations: Tensor, shape: Tensor, scale: Tensor | None = None, wrist: Tensor | None = None) -> HandOutput:
+        """Local rotations (B, 16, 3, 3) and shape (B, S) -> the posed right hand, its wrist at the origin, or sized by `scale` (B, 1) and
+        with the wrist at `wrist` (B, 3). Few and large operators, no einsum, scatter or in-place write: exportable, and quick everywhere.
+        """
         identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
-        feature = (rotations[:, 1:] - identity).reshape(-1, 135)
-        offsets = torch.matmul(shape, self.shape_rows) + torch.matmul(feature, self.corrective_rows)
-        vertices = self.template + offsets.reshape(-1, self.template.shape[0], 3)
+        feature = (rotations[:, 1:] - identity).flatten(1)
+        columns = torch.addmm(self.column_template, torch.cat([shape, feature], 1), self.column_rows).unflatten(1, (1, 3, -1))
+        rest = torch.addmm(self.chain_template, shape, self.chain_rows).unflatten(1, (2, 16, 3))  # places, and ways from the parents
 
-        turned, moved = [rotations[:, 0]], [rest[:, 0, :, None]]
-        for j in range(1, len(self.parents)):
-            p = self.parents[j]
-            bone = (rest[:, j] - rest[:, p])[..., None]
-            moved.append(moved[p] + torch.matmul(turned[p], bone))
-            turned.append(torch.matmul(turned[p], rotations[:, j]))
-        turned, joints = torch.stack(turned, 1), torch.stack(moved, 1)[..., 0]  # (B, 16, 3, 3), (B, 16, 3)
+        turned, joints = self.chain(rotations.index_select(1, self.chain.order), rest[:, 1, :, :, None])
+        if scale is not None:
+            turned, joints = turned * scale[..., None, None], joints * scale[..., None]
+        if wrist is not None:
+            joints = joints + wrist[:, None]
+        shift = joints - (turned * rest[:, 0, :, None]).sum(-1)
+        # channels before vertices: sums over three long rows, not over thousands of short ones
+        blended = torch.matmul(turned.permute(0, 3, 2, 1).flatten(1, 2), self.chain_weights).unflatten(1, (3, 3))  # (B, 3 in, 3 out, N)
+        moved = (blended * columns.transpose(1, 2)).sum(1) + torch.matmul(shift.transpose(1, 2), self.chain_weights)
 
-        shift = joints - torch.matmul(turned, rest[..., None])[..., 0]
-        blended = torch.matmul(self.skin_weights, turned.reshape(-1, 16, 9)).reshape(-1, self.template.shape[0], 3, 3)
-        vertices = torch.matmul(blended, vertices[..., None])[..., 0] + torch.matmul(self.skin_weights, shift)
-
-        wrist = joints[:, :1]
-        vertices = vertices - wrist
-        points = torch.cat([joints - wrist, vertices[:, self.tip_vertices]], 1)
-        return HandOutput(vertices, points[:, self.joint_map])
+        vertices = moved.transpose(1, 2)
+        points = torch.cat([joints, vertices.index_select(1, self.tips)], 1)
+        return HandOutput(vertices, points.index_select(1, self.points_order))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from models.chain import Chain
 from models.hand_model import HandModel
 from models.rotations import axis_angle_to_matrix
 
@@ -22,36 +23,22 @@ class Skeleton(nn.Module):
         super().__init__()
         shapes, tips = hand.shape_rows.shape[0], hand.tip_vertices
         parents = [*hand.parents, *(int(hand.skin_weights[v].argmax()) for v in tips)]
-        depth = [0] * len(parents)
-        for node in range(1, len(parents)):
-            depth[node] = depth[parents[node]] + 1
-        self.levels = [[n for n in range(len(parents)) if depth[n] == d] for d in range(max(depth) + 1)]
-        # each node's parent as a place in the level above
-        self.above = [[self.levels[d - 1].index(parents[n]) for n in self.levels[d]] for d in range(1, len(self.levels))]
-        order = [n for level in self.levels for n in level]
-        self.to_joints = [order.index(n) for n in hand.joint_map]
+        self.chain = Chain(parents, hand.joint_map)
+        order = self.chain.order.tolist()
         self.joint_map = hand.joint_map
         tip_rows = hand.shape_rows.reshape(shapes, -1, 3)[:, tips]
         rest = torch.cat([hand.joint_template, hand.template[tips]])  # (21, 3)
         rows = torch.cat([hand.joint_rows.reshape(shapes, -1, 3), tip_rows], 1)  # (S, 21, 3)
-        above = [parents[n] for n in order[1:]]
+        above = [parents[n] if n else 0 for n in order]
         self.register_buffer('template', rest, persistent=False)
-        self.register_buffer('bones', rest[order[1:]] - rest[above], persistent=False)  # (20, 3) by level
-        self.register_buffer('bone_rows', (rows[:, order[1:]] - rows[:, above]).reshape(shapes, -1), persistent=False)  # (S, 60)
+        self.register_buffer('bones', (rest[order] - rest[above]).flatten(), persistent=False)  # (63,) by depth
+        self.register_buffer('bone_rows', (rows[:, order] - rows[:, above]).reshape(shapes, -1), persistent=False)  # (S, 63)
+        self.register_buffer('turns', torch.tensor([n if n < len(hand.parents) else 0 for n in order]), persistent=False)  # a tip's: any
 
     def forward(self, rotations: Tensor, shape: Tensor) -> Tensor:
         """Local rotations (B, 16, 3, 3) (row 0 turns the hand) and shape (B, S) -> joints (B, 21, 3) in metres, the wrist at the origin."""
-        bones = (self.bones.flatten() + torch.matmul(shape, self.bone_rows)).reshape(-1, len(self.bones), 3, 1)
-        turned, places, first = rotations[:, :1], [torch.zeros_like(bones[:, :1])], 0
-        for level, above in zip(self.levels[1:], self.above):
-            alone = above == list(range(turned.shape[1]))  # one child each: nothing to choose
-            parent = turned if alone else turned[:, above]
-            place = places[-1] if alone else places[-1][:, above]
-            places.append(place + torch.matmul(parent, bones[:, first:first + len(level)]))
-            first += len(level)
-            if level[0] < 16 and level is not self.levels[-1]:
-                turned = torch.matmul(parent, rotations[:, [n if n < 16 else 0 for n in level]])
-        return torch.cat(places, 1)[:, self.to_joints, :, 0]
+        bones = torch.addmm(self.bones, shape, self.bone_rows).unflatten(1, (-1, 3, 1))
+        return self.chain(rotations.index_select(1, self.turns), bones)[1]
 
     def from_pose(self, root: Tensor, fingers: Tensor, shape: Tensor) -> Tensor:
         """Root rotation (B, 3, 3), finger axis-angles (B, 15, 3) and shape (B, S) -> joints (B, 21, 3)."""

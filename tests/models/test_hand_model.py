@@ -114,3 +114,13 @@ def test_torch_and_numpy_twins_agree_to_a_hundredth_of_a_millimetre():
             vertices, joints = twin.posed(pose[i].numpy(), shape[i].numpy(), side)
             worst = max(np.abs(vertices - out.vertices[i].numpy()).max(), np.abs(joints - out.joints[i].numpy()).max())
             assert worst < 1e-5, f'{worst * 1e3:.4f} mm on the {side} side'
+
+
+def test_size_and_place_move_the_whole_hand_in_the_camera():
+    pose, shape = random_poses(4, 9), torch.randn(4, 10, generator=torch.Generator().manual_seed(9))
+    scale, wrist = torch.linspace(0.7, 1.3, 4)[:, None], torch.randn(4, 3, generator=torch.Generator().manual_seed(10))
+    turns = axis_angle_to_matrix(pose)
+    plain, placed = MODEL.skin(turns, shape), MODEL.skin(turns, shape, scale, wrist)
+    for name in ('vertices', 'joints'):
+        worst = (getattr(placed, name) - (getattr(plain, name) * scale[..., None] + wrist[:, None])).abs().max().item()
+        assert worst < 2e-6, f'{name}: {worst * 1e3:.5f} mm'
