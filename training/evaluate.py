@@ -21,6 +21,7 @@ from app.outputs.picture import write_picture
 from app.outputs.report import versions, write_json
 from app.regression import WEIGHTS
 from models.hand_model import HandModel
+from training import evaluation_video
 from training.evaluation_answers import LABELS, Contenders
 from training.evaluation_export import write_predictions
 from training.evaluation_figures import measure
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--pred', type=Path, metavar='FILE',
                         help='write pred.json (or a .zip with it) of the one set, as FreiHAND and HO-3D want it')
     parser.add_argument('--pred-of', choices=('network', 'refined'), default='network', help='whose answers go into it')
+    evaluation_video.add_arguments(parser)
 
 
 def wanted_contenders(text: str) -> tuple[str, ...]:
@@ -84,7 +86,7 @@ def sets_of(options: argparse.Namespace) -> list[EvaluationSet]:
     sets += [read_official('freihand', folder, official, limit) for folder in options.freihand]
     sets += [read_official('ho3d', folder, official.replace('training', 'train'), limit) for folder in options.ho3d]
     if not sets:
-        raise InputError('there is nothing to evaluate on; give --truth, --pictures, --rendered, --stereo, --freihand or --ho3d')
+        raise InputError('there is nothing to evaluate on; give --truth, --pictures, --rendered, --stereo, --freihand, --ho3d or --video')
     return sets
 
 
@@ -119,6 +121,12 @@ def check(options: argparse.Namespace, keys: tuple[str, ...]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    defaults = parser.parse_args([])
+    evaluation_video.check(options, defaults)
+    if options.video:
+        return evaluation_video.run(options, defaults.contenders)
     keys = wanted_contenders(options.contenders)
     check(options, keys)
     cv2.setNumThreads(1)
