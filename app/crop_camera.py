@@ -7,6 +7,8 @@ paid for with distance.
 """
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from app.crop import to_frame
@@ -15,19 +17,19 @@ from app.types import Crop, Intrinsics
 
 def ray_rotation(direction: np.ndarray) -> np.ndarray:
     """(3, 3) smallest rotation that takes the optical axis (0, 0, 1) to `direction` (3,), which must point forward."""
-    d = direction / np.linalg.norm(direction)
-    x, y, c = -d[1], d[0], d[2]  # axis (0, 0, 1) x d without its zero third part, and the cosine
-    k = np.array([[0, 0, y], [0, 0, -x], [-y, x, 0]])
-    return np.eye(3) + k + k @ k / (1 + c)
+    y, x, c = (direction / math.sqrt(direction @ direction)).tolist()
+    x = -x  # (x, y) is the axis (0, 0, 1) x direction without its third part, which is 0; c the cosine
+    f = 1 / (1 + c)
+    return np.array([[1 - f * y * y, f * x * y, y], [f * x * y, 1 - f * x * x, -x], [-y, x, 1 - f * (x * x + y * y)]])  # Rodrigues' formula
 
 
 def crop_to_frame_rotation(crop: Crop, intrinsics: Intrinsics) -> np.ndarray:
     """(3, 3) rotation from the crop camera's axes to the frame camera's, for a crop that is not mirrored (mirror the frame first)."""
     if crop.mirrored:
         raise ValueError('mirror the frame and its camera first: a mirrored crop has no rotation to the frame')
-    linear = crop.matrix[:, :2] / crop.scale  # frame -> crop, a rotation of the picture
-    unroll = np.eye(3)
-    unroll[:2, :2] = linear.T
+    unroll = np.zeros((3, 3))
+    unroll[:2, :2] = crop.matrix[:, :2].T / crop.scale  # the inverse of frame -> crop, which is a rotation of the picture
+    unroll[2, 2] = 1
     centre = to_frame(np.full(2, (crop.size - 1) / 2), crop)
     return ray_rotation(intrinsics.unproject(centre, 1.0)) @ unroll
 

@@ -36,6 +36,8 @@ class Step(NamedTuple):
     error: np.ndarray  # (21, 2) px, projected minus detected
     squares: np.ndarray  # (21,) squared errors in sigmas
     depth_error: np.ndarray  # (21,) in sigmas
+    away: np.ndarray  # (K,) coefficients minus the mean of their prior
+    over: np.ndarray  # (L,) radians beyond the limits
 
 
 class Descent(NamedTuple):
@@ -94,7 +96,9 @@ class HandFit:
         error = camera[:, :2] / depth * self.focal + self._shift
         squares = self.weights * np.einsum('ij,ij->i', error, error)
         relative = posed.points[:, 2] * (self.focal[0] / unknowns.translation[2]) - self.depths
-        return Step(unknowns, posed, camera, error, squares, relative * self._depth_root)
+        angles = self.limit_axes @ unknowns.coefficients
+        return Step(unknowns, posed, camera, error, squares, relative * self._depth_root, unknowns.coefficients - self.prior_mean,
+                    angles - np.minimum(np.maximum(angles, self.low), self.high))
 
     def anchored(self, unknowns: Unknowns) -> Step | None:
         """Evaluate with the hand moved, as it is turned, so that the middle and the spread of its points agree with the detected ones.
@@ -128,15 +132,12 @@ class HandFit:
 
     def cost(self, step: Step, outlier: float) -> float:
         """Half the sum of squares in sigmas, softened for outliers, with all priors."""
-        coefficients, wrist, shape, translation = step.unknowns
+        _, wrist, shape, translation = step.unknowns
         total = 2 * _softened(step, outlier)
         depth = np.abs(step.depth_error)
         near = np.minimum(depth, DEPTH_HUBER)
         total += near @ (2 * depth - near)  # Huber: the square when near, a line beyond
-        away = coefficients - self.prior_mean
-        total += (self.prior_weight * away) @ away
-        over = self._over_limits(coefficients)
-        total += self.limit_weight * (over @ over)
+        total += (self.prior_weight * step.away) @ step.away + self.limit_weight * (step.over @ step.over)
         # 2 (1 - cos angle) for each turn, which is the angle squared when it is small
         total += 3 * self.turn_weight - np.vdot(wrist, self.turn_mean)
         total += self.distance_weight * (math.log(translation[2]) - self.distance_mean) ** 2
@@ -144,10 +145,6 @@ class HandFit:
             away = shape - self.shape_mean
             total += away @ self.shape_precision @ away
         return 0.5 * float(total)
-
-    def _over_limits(self, coefficients: np.ndarray) -> np.ndarray:
-        angles = self.limit_axes @ coefficients
-        return angles - np.minimum(np.maximum(angles, self.low), self.high)
 
     def normal_equations(self, step: Step, outlier: float) -> tuple[np.ndarray, np.ndarray]:
         """Hessian (P, P) in Gauss-Newton's approximation and gradient (P,) of the cost."""
@@ -173,8 +170,8 @@ class HandFit:
 
         diagonal = hessian.reshape(-1)[::size + 1]  # a view
         diagonal[:count] += self.prior_weight
-        gradient[:count] += self.prior_weight * (coefficients - self.prior_mean)
-        over = self._over_limits(coefficients)
+        gradient[:count] += self.prior_weight * step.away
+        over = step.over
         if over.any():
             axes = self.limit_axes[over != 0]
             hessian[:count, :count] += self.limit_weight * (axes.T @ axes)

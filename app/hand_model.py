@@ -30,6 +30,7 @@ SCHEMA = {
 }
 NAMES = ('coefficient_names', 'joint_names')
 INTEGERS = ('faces', 'parents', 'tip_vertices', 'joint_map', 'uv_faces')
+_EYE = np.eye(3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +61,10 @@ class HandModel:
     coefficient_names: tuple[str, ...]  # K
     joint_names: tuple[str, ...]  # 16
     levels: tuple[np.ndarray, ...] = ()  # joints by depth in the tree, the wrist left out
+    steps: tuple[tuple, ...] = ()  # the same and their parents, as slices where they are evenly spaced
     _shaped: OrderedDict = field(default_factory=OrderedDict, repr=False)  # the last few shapes: vertices (N, 3), joints (16, 3)
     _flat_pose_basis: np.ndarray = field(default=None, repr=False)  # (3N, 135) contiguous
+    _weight_rows: np.ndarray = field(default=None, repr=False)  # (16, N) contiguous
 
     @staticmethod
     def load(path: str | Path | None = None) -> HandModel:
@@ -72,9 +75,11 @@ class HandModel:
         path = Path(path or DEFAULT_PATH)
         arrays = _read(path)
         _check(arrays, path)
+        levels = _levels(arrays['parents'])
         return HandModel(
-            **arrays, levels=_levels(arrays['parents']),
+            **arrays, levels=levels, steps=tuple((_as_slice(level), _as_slice(arrays['parents'][level])) for level in levels),
             _flat_pose_basis=np.ascontiguousarray(arrays['pose_basis'].reshape(-1, 9 * POSED_JOINTS)),
+            _weight_rows=np.ascontiguousarray(arrays['skin_weights'].T),
         )
 
     def shaped(self, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +103,8 @@ class HandModel:
         rest, joints = self.shaped(shape)
         transforms = self._transforms(rotations, joints)
         offsets = (self._flat_pose_basis @ self._features(rotations)).reshape(-1, 3)
-        vertices = _skin(rest + offsets, self.skin_weights, transforms)
+        offsets += rest
+        vertices = _skin(offsets, self._weight_rows, transforms)
         points = self._points(transforms, joints, vertices[self.tip_vertices])
         return (mirror_points_3d(vertices), mirror_points_3d(points)) if mirrored else (vertices, points)
 
@@ -108,7 +114,7 @@ class HandModel:
         rest, joints = self.shaped(shape)
         transforms = self._transforms(rotations, joints)
         tips = self.tip_vertices
-        tips = _skin(rest[tips] + self.pose_basis[tips] @ self._features(rotations), self.skin_weights[tips], transforms)
+        tips = _skin(rest[tips] + self.pose_basis[tips] @ self._features(rotations), self._weight_rows[:, tips], transforms)
         points = self._points(transforms, joints, tips)
         return mirror_points_3d(points) if mirrored else points
 
@@ -140,17 +146,19 @@ class HandModel:
 
     @staticmethod
     def _features(rotations: np.ndarray) -> np.ndarray:
-        return (rotations[1:] - np.eye(3)).reshape(-1).astype(np.float32)
+        return (rotations[1:] - _EYE).reshape(-1).astype(np.float32)
 
     def _transforms(self, rotations: np.ndarray, joints: np.ndarray) -> np.ndarray:
         """(16, 3, 4) float64: rest position -> posed position, per joint, the posed wrist at the origin."""
         turns, places = rotations.copy(), np.zeros((JOINTS, 3))
         joints = joints.astype(np.float64)
-        for level in self.levels:
-            above = self.parents[level]
+        for level, above in self.steps:
             turns[level] = turns[above] @ rotations[level]
-            places[level] = places[above] + np.einsum('jab,jb->ja', turns[above], joints[level] - joints[above])
-        return np.concatenate([turns, (places - np.einsum('jab,jb->ja', turns, joints))[:, :, None]], 2)
+            places[level] = places[above] + (turns[above] @ (joints[level] - joints[above])[:, :, None])[:, :, 0]
+        transforms = np.empty((JOINTS, 3, 4))
+        transforms[:, :, :3] = turns
+        transforms[:, :, 3] = places - (turns @ joints[:, :, None])[:, :, 0]
+        return transforms
 
     def _points(self, transforms: np.ndarray, joints: np.ndarray, tips: np.ndarray) -> np.ndarray:
         posed = np.einsum('jab,jb->ja', transforms[:, :, :3], joints) + transforms[:, :, 3]
@@ -158,9 +166,23 @@ class HandModel:
 
 
 def _skin(vertices: np.ndarray, weights: np.ndarray, transforms: np.ndarray) -> np.ndarray:
-    """Vertices (V, 3), weights (V, 16), transforms (16, 3, 4) -> skinned vertices (V, 3) float32."""
-    blended = (weights @ transforms.reshape(JOINTS, 12).astype(np.float32)).reshape(-1, 3, 4)
-    return (blended[:, :, :3] @ vertices[:, :, None])[:, :, 0] + blended[:, :, 3]
+    """Vertices (V, 3), weights (16, V), transforms (16, 3, 4) -> skinned vertices (V, 3) float32.
+
+    By coordinate, in rows of V numbers: twice as fast as a small matrix for each vertex.
+    """
+    blended = (transforms.reshape(JOINTS, 12).T.astype(np.float32) @ weights).reshape(3, 4, -1)
+    blended[:, :3] *= vertices.T
+    return np.ascontiguousarray(blended.sum(1).T)
+
+
+def _as_slice(indices: np.ndarray) -> np.ndarray | slice:
+    """Evenly spaced indices as a slice: reading through it copies nothing."""
+    steps = np.diff(indices)
+    if len(indices) > 1 and steps[0] > 0 and (steps == steps[0]).all():
+        return slice(int(indices[0]), int(indices[-1]) + 1, int(steps[0]))
+    if len(indices) and (indices == indices[0]).all():
+        return slice(int(indices[0]), int(indices[0]) + 1)  # one parent for all: it broadcasts
+    return indices
 
 
 def _levels(parents: np.ndarray) -> tuple[np.ndarray, ...]:

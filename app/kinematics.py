@@ -18,8 +18,8 @@ class Posed(NamedTuple):
 
     points: np.ndarray  # (21, 3) metres, the wrist at the origin
     turns: np.ndarray  # (16, 3, 3) of all joints, camera frame
-    left: np.ndarray  # (15, 3, 3) left Jacobians of the axis-angles of joints 1..15
-    hats: np.ndarray  # (36, 3, 3) cross-product matrices of the 21 points and of the places of joints 1..15
+    placed: np.ndarray  # (36, 3) the points, then the places of joints 1..15
+    axis_angles: _AxisAngles  # of the joints' own turns
 
 
 class Kinematics:
@@ -36,7 +36,7 @@ class Kinematics:
         self.components = model.pose_components.astype(np.float64)
         self.mean = model.pose_mean.astype(np.float64)
         self.count = len(self.components)
-        self._levels = [(_slice(level), _slice(model.parents[level])) for level in model.levels]
+        self._levels = model.steps
         self._bone_joint = parents[1:]  # the joint that turns each of the 20 bones
         order = model.joint_map
         self._chain = np.concatenate([above[order], above[1:JOINTS]])[:, 1:].copy()  # (36, 20): the points, then the joints
@@ -74,25 +74,28 @@ class Kinematics:
         vectors = np.empty((JOINTS, 3))
         vectors[0] = turn
         vectors[1:] = (self.mean + coefficients @ self.components).reshape(POSED_JOINTS, 3)
-        local, left = _exponentials(vectors)
+        axis_angles = _axis_angles(vectors)
+        local = axis_angles.rotations()
         turns = np.empty((JOINTS, 3, 3))
         turns[0] = local[0] @ wrist
         for level, above in self._levels:
             turns[level] = turns[above] @ local[level]
-        placed = self._chain @ (turns[self._bone_joint] @ bones[:, :, None])[:, :, 0]
-        return Posed(placed[:POINTS], turns, left[1:], _hats(placed))
+        placed = self._chain @ (turns.take(self._bone_joint, 0) @ bones[:, :, None])[:, :, 0]
+        return Posed(placed[:POINTS], turns, placed, axis_angles)
 
     def jacobian(self, posed: Posed, project: np.ndarray, with_shape: bool) -> np.ndarray:
         """(21, 3, K + 3 [+ 10] + 3): derivatives of project[k] @ (point[k] + translation) by the coefficients, by a small turn of the whole
         hand in camera axes, by shape, and by the translation; `project` (21, 3, 3)."""
         count = self.count
-        spins = (posed.turns[self._parent] @ posed.left) @ self._axes  # (15, 3, K) turn of each joint per coefficient
+        hats = (posed.placed @ GENERATORS).reshape(-1, 3, 3)  # cross-product matrices
+        left = posed.axis_angles.left_jacobians()[1:]
+        spins = (posed.turns.take(self._parent, 0) @ left) @ self._axes  # (15, 3, K) turn of each joint per coefficient
         both = np.empty((POSED_JOINTS, 6, count))
         both[:, :3] = spins
-        np.matmul(posed.hats[POINTS:], spins, out=both[:, 3:])
+        np.matmul(hats[POINTS:], spins, out=both[:, 3:])
         summed = (self._moves @ both.reshape(POSED_JOINTS, -1)).reshape(POINTS, 6, count)
         mixed = np.empty((POINTS, 3, 6))  # w x X - w x X_j, projected
-        np.matmul(project, posed.hats[:POINTS], out=mixed[:, :, :3])
+        np.matmul(project, hats[:POINTS], out=mixed[:, :, :3])
         np.negative(mixed[:, :, :3], out=mixed[:, :, :3])
         mixed[:, :, 3:] = project
         jacobian = np.empty((POINTS, 3, count + 6 + (SHAPES if with_shape else 0)))
@@ -105,16 +108,6 @@ class Kinematics:
         return jacobian
 
 
-def _slice(indices: np.ndarray) -> np.ndarray | slice:
-    """Evenly spaced indices as a slice: reading through it copies nothing."""
-    steps = np.diff(indices)
-    if len(indices) > 1 and steps[0] > 0 and (steps == steps[0]).all():
-        return slice(int(indices[0]), int(indices[-1]) + 1, int(steps[0]))
-    if len(indices) and (indices == indices[0]).all():
-        return slice(int(indices[0]), int(indices[0]) + 1)  # one parent for all: it broadcasts
-    return indices
-
-
 _EYE = np.eye(3).ravel()
 GENERATORS = np.zeros((3, 9))  # hat(v) = v @ GENERATORS
 GENERATORS[0, 5], GENERATORS[0, 7] = -1, 1
@@ -122,25 +115,37 @@ GENERATORS[1, 2], GENERATORS[1, 6] = 1, -1
 GENERATORS[2, 1], GENERATORS[2, 3] = -1, 1
 
 
-def _hats(vectors: np.ndarray) -> np.ndarray:
-    return (vectors @ GENERATORS).reshape(-1, 3, 3)
-
-
-def _exponentials(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Axis-angles (n, 3) -> rotation matrices and left Jacobians (n, 3, 3), both sums of the identity, hat(a) and a a^T.
+class _AxisAngles(NamedTuple):
+    """Axis-angles (n, 3) half way to matrices, which are sums of the identity, hat(a) and a a^T.
 
     No special case near 0: what cancels there is multiplied by hat(a) or a a^T, which are as small.
     """
-    square = np.einsum('ij,ij->i', vectors, vectors) + 1e-30
-    angle = np.sqrt(square)
-    cosine = np.cos(angle)
-    parts, factors = np.empty((len(vectors), 3, 9)), np.empty((len(vectors), 2, 3))
+
+    parts: np.ndarray  # (n, 3, 9) those three
+    square: np.ndarray  # (n,) of the angle
+    cosine: np.ndarray
+    sinc: np.ndarray  # sine over angle
+
+    def rotations(self) -> np.ndarray:
+        """(n, 3, 3)."""
+        return self._sum(self.cosine, self.sinc, (1 - self.cosine) / self.square)
+
+    def left_jacobians(self) -> np.ndarray:
+        """(n, 3, 3)."""
+        return self._sum(self.sinc, (1 - self.cosine) / self.square, (1 - self.sinc) / self.square)
+
+    def _sum(self, *factors: np.ndarray) -> np.ndarray:
+        shares = np.empty((len(self.square), 1, 3))
+        for k, factor in enumerate(factors):
+            shares[:, 0, k] = factor
+        return (shares @ self.parts).reshape(-1, 3, 3)
+
+
+def _axis_angles(vectors: np.ndarray) -> _AxisAngles:
+    parts = np.empty((len(vectors), 3, 9))
     parts[:, 0] = _EYE
-    parts[:, 1] = vectors @ GENERATORS
-    parts[:, 2] = (vectors[:, :, None] * vectors[:, None, :]).reshape(-1, 9)
-    factors[:, 0, 0] = cosine
-    first = factors[:, 0, 1] = factors[:, 1, 0] = np.sin(angle) / angle
-    factors[:, 0, 2] = factors[:, 1, 1] = (1 - cosine) / square
-    factors[:, 1, 2] = (1 - first) / square
-    both = (factors @ parts).reshape(-1, 2, 3, 3)
-    return both[:, 0], both[:, 1]
+    np.matmul(vectors, GENERATORS, out=parts[:, 1])
+    np.multiply(vectors[:, :, None], vectors[:, None, :], out=parts[:, 2].reshape(-1, 3, 3))
+    square = parts[:, 2, ::4].sum(1) + 1e-30
+    angle = np.sqrt(square)
+    return _AxisAngles(parts, square, np.cos(angle), np.sin(angle) / angle)

@@ -19,7 +19,7 @@ from app.live.shown import HandStatus
 from app.mirror import mirror_intrinsics, mirror_points_2d, mirror_points_3d, mirror_pose
 from app.refinement import HandState, Refiner
 from app.regression import Prediction, Provider, Regressor
-from app.rotations import axis_angle_to_matrix, axis_angle_to_quaternion, matrix_to_axis_angle
+from app.rotations import axis_angle_to_quaternion, one_axis_angle, one_matrix
 from app.shape_memory import ShapeMemory
 from app.smoothing import HandSmoother, SmoothingSettings
 from app.texture import TextureMemory
@@ -70,6 +70,7 @@ class Sighting:
     presence: float  # in 0..1, that the crop shows a hand
     crop: Crop
     prediction: Prediction
+    points: np.ndarray  # (21, 2) pixels of the frame
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ class Pipeline:
             seen |= self._look(clock, image, frame.time, new)
         for track in tracker.drop_duplicates():
             seen.pop(track.number, None)
-        sightings = tuple(Sighting(t.number, t.presence, *seen[t.number]) for t in tracker.tracks if t.number in seen)
+        sightings = tuple(seen[t.number] for t in tracker.tracks if t.number in seen)
         known = frozenset(t.number for t in (*tracker.tracks, *tracker.lost))
         return Looked(frame, sightings, known, clock.end_frame())
 
@@ -206,21 +207,21 @@ class Pipeline:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def _look(self, clock: StageClock, image: np.ndarray, time: float, tracks: list[Track]) -> dict[int, tuple[Crop, Prediction]]:
+    def _look(self, clock: StageClock, image: np.ndarray, time: float, tracks: list[Track]) -> dict[int, Sighting]:
         """Cut each track out, run the network on all cuts at once, and tell the tracker; what was seen, by track number."""
         tracks = list(tracks)
         if not tracks:
             return {}
         with clock.stage('crop'):
             crops = [crop_from_points(self.tracker.expected_points(t, time), t.side, self.regressor.size) for t in tracks]
-            pictures = np.stack([cut(image, c) for c in crops])
+            pictures = [cut(image, c) for c in crops]
         with clock.stage('network'):
             predictions = self.regressor(pictures)
         seen = {}
         for track, crop, prediction in zip(tracks, crops, predictions):
             points = to_frame(prediction.points.astype(float), crop)
             if self.tracker.observe(track, points, prediction.presence, prediction.right, time):
-                seen[track.number] = crop, prediction
+                seen[track.number] = Sighting(track.number, prediction.presence, crop, prediction, points)
         return seen
 
     def _placed(self, frame: Frame, intrinsics: Intrinsics, sighting: Sighting) -> Hand:
@@ -237,7 +238,7 @@ class Pipeline:
         left = side == 'left'
         camera = mirror_intrinsics(intrinsics, width) if left else intrinsics
         upright = unmirrored(crop, width) if left else crop
-        points = to_frame(prediction.points.astype(float), upright)
+        points = mirror_points_2d(sighting.points, width) if left else sighting.points
         with self.clock.stage('refine'):
             state = self._refined(memory, prediction, points, upright, camera, sighting.presence)
         with self.clock.stage('smooth'):
@@ -247,7 +248,8 @@ class Pipeline:
             vertices, joints = self.model.posed(pose, state.shape)
             if settings.mode != 'image' and settings.refine:
                 translation = centred(joints, translation, points, camera)
-            vertices, joints = vertices + translation, joints + translation
+            vertices += translation.astype(np.float32)
+            joints = joints + translation
             if left:
                 vertices, joints = mirror_points_3d(vertices), mirror_points_3d(joints)
                 pose, translation, points = mirror_pose(pose), mirror_points_3d(translation), mirror_points_2d(points, width)
@@ -274,7 +276,7 @@ class Pipeline:
                  presence: float) -> HandState:
         """The network's hand in the frame's camera, fitted to the points if the settings say so; the track's one shape is kept."""
         pose = prediction.pose.astype(float)
-        pose[0] = matrix_to_axis_angle(crop_to_frame_rotation(crop, camera) @ axis_angle_to_matrix(pose[0]))
+        pose[0] = one_axis_angle(crop_to_frame_rotation(crop, camera) @ one_matrix(pose[0]))
         wrist = wrist_in_frame(prediction.translation.astype(float), prediction.scale, self.regressor.focal, crop, camera)
         remembers = self.settings.lock and self.settings.mode != 'image'
         shape = memory.shape.shape if remembers else prediction.shape.astype(float)

@@ -15,7 +15,7 @@ import numpy as np
 from app.hand_fit import NEAREST, HandFit, Unknowns
 from app.hand_model import JOINTS, POINTS, SHAPES, HandModel
 from app.kinematics import Kinematics
-from app.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from app.rotations import one_axis_angle, one_matrix
 from app.types import Intrinsics
 
 HAND = 0.18  # metres from wrist to middle tip of an adult's hand, to turn lengths into pixels
@@ -113,7 +113,7 @@ class Refiner:
             return self._unchanged(initial, points, intrinsics, 'the fit diverged')
         found = descent.step.unknowns
         pose = np.empty((JOINTS, 3))
-        pose[0] = matrix_to_axis_angle(found.wrist)
+        pose[0] = one_axis_angle(found.wrist)
         pose[1:] = (self.kinematics.mean + found.coefficients @ self.kinematics.components).reshape(-1, 3)
         projected = fit.points + descent.step.error
         return Refined(
@@ -123,7 +123,7 @@ class Refiner:
     def _unknowns(self, state: HandState) -> Unknowns:
         _check_state(state)
         coefficients = (np.asarray(state.pose[1:], float).ravel() - self.kinematics.mean) @ self._inverse
-        return Unknowns(coefficients, axis_angle_to_matrix(np.asarray(state.pose[0], float)), np.asarray(state.shape, float),
+        return Unknowns(coefficients, one_matrix(np.asarray(state.pose[0], float)), np.asarray(state.shape, float),
                         np.asarray(state.translation, float))
 
     def _fit(self, start, before, points, depths, confidence, intrinsics, shape_fixed, shape_prior, trust) -> HandFit | str:
@@ -197,12 +197,12 @@ def _mean_distance(projected: np.ndarray, points: np.ndarray) -> float:
 
 
 def _checked_data(points, depths, confidence) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    points, confidence = np.asarray(points, float), np.nan_to_num(np.asarray(confidence, float))
+    points, confidence = np.asarray(points, float), np.asarray(confidence, float)
     depths = None if depths is None else np.asarray(depths, float)
     if points.shape != (POINTS, 2) or confidence.shape != (POINTS,) or (depths is not None and depths.shape != (POINTS,)):
         raise ValueError(f'points (21, 2), depths (21,) and confidence (21,) are needed, not {points.shape}, '
                          f'{None if depths is None else depths.shape} and {confidence.shape}')
-    return points, depths, confidence
+    return points, depths, confidence if np.isfinite(confidence).all() else np.nan_to_num(confidence)
 
 
 def _check_state(state: HandState) -> None:

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from app.engine_cache import EngineCache, facts_of, tensorrt_version
@@ -24,6 +25,7 @@ CPU = EXECUTION_PROVIDERS['cpu']
 PACKAGES = {  # where ONNX Runtime's provider is there but its libraries are not
     'tensorrt': '"tensorrt-cu13<11" "onnxruntime-gpu[cuda,cudnn]"', 'cuda': '"onnxruntime-gpu[cuda,cudnn]"'}
 OUT_OF_MEMORY = ('out of memory', 'memoryallocation', 'failed to allocate memory', 'alloc_failed', 'bfcarena', 'out_of_memory')
+_OF_BYTE = np.float32(1 / 255)
 MOST_AT_ONCE = 16  # crops in one run on TensorRT, whose engines are built for a range of batch sizes
 
 
@@ -73,11 +75,9 @@ class Regressor:
         self.provider = self._real_provider()
         self.note = self.note or missing_note(provider, self.provider, ort)
 
-    def __call__(self, crops: np.ndarray) -> list[Prediction]:
-        """Crops (B, S, S, 3) uint8 RGB of upright right hands -> a prediction each."""
-        batch = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
-        batch *= 1 / 255
-        out = self._run(batch)
+    def __call__(self, crops: Sequence[np.ndarray]) -> list[Prediction]:
+        """Crops (S, S, 3) uint8 RGB of upright right hands, as a list or one array (B, S, S, 3) -> a prediction each."""
+        out = self._run(_batch(crops))
         return [Prediction(
             points=out['points'][i, :, :2], depths=out['points'][i, :, 2], presence=float(out['presence'][i, 0]),
             right=float(out['right'][i, 0]), pose=out['pose'][i], shape=out['shape'][i], scale=float(out['scale'][i, 0]),
@@ -168,6 +168,15 @@ class Regressor:
 
     def _real_provider(self) -> str:
         return self.session.get_providers()[0].removesuffix('ExecutionProvider')
+
+
+def _batch(crops: Sequence[np.ndarray]) -> np.ndarray:
+    """Crops (S, S, 3) uint8 -> (B, 3, S, S) float32 in 0..1: each byte is read and each number written once."""
+    batch = np.empty((len(crops), 3, *crops[0].shape[:2]), np.float32)
+    for crop, planes in zip(crops, batch):
+        for channel, plane in zip(cv2.split(crop), planes):
+            np.multiply(channel, _OF_BYTE, out=plane)
+    return batch
 
 
 def usual_threads() -> int:

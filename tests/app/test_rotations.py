@@ -114,3 +114,15 @@ def test_a_known_turn_has_the_usual_sign():
 def test_wrong_shapes_are_refused(call, values):
     with pytest.raises(ValueError):
         call(values)
+
+
+@settings(deadline=None)
+@given(vectors)
+def test_one_rotation_in_plain_numbers_is_the_same_as_in_numpy(vector):
+    vector = np.asarray(vector, float)
+    matrix = rotations.one_matrix(vector)
+    error = np.abs(matrix - rotations.axis_angle_to_matrix(vector)).max()
+    assert error < TOLERANCE[np.float64], f'the matrix is {error:.2g} off'
+    again = rotations.one_matrix(rotations.one_axis_angle(matrix))
+    assert np.abs(again - matrix).max() < TOLERANCE[np.float64], f'there and back is {np.abs(again - matrix).max():.2g} off'
+    assert np.linalg.norm(rotations.one_axis_angle(matrix)) <= np.pi + 1e-12
