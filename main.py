@@ -18,6 +18,7 @@ COMMANDS = {  # name: (module, what it does)
     'demo': ('app.demo', 'run the main job on the bundled clip and compare the result with the truth'),
     'reconstruct': ('app.reconstruct', 'videos, pictures or folders of pictures in; textured 3D hands out'),
     'meshes': ('app.meshes_command', 'the numbers of a run or a recording in; OBJ, PLY or GLB out'),
+    'bench': ('benchmarks.bench.command', 'how fast everything is here, beside MediaPipe Hands alone, in one run'),
     'setup': ('setup.command', "fetch the hand detector's model file, once"),
     'label': ('training.label', 'pictures and videos in; a training set of crops with detected points out'),
     'train': ('training.train', 'train the network'),

@@ -1,0 +1,190 @@
+"""Who runs: MediaPipe Hands alone, our pipeline, the same with the textured overlay, and both with stages on threads of their own.
+
+Each plays the clip from its first frame to its last, again and again; a hand is looked for anew when the clip begins again, while shape and
+texture, once learned, stay. The first play, in which they are learned and everything is slow once, does not count with the others.
+"""
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.background import Ahead, Behind
+from app.detection import quiet_native_stderr
+from app.detector_file import detector_path
+from app.overlay import Overlay
+from app.pipeline import Pipeline
+from app.timing import StageClock
+from app.types import Frame, Hand
+from benchmarks.bench.clip import Clip
+
+KINDS = {  # name: what it is
+    'mediapipe': 'MediaPipe Hands alone, 21 points',
+    'mesh': 'our pipeline, textured mesh',
+    'overlay': 'our pipeline and overlay',
+    'overlapped': 'the same, decoding and drawing on threads',
+}
+
+
+@dataclass(frozen=True)
+class Play:
+    """What one play of the clip took."""
+
+    frames: int
+    full: int  # frames in which all hands were found
+    wall: float  # seconds
+    cpu: float  # seconds of processor time, all threads
+    frame_ms: np.ndarray  # (frames,) from one finished frame to the next
+
+    @property
+    def fps(self) -> float:
+        return self.frames / self.wall
+
+    @property
+    def cpu_ms(self) -> float:
+        """Milliseconds of processor time a frame."""
+        return 1e3 * self.cpu / self.frames
+
+
+class Contender(ABC):
+    """Something that does all frames of a clip. Close it when done."""
+
+    kind: str
+    threads: int | None = None  # of the network; None: not ours to choose
+
+    def __init__(self, clip: Clip):
+        self.clip = clip
+
+    @property
+    def key(self) -> str:
+        return f'{self.kind}, {self.clip.hands} hands' + (f', {self.threads} threads' if self.threads else '')
+
+    @abstractmethod
+    def one(self, frame: Frame) -> int:
+        """Do one frame; how many hands were found."""
+
+    def begin(self) -> None:
+        """The clip begins again."""
+
+    def close(self) -> None:
+        """Free what is held."""
+
+    def all_frames(self) -> tuple[list[int], list[float]]:
+        """Do every frame: the hands that were found in each, and when each was finished (`time.perf_counter`)."""
+        found, finished = [], []
+        for frame in self.clip.frames:
+            found.append(self.one(frame))
+            finished.append(time.perf_counter())
+        return found, finished
+
+    def play(self) -> Play:
+        """The whole clip once."""
+        self.begin()
+        cpu, wall = time.process_time(), time.perf_counter()
+        found, finished = self.all_frames()
+        end, cpu = time.perf_counter(), time.process_time() - cpu
+        full = sum(count >= self.clip.hands for count in found)
+        return Play(len(finished), full, end - wall, cpu, 1e3 * np.diff([wall, *finished]))
+
+
+class MediaPipe(Contender):
+    """MediaPipe's hand landmarker in its video mode, as its own users run it on frames that they have."""
+
+    kind = 'mediapipe'
+
+    def __init__(self, clip: Clip):
+        import mediapipe as mp
+        from mediapipe.tasks.python import BaseOptions, vision
+
+        super().__init__(clip)
+        self._image, self._format, self._clock, self._step = mp.Image, mp.ImageFormat.SRGB, 0, max(1, round(1e3 / clip.fps))
+        with quiet_native_stderr():
+            self._landmarker = vision.HandLandmarker.create_from_options(vision.HandLandmarkerOptions(
+                base_options=BaseOptions(model_asset_buffer=detector_path().read_bytes()), num_hands=clip.hands,
+                running_mode=vision.RunningMode.VIDEO))
+            self.one(clip.frames[0])  # the first picture prints lines too
+
+    def one(self, frame: Frame) -> int:
+        self._clock += self._step  # milliseconds; it refuses a time that is not later
+        return len(self._landmarker.detect_for_video(self._image(image_format=self._format, data=frame.image), self._clock).hand_landmarks)
+
+    def close(self) -> None:
+        self._landmarker.close()
+
+
+class Mesh(Contender):
+    """Our pipeline: find, follow, cut, regress, refine, smooth, colour. Nothing is drawn."""
+
+    kind = 'mesh'
+
+    def __init__(self, clip: Clip, pipeline: Pipeline):
+        """`pipeline` may be shared by contenders that play one after the other: it would take 200 MB each time."""
+        super().__init__(clip)
+        self.threads, self.pipeline, self.intrinsics = pipeline.settings.threads, pipeline, clip.intrinsics
+        self.stages: list[dict[str, np.ndarray]] = []  # of each frame: stage -> (2,) milliseconds, wall clock and processor time
+
+    def begin(self) -> None:
+        self.pipeline.jump()
+
+    def one(self, frame: Frame) -> int:
+        hands = self.pipeline.process(frame, self.intrinsics)
+        self.stages.append(self.pipeline.clock.end_frame())
+        return len(hands)
+
+
+class WithOverlay(Mesh):
+    """The same, and the hands drawn on the picture."""
+
+    kind = 'overlay'
+
+    def __init__(self, clip: Clip, pipeline: Pipeline):
+        super().__init__(clip, pipeline)
+        self.overlay = Overlay(pipeline.model)
+
+    def one(self, frame: Frame) -> int:
+        hands = self.pipeline.process(frame, self.intrinsics)
+        with self.pipeline.clock.stage('overlay'):
+            self.overlay.draw(frame.image, hands, self.intrinsics)
+        self.stages.append(self.pipeline.clock.end_frame())
+        return len(hands)
+
+
+class Overlapped(Mesh):
+    """As the video command does: the file is decoded ahead and the hands are drawn behind, each on a thread of its own."""
+
+    kind = 'overlapped'
+
+    def __init__(self, clip: Clip, pipeline: Pipeline):
+        super().__init__(clip, pipeline)
+        self.overlay = Overlay(pipeline.model)
+
+    def all_frames(self) -> tuple[list[int], list[float]]:
+        found, finished = [], []
+
+        def draw(done: tuple[Frame, list[Hand]]) -> None:
+            frame, hands = done
+            self.overlay.draw(frame.image, hands, self.intrinsics)
+            finished.append(time.perf_counter())
+
+        with Behind(draw) as drawer, Ahead(self.clip.decoded()) as frames:
+            for frame in frames:
+                hands = self.pipeline.process(frame, self.intrinsics)
+                self.pipeline.clock.end_frame()
+                found.append(len(hands))
+                drawer.put((frame, hands))
+        return found, finished
+
+
+@contextmanager
+def both_clocks() -> Iterator[None]:
+    """Inside, every stage clock reads wall clock and processor time of all threads, so that a stage's figure is an array of the two."""
+    before = StageClock.now
+    StageClock.now = staticmethod(lambda: np.array((time.perf_counter(), time.process_time())))
+    try:
+        yield
+    finally:
+        StageClock.now = staticmethod(before)

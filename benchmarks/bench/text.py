@@ -1,0 +1,138 @@
+"""A result as text that a person likes to read."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.bench.contenders import KINDS
+from benchmarks.bench.goals import goals_of
+from benchmarks.bench.network import SKINNED, NetworkFigures
+from benchmarks.bench.rounds import Figures
+
+if TYPE_CHECKING:
+    from benchmarks.bench.command import Result
+
+HANDS = {1: 'One hand', 2: 'Two hands'}
+START_KINDS = {'mediapipe': 'MediaPipe, first points', 'mesh': 'our pipeline, first mesh', 'overlay': 'with overlay, first picture'}
+
+
+def text(result: Result) -> str:
+    """All of it."""
+    parts = [head(result)]
+    parts += [played(result, hands) for hands in sorted({one.hands for one in result.contenders})]
+    parts += [stages(result), network(result), batches(result), starts(result), goals(result)]
+    if result.left_out or result.doubts:
+        parts.append('\n'.join(['To know', *(f'  {sentence}' for sentence in (*result.doubts, *result.left_out))]))
+    return '\n\n'.join(part for part in parts if part)
+
+
+def head(result: Result) -> str:
+    machine = result.machine
+    packages = [f'{name} {machine.versions[name]}' for name in ('onnxruntime', 'onnxruntime-gpu', 'tensorrt', 'mediapipe', 'opencv-python')
+                if name in machine.versions]
+    memory = f', {machine.memory_gb:.0f} GB' if machine.memory_gb else ''
+    return '\n'.join([
+        f'{result.clip}, {result.frames} frames of {result.size[0]} x {result.size[1]}, {plural(result.rounds, "round")} in turn, '
+        f'{result.date[:16].replace("T", " ")} UTC, {result.seconds:.0f} s',
+        f'{machine.cpu}, {plural(machine.cores, "core")}{memory}; {machine.gpu or "no GPU"}; OpenGL: {machine.opengl or "none"}',
+        f'{machine.system}, Python {machine.versions["python"]}, {", ".join(packages)}',
+        f'{result.network.name} on {result.provider}'])
+
+
+def played(result: Result, hands: int) -> str:
+    rows = [('', 'frames/s', 'of MediaPipe', 'ms a frame', 'p95', 'processor ms', 'of MediaPipe')]
+    for one in result.contenders:
+        if one.hands == hands:
+            rows.append((named(one, result), f'{one.fps:.1f}', f'{one.fps_of_mediapipe:.2f} x', f'{one.p50:.1f}', f'{one.p95:.1f}',
+                         f'{one.cpu_ms:.1f}', f'{one.cpu_of_mediapipe:.2f} x'))
+    lines = [f'{HANDS[hands]} ({result.pictures[hands]})', *columns(rows)]
+    second = [f'{ratio.cpu:.2f} x the processor time and {ratio.wall:.2f} x the time ({KINDS[ratio.kind]}'
+              + (f', {plural(ratio.threads, "thread")})' if ratio.threads else ')') for ratio in result.second_hand if hands == 2]
+    return '\n'.join([*lines, *(['  Of one hand that is'] if second else []), *(f'    {line}' for line in second)])
+
+
+def stages(result: Result) -> str:
+    """Where a frame's time goes, with the first number of threads."""
+    chosen = [one for one in result.contenders if one.kind == 'overlay']
+    chosen = [one for one in chosen if one.threads == chosen[0].threads]
+    names = list(dict.fromkeys(stage.name for one in chosen for stage in one.stages))
+    head = [''] + [cell for one in chosen for cell in (f'{plural(one.hands, "hand")}: p50', 'p95', 'processor')]
+    rows = [head]
+    for name in names:
+        row = [name]
+        for one in chosen:
+            stage = next((stage for stage in one.stages if stage.name == name), None)
+            row += [f'{stage.p50:.2f}', f'{stage.p95:.2f}', f'{stage.cpu:.2f}'] if stage else ['-'] * 3
+        rows.append(row)
+    rest = ['between them']
+    for one in chosen:
+        rest += ['', '', f'{max(0.0, one.cpu_ms - sum(stage.cpu for stage in one.stages)):.2f}']
+    return '\n'.join([f'Where a frame goes, ms ({plural(chosen[0].threads or 1, "thread")}; p50 and p95 of the frames in which a stage ran, '
+                      'processor: mean over all)', *columns([*rows, rest])])
+
+
+def network(result: Result) -> str:
+    ours = result.network
+    rows = [('', '', 'ms', 'p95', 'processor ms', 'million multiply-adds')]
+    for one in ours.single:
+        counted = ours.operations[one.name]
+        macs = f'{counted.macs / 1e6:.0f}' if one.part != SKINNED else ''
+        rows.append((f'{one.name}, {one.part}', where(one), f'{one.p50:.2f}', f'{one.p95:.2f}', f'{one.cpu_ms:.2f}', macs))
+    lines = ['The network alone, one crop', *columns(rows, left=2)]
+    for roof in ours.rooflines:
+        lines.append(f'  Roofline, {roof.provider}' + (f', {plural(roof.threads, "thread")}' if roof.threads else '') +
+                     f': {roof.reached_gflops:.0f} of {roof.peak_gflops:.0f} GFLOP/s, {100 * roof.share:.0f} % of what a large matrix product '
+                     f'reaches; arithmetic alone would take {roof.least_ms:.2f} ms')
+    return '\n'.join(lines)
+
+
+def batches(result: Result) -> str:
+    counts = list(dict.fromkeys(one.batch for one in result.network.batches))
+    rows = [['hands at once', *map(str, counts)]]
+    for place in dict.fromkeys(where(one) for one in result.network.batches):
+        of = [one for one in result.network.batches if where(one) == place]
+        rows.append([f'{place}: ms a hand', *(f'{one.p50 / one.batch:.2f}' for one in of)])
+        rows.append([f'{place}: processor ms a hand', *(f'{one.cpu_ms / one.batch:.2f}' for one in of)])
+        rows.append([f'{place}: hands/s', *(f'{one.hands_per_second:.0f}' for one in of)])
+    return '\n'.join(['The network, several hands at once', *columns(rows)])
+
+
+def starts(result: Result) -> str:
+    if not result.starts:
+        return ''
+    rows = [('', 'imported', 'first hand', 'processor', 'memory', 'peak')]
+    rows += [(START_KINDS[one.kind], f'{one.imported_ms:.0f} ms', f'{one.first_ms:.0f} ms', f'{one.first_cpu_ms:.0f} ms',
+              f'{one.memory_mb:.0f} MB', f'{one.peak_mb:.0f} MB') for one in result.starts]
+    heavy = sorted({name for one in result.starts for name in one.heavy})
+    note = [f'  Loaded although not needed: {", ".join(heavy)}'] if heavy else []
+    return '\n'.join(['A new process, one hand', *columns(rows), *note])
+
+
+def goals(result: Result) -> str:
+    rows = []
+    for goal in goals_of(result):
+        digits = 0 if goal.unit == ' ms' else 2
+        rows.append((goal.what, f'{goal.is_:.{digits}f}{goal.unit}', f'{"at least" if goal.at_least else "at most"} '
+                     f'{goal.wanted:.{digits}f}{goal.unit}', 'reached' if goal.reached else 'missed'))
+    return '\n'.join(['Goals', *columns(rows)]) if rows else ''
+
+
+def named(one: Figures, result: Result) -> str:
+    """The contender, with its threads where there are several."""
+    several = len({other.threads for other in result.contenders if other.threads}) > 1
+    return KINDS[one.kind] + (f', {plural(one.threads, "thread")}' if one.threads and several else '')
+
+
+def where(one: NetworkFigures) -> str:
+    return one.provider + (f', {plural(one.threads, "thread")}' if one.threads else '')
+
+
+def plural(count: int, word: str) -> str:
+    return f'{count} {word}{"s" * (count != 1)}'
+
+
+def columns(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Lines with the cells under each other, the first `left` columns to the left and the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ['  ' + '  '.join(cell.ljust(width) if i < left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
+            for row in rows]
