@@ -21,13 +21,14 @@ from training.poses import PoseSampler, sample_shape, sample_view
 DENSE = 240  # samples a second; frames are taken from between them
 SMOOTH = 0.035  # seconds, standard deviation of the smoothing
 PACES = {'pause': (0.25, (0.2, 0.7)), 'quick': (0.25, (0.16, 0.32)), 'usual': (0.5, (0.4, 1.2))}  # share, and seconds from to
-DEPTHS = 0.3, 0.85  # metres from the camera
+DEPTHS = 0.3, 0.75  # metres from the camera
 TURN = 0.45  # radians, spread of the wrist's turn about each axis from one key pose to the next
 FARTHEST = 1.4  # radians that it turns at most
 ANOTHER_VIEW = 0.25  # share of the key poses that show another side of the hand, if that is not further
 SAME_POSE = 0.3  # share of the key poses in which the fingers only shift a little
 PASS_THROUGH = 0.012  # metres by which fingers may pass through each other half-way between two key poses
-TRIES = 25
+HIDDEN = 0.08  # metres: an arm that ends so near to the wrist, as the camera sees it, is behind the hand
+TRIES = 40
 
 
 @dataclass(frozen=True)
@@ -85,18 +86,18 @@ class MotionSampler:
         return Motion(shape, smooth[0], smooth[1] / np.linalg.norm(smooth[1], axis=1, keepdims=True), smooth[2])
 
     def _first(self, random: np.random.Generator, shape: np.ndarray, camera: Intrinsics, frame: tuple[int, int]) -> Key:
-        for _ in range(TRIES):
-            rotation = sample_view(random)[0]
-            depth = np.exp(random.uniform(*np.log(DEPTHS)))
-            if arm_is_behind(rotation, depth):
-                break
-        else:
-            rotation = np.diag((-1.0, -1.0, 1.0))  # upright, palm to the camera
         coefficients = self.poses.sample(random, shape)[0]
-        return self._placed(random, coefficients, Rotation.from_matrix(rotation), depth, random.uniform(-0.7, 0.7, 2), shape, camera, frame)
+        upright = Rotation.from_matrix(np.diag((-1.0, -1.0, 1.0)))  # palm to the camera
+        key = self._placed(coefficients, upright, DEPTHS[0], np.zeros(2), shape, camera, frame)
+        for _ in range(TRIES):
+            rotation, depth = Rotation.from_matrix(sample_view(random)[0]), np.exp(random.uniform(*np.log(DEPTHS)))
+            wanted = self._placed(coefficients, rotation, depth, random.uniform(-0.7, 0.7, 2), shape, camera, frame)
+            if arm_is_right(wanted, camera, frame):
+                return wanted
+        return key
 
     def _next(self, random: np.random.Generator, last: Key, shape: np.ndarray, camera: Intrinsics, frame: tuple[int, int]) -> Key:
-        """A key pose that a hand can go over to: no finger through another half-way, the forearm never at the camera."""
+        """A key pose that a hand can go over to: no finger through another half-way, the forearm where an arm can be."""
         rest = self.poses.settler.rest(shape)
         coefficients = last.coefficients
         for _ in range(TRIES):
@@ -107,23 +108,22 @@ class MotionSampler:
             if self.poses.settler.overlap((wanted + last.coefficients) / 2, rest) < PASS_THROUGH:
                 coefficients = wanted
                 break
-        depth, rotation = last.wrist[2], last.rotation
+        middle = 2 * (camera.project(last.wrist) - (camera.cx, camera.cy)) / np.array(frame)
         for _ in range(TRIES):
             turn = Rotation.from_rotvec(random.normal(0, TURN, 3))
             if random.random() < ANOTHER_VIEW:
                 turn = Rotation.from_matrix(sample_view(random)[0]) * last.rotation.inv()
-            half = (Rotation.from_rotvec(turn.as_rotvec() / 2) * last.rotation).as_matrix()
-            wanted = turn * last.rotation
-            if turn.magnitude() < FARTHEST and arm_is_behind(wanted.as_matrix(), depth) and arm_is_behind(half, depth):
-                rotation = wanted
-                break
-        depth = np.clip(depth * np.exp(random.normal(0, 0.18)), *DEPTHS)
-        middle = camera.project(last.wrist)
-        place = 2 * (middle - (camera.cx, camera.cy)) / np.array(frame) + random.normal(0, 0.25, 2)
-        return self._placed(random, coefficients, rotation, depth, np.clip(place, -1, 1), shape, camera, frame)
+            half = Rotation.from_rotvec(turn.as_rotvec() / 2) * last.rotation
+            depth = np.clip(last.wrist[2] * np.exp(random.normal(0, 0.18)), *DEPTHS)
+            place = np.clip(middle + random.normal(0, 0.25, 2), -1, 1)
+            wanted = self._placed(coefficients, turn * last.rotation, depth, place, shape, camera, frame)
+            if turn.magnitude() < FARTHEST and all(arm_is_right(Key(coefficients, rotation, (wanted.wrist + wrist) / 2), camera, frame)
+                                                   for rotation, wrist in ((wanted.rotation, wanted.wrist), (half, last.wrist))):
+                return wanted
+        return Key(coefficients, last.rotation, last.wrist)
 
-    def _placed(self, random: np.random.Generator, coefficients: np.ndarray, rotation: Rotation, depth: float, place: np.ndarray,
-                shape: np.ndarray, camera: Intrinsics, frame: tuple[int, int]) -> Key:
+    def _placed(self, coefficients: np.ndarray, rotation: Rotation, depth: float, place: np.ndarray, shape: np.ndarray, camera: Intrinsics,
+                frame: tuple[int, int]) -> Key:
         """The hand with its middle at `place` (-1..1 of the room there is), further away if it does not fit."""
         joints = self.model.joints(self.model.pose_of(coefficients, rotation.as_rotvec()), shape)
         low, high = joints.min(0), joints.max(0)
@@ -135,6 +135,11 @@ class MotionSampler:
         return Key(coefficients, rotation, camera.unproject(pixel, np.float64(depth + middle[2])) - middle)
 
 
-def arm_is_behind(rotation: np.ndarray, depth: float) -> bool:
-    """Whether the forearm of a wrist's rotation (3, 3) at a depth in metres does not come at the camera, where it would hide the hand."""
-    return rotation[2, 1] <= min(0.65, (depth - 0.12) / ARM)
+def arm_is_right(key: Key, camera: Intrinsics, frame: tuple[int, int]) -> bool:
+    """Whether the forearm does not come at the camera, where it would hide the hand, and does not end inside the frame (width, height)."""
+    along = key.rotation.as_matrix()[:, 1]  # from the wrist to the fingers
+    if along[2] > min(0.65, (key.wrist[2] - 0.12) / ARM):
+        return False
+    wrist, end = camera.project(np.stack([key.wrist, key.wrist - ARM * along]))
+    hidden = np.linalg.norm(end - wrist) < HIDDEN * camera.fx / key.wrist[2]
+    return bool(hidden or ((end < 0) | (end > np.array(frame) - 1)).any())

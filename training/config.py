@@ -35,6 +35,55 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
+class VideoWeights:
+    """What each term of clips counts (`training/video_losses.py`); all 0: none is worked out."""
+
+    same_shape: float = 0.0  # shapes of a clip agree; squares of standard deviations
+    same_scale: float = 0.0  # and sizes; squared logarithms
+    same_bones: float = 0.0  # and lengths of bones; squared logarithms
+    motion_fingers: float = 0.0  # fingers turn evenly between neighbouring frames; the motion terms are in 0..1
+    motion_root: float = 0.0  # and so does the wrist, in the camera of the frame
+    motion_wrist: float = 0.0  # and it moves evenly
+    motion_joints: float = 0.0  # and the joints about it
+    true_joints: float = 0.0  # rendered clips: joints about the wrist move as the true ones do; metres
+    true_wrist: float = 0.0  # rendered clips: and so does the wrist
+
+
+@dataclass(frozen=True)
+class VideoTexture:
+    """Training of the texture and light head on clips, after the stages; the stills are those of `Texture`, whose terms stay in."""
+
+    steps: int = 0  # 0: none
+    same: float = 2.0  # weight: albedos of a clip agree
+    cross: float = 0.5  # weight: the albedo of another frame under this one's light on this one's picture
+    true: float = 0.3  # weight: rendered clips: the true albedo
+    learning_rate: float = 1e-3
+    stills: int = 24  # in a batch
+    windows: int = 4  # in a batch
+    length: int = 6  # frames of a window
+    apart: float = 0.1  # seconds from one of its frames to the next
+    frames: int = 1200  # of all clips at most
+    say_every: int = 50  # steps between two lines
+
+
+@dataclass(frozen=True)
+class Video:
+    """Clips beside the stills of a run."""
+
+    clips: tuple[str, ...] = ()  # folders of training/clip_labels.py and training/rendered_clips.py; empty: no clips
+    length: int = 8  # frames of a window
+    stride: int = 4  # frames from the start of one window to that of the next
+    rate: float = 0.0  # frames a second that a window takes at most; 0: all
+    draws: int = 2  # how often each clip is drawn; all frames of a draw are turned, sized, coloured and blurred alike
+    windows: int = 8  # in a batch
+    people: int = 6  # groups of stills of one person in a batch, who share a shape
+    shown: int = 4  # stills in a group
+    largest: int = 300  # a session with more stills is not taken for one person
+    stills: int = 24000  # crops of stills at most; photographs first
+    texture: VideoTexture = field(default_factory=VideoTexture)
+
+
+@dataclass(frozen=True)
 class Data:
     """Where examples come from."""
 
@@ -80,6 +129,7 @@ class Stage:
     clip: float = 1.0  # longest gradient
     render_size: int = 112  # side of the pictures that the photometric terms compare
     losses: LossWeights = field(default_factory=LossWeights)
+    video: VideoWeights = field(default_factory=VideoWeights)
 
 
 @dataclass(frozen=True)
@@ -117,6 +167,7 @@ class Config:
     panels: int = 8  # validation pictures shown in TensorBoard with the figures
     measure_every: int = 1  # epochs between figures on the validation pictures; the last epoch of a stage always has some
     data: Data = field(default_factory=Data)
+    video: Video = field(default_factory=Video)
     stages: tuple[Stage, ...] = (Stage(),)
     texture: Texture = field(default_factory=Texture)
 

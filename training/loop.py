@@ -22,8 +22,9 @@ from training.config import Config, Stage
 from training.objective import Objective
 from training.run_state import Position, save_state
 from training.validation import figures_of
+from training.video_batches import VideoBatches
 
-Batches = KeptBatches | CropBatches
+Batches = KeptBatches | CropBatches | VideoBatches
 SHOWN_EVERY = 20  # steps between two lines of figures in TensorBoard
 
 

@@ -41,6 +41,8 @@ from training.rendered import Rendered
 from training.run_state import Position, load_state, save_state, write_whole
 from training.subjects import outlines, unfitted
 from training.texture import look_at_all, train_texture
+from training.video_sets import clips_of, learns_from_clips, video_batches
+from training.video_texture import look_at_clips, train_clip_texture
 
 
 class Log:
@@ -102,6 +104,7 @@ class Sets:
     def __init__(self, config: Config, network: S2Hand, say: Log) -> None:
         self.config, self.network, data = config, network, config.data
         hand, shapes = network.hand, network.hand.shape_rows.shape[0]
+        self.clips = clips_of(config, network, cache_folder(config), say)
         manifest = Path(data.manifest) if data.manifest else data_folder(MANIFEST) / MANIFEST
         rendered = Rendered(Path(data.renders), network.size, data.rendered, hand) if data.rendered else None
         self.train = self.crops('train', manifest, data.fits, rendered, say)
@@ -133,6 +136,8 @@ class Sets:
     def batches(self, crops: Crops, stage: Stage, what: str) -> Batches:
         """A stage's way to the crops: kept answers of frozen blocks, or crops drawn anew."""
         config, blocks = self.config, frozen_blocks_of(stage, self.network.encoder)
+        if learns_from_clips(stage):
+            return video_batches(self, crops, stage, blocks, what, cache_folder(config))
         if not stage.keep:
             return CropBatches(crops, config.data.workers)
         if not blocks:
@@ -232,6 +237,13 @@ def train(config: Config) -> Path:
         seen = look_at_all(network, sets.train.pictures, config.texture.real, Path(config.data.renders),
                            config.texture.rendered if config.data.rendered else 0)
         train_texture(network.texture_light_from_low, network.hand, seen, config.texture, config.seed, say)
+        save(network)
+    if config.video.texture.steps and share.rank == 0:
+        network.to('cpu')
+        stills = look_at_all(network, sets.train.pictures, config.texture.real, Path(config.data.renders),
+                             config.texture.rendered if config.data.rendered else 0)
+        clips, windows = look_at_clips(network, sets.clips, config.video.texture, config.seed)
+        train_clip_texture(network, stills, clips, windows, config, say)
         save(network)
     if share.rank == 0:
         position.stage = len(stages) + 1

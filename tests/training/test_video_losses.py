@@ -1,0 +1,176 @@
+"""The terms of clips, against values worked out by hand."""
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from app.crop import crop_from_points
+from app.crop_camera import wrist_in_frame
+from app.types import Intrinsics
+from models.camera import FOCAL
+from models.light import VALUES
+from models.s2hand import S2Hand
+from training import video_losses as video
+
+
+def turns(angles: list[float]) -> torch.Tensor:
+    """Quaternions (1, T, 1, 4) of turns about z by these angles."""
+    half = torch.tensor(angles, dtype=torch.float32)[None, :, None] / 2
+    return torch.stack([torch.cos(half), 0 * half, 0 * half, torch.sin(half)], -1)
+
+
+def every(*times: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Times and weights (1, T)."""
+    return torch.tensor([times]), torch.ones(1, len(times))
+
+
+def test_an_even_turn_costs_nothing_also_at_uneven_times():
+    time, weight = every(0.0, 0.1, 0.4, 0.5)
+    cost = float(video.motion_rotation(turns([0.0, 0.2, 0.8, 1.0]), time, weight))
+    assert cost < 1e-9, f'{cost:.2e} for a turn of 2 rad/s, seen at uneven times; rounding allows 1e-9'
+
+
+def test_a_jerk_costs_its_angle_from_the_slerp_over_the_scale():
+    time, weight = every(0.0, 0.05, 0.1)
+    scale = math.hypot(video.TURN_NOISE, video.TURN_RATE * 0.05 * 0.05 / 2)
+    wanted = (0.1 / scale) ** 2 / (1 + (0.1 / scale) ** 2)  # 0.3 where the slerp has 0.2
+    assert float(video.motion_rotation(turns([0.0, 0.3, 0.4]), time, weight)) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_quaternion_and_its_negative_are_the_same_turn():
+    time, weight = every(0.0, 0.1, 0.2)
+    some = turns([0.1, 0.5, 0.6])
+    flipped = some * torch.tensor([1.0, -1.0, 1.0])[None, :, None, None]
+    assert torch.allclose(video.motion_rotation(some, time, weight), video.motion_rotation(flipped, time, weight), atol=1e-6)
+    past_pi = turns([3.0, 3.2, 3.4])
+    assert float(video.motion_rotation(past_pi, time, weight)) < 1e-6
+
+
+def test_what_is_really_quick_counts_at_most_one():
+    time, weight = every(0.0, 1 / 30, 2 / 30)
+    cost = float(video.motion_rotation(turns([0.0, 1.5, 0.0]), time, weight))
+    assert 0.9 < cost <= 1, f'{cost:.2f} for a jerk of 86 degrees; the term is bounded by 1'
+
+
+@pytest.mark.parametrize('times', [(0.0, 0.1, 0.1), (0.2, 0.1, 0.3), (0.0, math.nan, 0.2)])
+def test_frames_without_time_between_them_have_no_motion(times):
+    time, weight = every(*times)
+    some = turns([0.0, 0.9, 0.1]).requires_grad_()
+    points = torch.rand(1, 3, 21, 3, requires_grad=True)
+    cost = video.motion_rotation(some, time, weight) + video.motion_translation(points, time, weight)
+    cost.sum().backward()
+    assert float(cost.detach()) == 0 and torch.isfinite(some.grad).all() and not points.grad.any()
+
+
+def test_a_clip_of_one_or_two_frames_costs_nothing():
+    for count in (1, 2):
+        time, weight = torch.arange(count)[None] / 30, torch.ones(1, count)
+        points = torch.rand(1, count, 21, 3)
+        assert not video.motion_rotation(torch.rand(1, count, 15, 4), time, weight).any()
+        assert not video.motion_translation(points, time, weight).any() and not video.true_motion(points, points + 1, time, weight).any()
+    assert not video.same_shape(torch.rand(1, 1, 10), torch.ones(1, 1)).any() and not video.same_bones(torch.rand(1, 1, 21, 3), torch.ones(1, 1)).any()
+
+
+def test_a_frame_without_a_hand_takes_its_neighbours_motion_away():
+    time, weight = every(0.0, 0.1, 0.2, 0.3)
+    points = torch.zeros(1, 4, 1, 3)
+    points[0, 3] = 0.5  # a jump into the frame that shows no hand
+    weight[0, 3] = 0
+    assert float(video.motion_translation(points, time, weight)) < 1e-8
+    assert not video.motion_translation(points, time, 0 * weight).any(), 'no frame with a hand: 0, not NaN'
+
+
+def test_a_jump_costs_its_distance_from_the_line_over_the_scale():
+    time, weight = every(0.0, 0.02, 0.06)
+    points = torch.zeros(1, 3, 1, 3)
+    points[0, 1, 0, 0], points[0, 2, 0, 0] = 0.02, 0.03  # the line has 0.01 there
+    scale = math.hypot(video.MOVE_NOISE, video.MOVE_RATE * 0.02 * 0.04 / 2)
+    wanted = (0.01 / scale) ** 2 / (1 + (0.01 / scale) ** 2)
+    assert float(video.motion_translation(points, time, weight)) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_with_truth_only_what_the_true_hand_did_not_do_counts():
+    time, weight = every(0.0, 0.1, 0.2)
+    truth = torch.zeros(1, 3, 1, 3)
+    truth[0, 1, 0, 0] = 0.1
+    assert float(video.true_motion(truth + 0.3, truth, time, weight)) == pytest.approx(0, abs=1e-7)
+    shaky = truth.clone()
+    shaky[0, 1, 0, 1] = 0.012
+    assert float(video.true_motion(shaky, truth, time, weight, delta=0.002)) == pytest.approx(0.011, abs=1e-6)
+
+
+def test_shape_scale_and_bones_cost_their_variance():
+    weight = torch.tensor([[1.0, 1.0, 0.0]])
+    shape = torch.tensor([[[1.0, 0.0], [3.0, 0.0], [100.0, 100.0]]])  # variances 1 and 0; the third frame has no weight
+    assert float(video.same_shape(shape, weight)) == pytest.approx(0.5)
+    scale = torch.tensor([[[1.0], [math.e**2], [1.0]]])
+    assert float(video.same_scale(scale, weight)) == pytest.approx(1.0, rel=1e-5)
+    joints = torch.rand(1, 1, 21, 3)
+    larger = torch.cat([joints, joints * math.exp(0.2), joints], 1)
+    assert float(video.same_bones(larger, weight)) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_texture_agrees_where_two_frames_see_a_vertex():
+    texture = torch.full((1, 2, 3, 3), 0.5)
+    texture[0, 1, 0] = 0.7  # seen by both: each 0.1 from the mean
+    texture[0, 1, 1] = 0.0  # seen by one
+    seen = torch.tensor([[[1.0, 1, 0], [1, 0, 0]]])
+    assert float(video.same_texture(texture, seen, delta=0.02)) == pytest.approx(0.1 - 0.01, rel=1e-4)
+    assert not video.same_texture(texture, 0 * seen).any()
+
+
+def test_the_wrist_is_placed_as_the_program_places_it():
+    random = np.random.default_rng(3)
+    camera = Intrinsics(610.0, 610.0, 319.5, 239.5)
+    for _ in range(5):
+        crop = crop_from_points(random.uniform((200, 100), (400, 300), (21, 2)), 'right', 224)
+        wrist, scale = np.array([0.02, 0.05, random.uniform(0.5, 0.9)]), random.uniform(0.8, 1.2)
+        wanted = wrist_in_frame(wrist, scale, FOCAL * 224, crop, camera)
+        made = video.frame_wrist(*(torch.tensor(np.array([v]), dtype=torch.float64) for v in (
+            wrist, [scale], crop.matrix, [camera.fx, camera.fy, camera.cx, camera.cy])), 224)[0].numpy()
+        assert np.abs(made - wanted).max() < 1e-9, f'{1000 * np.abs(made - wanted).max():.5f} mm from app.crop_camera.wrist_in_frame'
+
+
+def test_a_picture_is_explained_by_its_own_shape_and_texture_and_not_by_others():
+    torch.manual_seed(0)
+    network, size = S2Hand(), 48
+    shape, scale = torch.zeros(1, 2, network.hand.shape_rows.shape[0]), torch.ones(1, 2, 1)
+    rotation = torch.diag(torch.tensor([-1.0, -1.0, 1.0])).expand(1, 2, 3, 3)
+    fingers = torch.eye(3).expand(1, 2, 15, 3, 3)
+    wrist = torch.tensor([0.0, 0.08, 0.6]).expand(1, 2, 3)
+    light = torch.zeros(1, 2, VALUES)
+    light[..., :8], light[..., 10] = 1.0, 1.0
+    light[..., 1] = 0.0  # even light from everywhere
+    texture = torch.full((1, 2, len(network.hand.template), 3), 0.6)
+    picture = torch.full((1, 2, 3, size, size), 0.6)
+    weight = torch.ones(1, 2)
+
+    def cost(texture: torch.Tensor, shape: torch.Tensor = shape) -> float:
+        return float(video.cross_picture(network, rotation, fingers, shape, scale, wrist, texture, light, picture, weight))
+
+    same = cost(texture)
+    other = texture.clone()
+    other[:, 1] = 0.2  # the first frame is drawn with it
+    assert same < 0.02, f'{same:.3f} for a picture drawn with its own colours'
+    assert cost(other) > same + 0.1, f'{cost(other):.3f} with the texture of another frame, {same:.3f} with its own'
+
+
+def test_the_cross_term_at_pixels_is_the_mean_difference_to_the_other_frames_skin():
+    texture = torch.full((1, 2, 3, 3), 0.5)
+    texture[:, 1] = 0.8
+    corners = torch.tensor([0, 1, 2]).expand(1, 2, 30, 3)
+    weights = torch.full((1, 2, 30, 3), 1 / 3)
+    pixels = torch.full((1, 2, 3, 30), 0.5)
+    cost = video.cross_pixels(texture, torch.ones(1, 2, 3, 3), pixels, corners, weights, torch.ones(1, 2, 3))
+    assert cost[0].tolist() == pytest.approx([0.3, 0.0], abs=1e-3), 'frame 0 is drawn with the skin of frame 1, frame 1 with that of frame 0'
+
+
+def test_gradients_are_finite_at_rest():
+    time, weight = every(0.0, 0.1, 0.2)
+    still = turns([0.0, 0.0, 0.0]).requires_grad_()
+    points = torch.zeros(1, 3, 21, 3, requires_grad=True)
+    (video.motion_rotation(still, time, weight) + video.motion_translation(points, time, weight) + video.same_bones(points, weight)).sum().backward()
+    assert torch.isfinite(still.grad).all() and torch.isfinite(points.grad).all()

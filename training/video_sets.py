@@ -1,0 +1,69 @@
+"""What a stage that learns from clips goes through: kept answers of stills and clips."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.errors import InputError
+from models.s2hand import S2Hand
+from training.batches import KeptBatches
+from training.clip_crops import ClipCrops
+from training.clip_kept import Chosen, keep_clips, pooled_of
+from training.clip_sets import ClipFrames, read_clips
+from training.config import Config, Stage
+from training.crops import Crops
+from training.kept import Kept, keep
+from training.video_batches import VideoBatches, chosen_stills, rows_of_windows
+
+if TYPE_CHECKING:
+    from training.train import Sets
+
+
+def learns_from_clips(stage: Stage) -> bool:
+    """Whether any term of clips counts in a stage."""
+    return any(asdict(stage.video).values())
+
+
+def clips_of(config: Config, network: S2Hand, folder: Path, say: Callable[[str], None]) -> list[ClipFrames]:
+    """The clips of a run, read before anything that takes long; none where no stage learns from them. Raises InputError."""
+    learning = any(learns_from_clips(stage) for stage in config.stages)
+    if config.video.texture.steps and not config.video.clips:
+        raise InputError('video.texture.steps needs clips; name their folders in video.clips')
+    if not config.video.clips or not (learning or config.video.texture.steps):
+        return []
+    places = [Path(place) for place in config.video.clips]
+    clips = read_clips(places, network.hand, network.size, config.data.fit_steps, folder / 'fits-clips.npz', say)
+    windows = len(rows_of_windows(clips, 1, config.video))
+    if not windows:
+        raise InputError(f'no clip has {config.video.length} frames in a row; label longer ones, or make video.length smaller')
+    say(f'{len(clips)} clips of {len({clip.person for clip in clips})} people, {sum(map(len, clips))} frames, {windows} windows of '
+        f'{config.video.length}')
+    return clips
+
+
+def video_batches(sets: Sets, crops: Crops, stage: Stage, blocks: int, what: str, folder: Path) -> VideoBatches | KeptBatches:
+    """A stage's way to stills and clips; of validation, to stills alone. `blocks` of the encoder are frozen. Raises InputError."""
+    config, encoder, video = sets.config, sets.network.encoder, sets.config.video
+    if not stage.keep or not blocks:
+        raise InputError(f'stage {stage.name}: terms of clips need kept answers; set keep = true and frozen_blocks')
+    cut = encoder.fine_block + 1 if blocks == encoder.depth else blocks  # with all frozen, the map that the heads look at is kept too
+    data, workers = config.data, config.data.workers
+    kept = keep(crops, encoder, cut, folder, what, workers, stage.draw if crops.data else 0)
+
+    def finished(chosen: Chosen, name: str) -> Kept:
+        return pooled_of(chosen, encoder, cut, folder, name) if blocks == encoder.depth else chosen
+
+    if what != 'training':
+        return KeptBatches(finished(Chosen(kept, np.arange(len(kept))), what))
+    stills = chosen_stills(kept, crops.real, video.stills)
+    persons = np.array([crops.pictures[i % len(crops.pictures)].session if i < crops.real else '' for i in stills.indices])
+    if not sets.clips:
+        return VideoBatches(finished(stills, 'stills'), persons, None, np.zeros((0, video.length), int), video, config.seed)
+    frames = ClipCrops(sets.clips, sets.network.size, video.draws, config.seed, data.jitter, data.augment)
+    answers = keep_clips(frames, encoder, cut, folder, workers)
+    return VideoBatches(finished(stills, 'stills'), persons, finished(Chosen(answers, np.arange(len(frames))), 'clips'),
+                        rows_of_windows(sets.clips, video.draws, video), video, config.seed)
