@@ -13,6 +13,7 @@ import numpy as np
 
 from app.engine_cache import EngineCache, facts_of, tensorrt_version
 from app.errors import InputError
+from app.graph_cache import KeptGraph
 
 Provider = Literal['auto', 'tensorrt', 'cuda', 'cpu']
 WEIGHTS = Path(__file__).parent.parent / 'assets' / 'weights' / 's2hand-lite.onnx'
@@ -66,7 +67,7 @@ class Regressor:
         except OSError as error:
             raise InputError(f'the network weights {path} cannot be read ({error.strerror or error})') from error
         self._engines: EngineCache | None = None
-        self._spare = self.session = self._open([CPU])  # the network is read here, before a GPU works on it for minutes
+        self._spare = self.session = self._open_on_cpu()  # the network is read here, before a GPU works on it for minutes
         self._check(hand_model_hash)
         names = wanted_providers(provider, ort)
         if names[0] != CPU:
@@ -123,12 +124,32 @@ class Regressor:
             raise InputError(f'{named} says nothing sensible of its size and focal length; export it anew') from error
         self.name, self.precision = meta.get('name', self.path.stem), meta.get('precision', 'fp32')
 
-    def _open(self, providers: list[str] | list[tuple[str, dict[str, str]]]):
+    def _open_on_cpu(self):
+        """A session on the CPU, from the kept form of the graph or keeping it. Raises InputError if it cannot be run."""
+        ort, options, kept = self._ort, self._session_options(), KeptGraph(self._graph, self._ort.__version__)
+        try:
+            if kept.path is not None:
+                options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+                return ort.InferenceSession(str(kept.path), options, providers=[CPU])
+            if kept.building is not None:
+                options.optimized_model_filepath = str(kept.building)
+                session = ort.InferenceSession(self._graph, options, providers=[CPU])
+                kept.seal()
+                return session
+        except Exception:  # onnxruntime's exceptions share no narrower public base; opened without the cache, it says what is wrong
+            kept.discard()
+        return self._open([CPU])
+
+    def _session_options(self):
         options = self._ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')  # a spinning thread takes the core the other stages need
+        return options
+
+    def _open(self, providers: list[str] | list[tuple[str, dict[str, str]]]):
+        options = self._session_options()
         try:  # no fallback: onnxruntime would go over to the CPU by itself, and say so only on the terminal
             return self._ort.InferenceSession(self._graph, options, providers=providers, enable_fallback=0)
         except Exception as error:  # onnxruntime's exceptions share no narrower public base

@@ -151,7 +151,7 @@ def gpu(monkeypatch, tmp_path):
                 return onnxruntime.InferenceSession(graph, options, providers=providers)
             return PlayedSession(graph, options, providers, fails, asked)
 
-        played = SimpleNamespace(SessionOptions=onnxruntime.SessionOptions, InferenceSession=session,
+        played = SimpleNamespace(__version__=onnxruntime.__version__, SessionOptions=onnxruntime.SessionOptions, InferenceSession=session,
                                  get_available_providers=lambda: list(available))
         monkeypatch.setitem(sys.modules, 'onnxruntime', played)
         monkeypatch.setattr(regression, 'has_nvidia_device', lambda: True)
