@@ -1,9 +1,13 @@
 """Ambient and directional light from the network's 11 values (S2HAND: ambient and directional intensity, their colours, a direction)."""
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from models.rotations import cross, unit
 
 VALUES = 11
 
@@ -18,12 +22,25 @@ def linear_to_srgb(colour: Tensor) -> Tensor:
     return torch.where(colour <= 0.0031308, colour * 12.92, 1.055 * colour.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
 
 
+def srgb_to_log(colour: Tensor, least: float) -> Tensor:
+    """sRGB 0..1 -> log of linear light, at least log(`least`); `least` must be 0.003 or more. Below 0.04 sRGB's curve is carried on
+    instead of its straight piece, which lies within 0.0003 of it down to there: a logarithm, and no power.
+    """
+    return (2.4 * torch.log((colour + 0.055) / 1.055)).clamp(min=math.log(least))
+
+
+def log_to_srgb(log: Tensor) -> Tensor:
+    """Log of linear light -> sRGB 0..1, light above 1 cut off."""
+    log = log.clamp(max=0)
+    return torch.where(log <= math.log(0.0031308), 12.92 * torch.exp(log), 1.055 * torch.exp(log / 2.4) - 0.055)
+
+
 def shading_rows(normals: Tensor, light: Tensor) -> Tensor:
     """As `shading`, channels first: normals (B, 3, N) -> (B, 3, N), which is quicker on a CPU."""
     ambient = light[:, 0:1] * light[:, 2:5]
     directional = light[:, 1:2] * light[:, 5:8]
-    direction = F.normalize(light[:, 8:11], dim=-1, eps=1e-6)
-    facing = -torch.matmul(direction[:, None], normals)  # (B, 1, N)
+    towards = unit(-light[:, 8:11], 1, 1e-6)
+    facing = torch.matmul(towards[:, None], normals)  # (B, 1, N)
     return ambient[..., None] + directional[..., None] * facing.clamp(min=0)
 
 
@@ -69,6 +86,6 @@ def normals_across(vertices: Tensor, neighbours: Tensor) -> Tensor:
     """Outward unit normals (B, 3, N) of vertices (B, N, 3), nearly those of `vertex_normals`, from the table of `crosses`: differences
     across each vertex. One gather and no scatter: quick, and every runtime has it.
     """
-    around = vertices.index_select(1, neighbours.flatten()).transpose(1, 2)
-    a, b, c, d = around.split(vertices.shape[1], 2)
-    return F.normalize(torch.linalg.cross(a - c, b - d, dim=1), dim=1, eps=1e-12)
+    around = vertices.index_select(1, neighbours.flatten()).unflatten(1, (4, -1))
+    first, second = (around[:, :2] - around[:, 2:]).transpose(2, 3).unbind(1)
+    return unit(cross(first, second), 1, 1e-12)

@@ -8,6 +8,17 @@ from torch.nn import functional as F
 TINY = 1e-8  # squared angle below which the series takes over; the clamp (never `+ eps`, which exporters delete) keeps sqrt finite
 
 
+def unit(vectors: Tensor, dim: int, eps: float) -> Tensor:
+    """Vectors along `dim` made one long, those shorter than `eps` left short; as F.normalize, which is twice the operators when exported."""
+    return vectors / vectors.norm(dim=dim, keepdim=True).clamp(min=eps)
+
+
+def cross(a: Tensor, b: Tensor) -> Tensor:
+    """Cross product along dimension 1 of (B, 3, ...); torch's own falls apart into a dozen operators when exported."""
+    following = torch.tensor([1, 2, 0], device=a.device)
+    return (a * b.index_select(1, following) - a.index_select(1, following) * b).index_select(1, following)
+
+
 def _from_rows(rows: list[dict[int, float]], width: int) -> Tensor:
     """A matrix (width, len(rows)) whose columns have these numbers at these places and zero elsewhere."""
     return torch.tensor([[row.get(i, 0.0) for row in rows] for i in range(width)])

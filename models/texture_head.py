@@ -49,7 +49,7 @@ class Skin:
 
 def log_light(colour: Tensor) -> Tensor:
     """sRGB 0..1 -> log of linear light."""
-    return torch.log(light.srgb_to_linear(colour).clamp(min=DARKEST))
+    return light.srgb_to_log(colour, DARKEST)
 
 
 def farthest_points(points: Tensor, count: int) -> Tensor:
@@ -93,7 +93,9 @@ class TextureHead(nn.Module):
         sigma = hand.skin_sigma[:, None, None]
         up, down = (log_light((hand.albedo + sign * sigma * hand.skin_basis).clamp(0.02, 0.98)) for sign in (0.5, -0.5))
         self.register_buffer('albedo', log_light(hand.albedo.clamp(0.02, 0.98)).T.contiguous(), persistent=False)  # (3, N)
-        self.register_buffer('tones', (up - down).transpose(1, 2).flatten(1), persistent=False)  # (M, 3N) per standard deviation
+        gains = torch.eye(GAINS).repeat_interleave(count, 1)  # a gain is a tone that is the same everywhere
+        self.register_buffer('tones', torch.cat([(up - down).transpose(1, 2).flatten(1), gains]), persistent=False)  # (M + 3, 3N)
+        self.register_buffer('least_light', torch.tensor((0.02,) * 8 + (-1e6,) * 3), persistent=False)  # a direction may point anywhere
         self.register_buffer('start_light', torch.tensor(START_LIGHT), persistent=False)
 
     def forward(self, low: Tensor, crop: Tensor, vertices: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,21 +118,18 @@ class TextureHead(nn.Module):
         believed = trust if hide is None else trust * (1 - hide)
         carried = self.carried(own, believed * towards)
         albedo = tone + carried + believed * (own - carried)
-        texture = light.linear_to_srgb(torch.exp(albedo.clamp(max=0)))
-        return Skin(texture, lights, tone, coefficients, own, meets, trust)
+        return Skin(light.log_to_srgb(albedo), lights, tone, coefficients, own, meets, trust)
 
     def whole(self, low: Tensor, statistics: Tensor) -> tuple[Tensor, Tensor]:
         """Tone (B, M + 3) and light (B, 11)."""
         if low.shape[-1] != LOW_SIDE:
             low = F.interpolate(low, (LOW_SIDE, LOW_SIDE), mode='bilinear', align_corners=False)
         x = torch.cat([self.forget(self.base_layers(low).flatten(1)), statistics], 1)
-        values = self.start_light + self.light_reg(x)
-        return self.texture_reg(x), torch.cat([values[:, :8].clamp(min=0.02), values[:, 8:]], 1)
+        return self.texture_reg(x), torch.maximum(self.start_light + self.light_reg(x), self.least_light)
 
     def tone(self, coefficients: Tensor) -> Tensor:
         """Skin tones and gains (B, M + 3) -> log albedo (B, 3, N)."""
-        tones, gain = coefficients[:, :-GAINS], coefficients[:, -GAINS:]
-        return self.albedo + torch.matmul(tones, self.tones).reshape(-1, *self.albedo.shape) + gain[..., None]
+        return torch.addmm(self.albedo.flatten(), coefficients, self.tones).unflatten(1, self.albedo.shape)
 
     def statistics(self, colours: Tensor, normals: Tensor, weight: Tensor, surroundings: Tensor) -> Tensor:
         """(B, 30) what a linear fit of light would need: weighted means of colours, normals and their products."""

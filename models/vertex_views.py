@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.camera import NEAR, project
+from models.camera import FOCAL, NEAR
 from models.hand_model import HandModel
 from models.light import crosses, normals_across
 
@@ -33,9 +33,12 @@ class Views:
 
 
 def sample(image: Tensor, places: Tensor) -> Tensor:
-    """Values (B, C, N) of images (B, C, H, W) at places (B, N, 2), bilinear: the nearest pixel would be quicker, but a vertex on the
-    edge of two would then change with the last digit, and runtimes would differ."""
-    return F.grid_sample(image, places[:, :, None], align_corners=False, padding_mode='border').flatten(2)
+    """Values (B, C, N) of square images (B, C, S, S) at places (B, N, 2), bilinear: the nearest pixel would be quicker, but a vertex on the
+    edge of two would then change with the last digit, and runtimes would differ. Outside count the pixels at the border: places are
+    held inside, as ONNX Runtime takes four times as long where GridSample has to do that.
+    """
+    edge = 1 - 1 / image.shape[-1]
+    return F.grid_sample(image, places[:, :, None].clamp(-edge, edge), align_corners=False, padding_mode='zeros').flatten(2)
 
 
 @torch.no_grad()
@@ -64,29 +67,29 @@ class VertexViews(nn.Module):
     def __init__(self, hand: HandModel) -> None:
         super().__init__()
         around, radii = balls_inside(hand)
-        tables = {'crosses': crosses(hand.faces, len(hand.template)), 'around': around, 'radii': radii}
+        tables = {'crosses': crosses(hand.faces, len(hand.template)), 'around': around, 'radii': radii, 'halves': 0.5 / radii}
         for name, value in tables.items():
             self.register_buffer(name, value, persistent=False)
 
     def forward(self, crop: Tensor, vertices: Tensor) -> Views:
-        size = crop.shape[-1]
         normals = normals_across(vertices, self.crosses)
         columns = vertices.transpose(1, 2)
-        facing = -(normals * columns).sum(1, keepdim=True) / columns[:, 2:].clamp(min=NEAR)  # the hand is small: its depth is its distance
-        places = (project(vertices, size) + 0.5) * (2 / size) - 1
-        return Views(places, sample(crop, places), normals, facing, self.covered(vertices))
+        away = columns[:, 2:].clamp(min=NEAR)  # the hand is small: its depth is its distance
+        facing = -(normals * columns).sum(1, keepdim=True) / away
+        slopes = columns[:, :2] / away
+        places = (slopes * (2 * FOCAL)).transpose(1, 2)
+        return Views(places, sample(crop, places), normals, facing, self.covered(vertices, slopes))
 
-    def covered(self, vertices: Tensor) -> Tensor:
-        """(B, 1, N): the hand's inside as balls; how far a vertex lies behind one and within its outline."""
-        count = self.around.shape[1]
-        balls = sum(vertices.index_select(1, self.around.flatten()).split(count, 1)) / 4  # (B, K, 3)
-        vertices = vertices.transpose(1, 2)
-        far = balls[:, :1, 2:]  # lengths in the picture are metres at that depth
-        seen, ball = vertices[:, :2] / vertices[:, 2:].clamp(min=NEAR) * far, balls[..., :2] / balls[..., 2:].clamp(min=NEAR) * far
-        # (r^2 - d^2) / 2r, about r - d near the outline, as one product of matrices
-        right = torch.cat([seen, (seen * seen).sum(1, keepdim=True), torch.ones_like(seen[:, :1])], 1)
-        half = (0.5 / self.radii)[:, None]
-        square = self.radii[:, None] ** 2 - (ball * ball).sum(-1, keepdim=True)
-        left = torch.cat([2 * half * ball, (-half).expand_as(square), half * square], -1)
-        behind = vertices[:, 2:] - balls[..., 2:]
-        return torch.minimum(torch.matmul(left, right), behind).amax(1, keepdim=True).clamp(-DEEP, DEEP) / DEEP
+    def covered(self, vertices: Tensor, slopes: Tensor) -> Tensor:
+        """(B, 1, N): the hand's inside as balls; how far a vertex lies behind one and within its outline. `slopes` (B, 2, N) are x and y
+        over depth."""
+        balls = vertices.index_select(1, self.around.flatten()).unflatten(1, (4, -1)).mean(1).transpose(1, 2)  # (B, 3, K)
+        far = balls[:, 2:, :1]  # lengths in the picture are metres at that depth
+        middles = balls[:, :2] / balls[:, 2:].clamp(min=NEAR)
+        # (r^2 - d^2) / 2r, about r - d near the outline, as one product of matrices; balls last, where the largest is quickly found
+        spread = far * far * self.halves  # (B, 1, K)
+        left = F.pad(torch.cat([slopes, (slopes * slopes).sum(1, keepdim=True)], 1), (0, 0, 0, 1), value=1.0)  # (B, 4, N)
+        right = torch.cat([2 * spread * middles, -spread, self.radii / 2 - spread * (middles * middles).sum(1, keepdim=True)], 1)
+        within = torch.matmul(left.transpose(1, 2), right)  # (B, N, K)
+        behind = vertices[:, :, 2:] - balls[:, 2:]
+        return (torch.minimum(within, behind).amax(2).clamp(-DEEP, DEEP) / DEEP)[:, None]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.camera import project
-from models.light import crosses, normals_across, shaded, vertex_normals
+from models.light import crosses, linear_to_srgb, log_to_srgb, normals_across, shaded, srgb_to_linear, srgb_to_log, vertex_normals
 from models.texture_head import TextureHead
 from models.vertex_views import VertexViews, sample
 from training.rasteriser import rasterise
@@ -47,6 +47,25 @@ def test_colours_are_read_at_pixel_centres(size):
     colours = sample(image, (pixels + 0.5) * (2 / size) - 1)[0].T
     expected = torch.stack([image[0, :, 0, 0], image[0, :, -1, -1], image[0, :, 101, 17]])
     assert torch.allclose(colours, expected, atol=1e-4)
+
+
+def test_outside_of_the_crop_count_the_pixels_at_its_border():
+    """The places are held inside because a runtime is slow at it; the answer must be that of padding with the border."""
+    torch.manual_seed(3)
+    image, places = torch.rand(2, 3, 56, 56), torch.rand(2, 500, 2) * 3 - 1.5
+    expected = torch.nn.functional.grid_sample(image, places[:, :, None], align_corners=False, padding_mode='border').flatten(2)
+    apart = float((sample(image, places) - expected).abs().max())
+    assert apart < 1e-4, f'{apart:.1e} apart'
+
+
+def test_the_quick_curves_of_light_are_those_of_srgb():
+    colours = torch.linspace(0, 1, 2001)
+    exact = torch.log(srgb_to_linear(colours).clamp(min=0.003))
+    apart = float((srgb_to_log(colours, 0.003) - exact).abs().max())
+    assert apart < 4e-4, f'{apart:.1e} log units apart'
+    logs = torch.linspace(-9, 0.5, 2001)
+    apart = float((log_to_srgb(logs) - linear_to_srgb(torch.exp(logs.clamp(max=0)))).abs().max())
+    assert apart < 1e-5, f'{apart:.1e} of sRGB 0..1 apart'
 
 
 def test_vertices_behind_a_nearer_part_of_the_hand_are_told_from_free_ones(hand, bent):
