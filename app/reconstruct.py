@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +18,10 @@ from app.outputs.folder import prepare_folder, remove_others, result_folders
 from app.outputs.hands_file import HandsWriter
 from app.outputs.meshes import MeshWriter
 from app.outputs.picture import write_picture
-from app.outputs.progress_lines import ProgressLines, end_when_asked, finished
+from app.outputs.progress_lines import Passes, ProgressLines, end_when_asked, finished
 from app.outputs.report import Report, versions, write_report, write_settings
 from app.outputs.scene import SceneWriter
+from app.outputs.texture_files import TextureFiles
 from app.outputs.video import VideoWriter
 from app.overlay import Overlay
 from app.pipeline import Pipeline, PipelineSettings
@@ -72,20 +73,25 @@ def reconstruct(given: str | Path, folder: Path, settings: ReconstructSettings =
 
     `progress`: a bar for a person, or lines for another program (`app/outputs/progress_lines.py`).
     """
-    source = open_source(given, start=settings.start, stop=settings.stop, step=settings.step, fps=settings.fps, sequence=settings.sequence)
-    with source:
+    with opened(given, settings) as source:
         prepare_folder(folder, given)
         pipeline_settings = PipelineSettings(
             mode='video' if source.is_sequence else 'image', hands=settings.hands, weights=settings.weights, provider=settings.provider,
             threads=settings.threads, refine=settings.refine, smoothing=settings.smoothing, lock=settings.lock)
         with Pipeline(pipeline_settings) as pipeline:
-            return _Run(source, folder, settings, pipeline).all_frames(progress)
+            return _Run(given, source, folder, settings, pipeline).all_frames(progress)
+
+
+def opened(given: str | Path, settings: ReconstructSettings) -> Source:
+    """The frames that the settings choose."""
+    return open_source(given, start=settings.start, stop=settings.stop, step=settings.step, fps=settings.fps, sequence=settings.sequence)
 
 
 class _Run:
     """One source going through the pipeline into its folder."""
 
-    def __init__(self, source: Source, folder: Path, settings: ReconstructSettings, pipeline: Pipeline):
+    def __init__(self, given: str | Path, source: Source, folder: Path, settings: ReconstructSettings, pipeline: Pipeline):
+        self.given, self.passes = given, settings.takes_passes(source.is_sequence) and source.kind in ('video', 'folder')
         self.source, self.folder, self.settings, self.pipeline = source, folder, settings, pipeline
         self.overlay = Overlay(pipeline.model) if 'overlay' in settings.write else None
         self.video: VideoWriter | None = None
@@ -98,32 +104,52 @@ class _Run:
     def all_frames(self, progress: bool | Literal['lines']) -> Outcome:
         """Every frame in order, then the report. Frames are decoded ahead, and drawn and written behind, each on its own thread."""
         started = time.perf_counter()
+        sequence, textures = None, None
         with ExitStack() as files:
-            self._open_writers(files)
             bar = self._progress(files, progress)
-            with Behind(lambda done: self._write(*done, files)) as writer, Ahead(self._decoded()) as frames:
+            if self.passes:
+                from app.consistent.sequence import PASSES, Sequence  # loads scipy
+
+                told = Passes(bar, PASSES, self.source.frame_count)
+                kept = not {'hands', 'meshes', 'glb'}.isdisjoint(self.settings.write)
+                textures = files.enter_context(TextureFiles(self.folder, publish=kept))
+                sequence = files.enter_context(Sequence(
+                    self._again, self.settings.camera, self.pipeline, self.folder, textures.add, told.tell))
+                sequence.prepare()
+            self._open_writers(files, textures)
+            with Behind(lambda done: self._write(*done, files)) as writer, Ahead(self._decoded(self.source)) as frames:
                 for frame in frames:
                     height, width = frame.image.shape[:2]
                     intrinsics = self.settings.camera(width, height)
-                    hands = self.pipeline.process(frame, intrinsics)
+                    hands = sequence.hands(frame, intrinsics) if sequence else self.pipeline.process(frame, intrinsics)
+                    filled = sequence.filled(frame) if sequence else frozenset()
                     self.pipeline.clock.end_frame()
-                    self._count(hands)
-                    writer.put((frame, hands, intrinsics))
-                    if bar is not None:
+                    self._count(hands, filled)
+                    writer.put((frame, hands, intrinsics, filled))
+                    if sequence is not None:
+                        told.tell('answer', 1)
+                    elif bar is not None:
                         bar.update()
+            whole = sequence.report if sequence else None
         seconds = time.perf_counter() - started
         self.written |= {name for name, wrote in (('hands.npz', self.hands), ('meshes', self.meshes and self.meshes.files),
                                                   ('meshes_ply', self.ply and self.ply.files),
                                                   ('hands.glb', self.scene and self.with_hand)) if wrote}
+        self.written |= textures.names if textures else set()
         remove_others(self.folder, self.written)
         note = getattr(self.overlay, 'note', '')
-        report = self._report(seconds, note)
+        report = self._report(seconds, note, whole)
         write_settings(self.folder / 'settings.json', self.settings.as_json())
         write_report(self.folder / 'report.json', report)
         return Outcome(self.folder, report, note)
 
-    def _decoded(self) -> Iterator[Frame]:
-        iterator = iter(self.source)
+    def _again(self) -> Iterator[Frame]:
+        """The frames once more from the beginning; what cannot be read is said by the last pass."""
+        with opened(self.given, self.settings) as source:
+            yield from self._decoded(source)
+
+    def _decoded(self, source: Source) -> Iterator[Frame]:
+        iterator = iter(source)
         while True:
             with self.reading.stage('decode'):
                 frame = next(iterator, None)
@@ -134,12 +160,13 @@ class _Run:
             self.reading.end_frame()
             yield frame
 
-    def _open_writers(self, files: ExitStack) -> None:
+    def _open_writers(self, files: ExitStack, textures: TextureFiles | None) -> None:
         write, model = self.settings.write, self.pipeline.model
         self.hands = files.enter_context(HandsWriter(self.folder / 'hands.npz', model.faces)) if 'hands' in write else None
-        self.meshes = files.enter_context(MeshWriter(self.folder / 'meshes', model.faces)) if 'meshes' in write else None
+        self.meshes = files.enter_context(
+            MeshWriter(self.folder / 'meshes', model.faces, atlas=textures and model, textures=textures)) if 'meshes' in write else None
         self.ply = files.enter_context(MeshWriter(self.folder / 'meshes_ply', model.faces, 'ply')) if 'ply' in write else None
-        self.scene = files.enter_context(SceneWriter(self.folder / 'hands.glb', model)) if 'glb' in write else None
+        self.scene = files.enter_context(SceneWriter(self.folder / 'hands.glb', model, textures)) if 'glb' in write else None
 
     def _progress(self, files: ExitStack, progress: bool | Literal['lines']) -> Any:
         """What is told of each frame (`update`), or None."""
@@ -151,13 +178,14 @@ class _Run:
 
         return files.enter_context(tqdm(total=self.source.frame_count, unit=' frames', desc=self.source.name[:30], dynamic_ncols=True))
 
-    def _count(self, hands: list[Hand]) -> None:
+    def _count(self, hands: list[Hand], filled: Collection[int]) -> None:
         self.frames += 1
         self.with_hand += bool(hands)
+        hands = [hand for hand in hands if hand.track not in filled]
         self.pixels += [hand.reprojection for hand in hands]
         self.percents += [100 * hand.reprojection / hand.box_side for hand in hands]
 
-    def _write(self, frame: Frame, hands: list[Hand], intrinsics: Intrinsics, files: ExitStack) -> None:
+    def _write(self, frame: Frame, hands: list[Hand], intrinsics: Intrinsics, filled: Collection[int], files: ExitStack) -> None:
         settings, clock = self.settings, self.writing
         if self.overlay is not None:
             with clock.stage('overlay'):
@@ -166,7 +194,7 @@ class _Run:
                 self._save_overlay(frame, picture, files)
         with clock.stage('write'):
             if self.hands is not None:
-                self.hands.write(frame, hands, intrinsics)
+                self.hands.write(frame, hands, intrinsics, filled)
             for meshes in (self.meshes, self.ply):
                 if meshes is not None:
                     meshes.write(frame, hands)
@@ -190,7 +218,7 @@ class _Run:
             write_picture(self.folder / 'overlays' / f'{Path(frame.name).stem}.jpg', picture)
             self.written.add('overlays')
 
-    def _report(self, seconds: float, note: str) -> Report:
+    def _report(self, seconds: float, note: str, whole: Any) -> Report:
         warnings = list(self.source.warnings)
         if not self.with_hand:
             warnings.append(f'No hand was found in any frame of {self.source.name}; there is nothing to reconstruct.')
@@ -202,7 +230,7 @@ class _Run:
             stage_ms={**self.reading.summary(), **self.pipeline.clock.summary(), **self.writing.summary()},
             reprojection_px=_mean(self.pixels), reprojection_percent=_mean(self.percents),
             provider=regressor.provider, model=f'{regressor.name}, hand model {self.pipeline.model.name}',
-            versions={**versions(), 'network': regressor.version}, warnings=tuple(warnings))
+            versions={**versions(), 'network': regressor.version}, sequence=whole, warnings=tuple(warnings))
 
 
 def _mean(values: list[float]) -> float | None:

@@ -38,6 +38,13 @@ class ReconstructSettings:
     refine: bool = True  # fit the mesh to the detected points
     smoothing: float = 0.5  # 0 none .. 1 strongest
     lock: bool = True  # one shape and texture per hand
+    consistent: bool | None = None  # the clip as a whole, in several passes; False: one pass; None: as is best for the input
+
+    def takes_passes(self, is_sequence: bool) -> bool:
+        """Whether an input is done in several passes. Pictures never are, nor what leaves out what the passes are for."""
+        if not is_sequence or not (self.refine and self.lock):
+            return False
+        return bool(self.consistent)
 
     def camera(self, width: int, height: int) -> Intrinsics:
         """The camera of pictures of this size. Raises InputError for a file that cannot be used."""
@@ -97,6 +104,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument('--refine', action=argparse.BooleanOptionalAction, default=True, help='fit the mesh to the detected points')
     how.add_argument('--smoothing', type=_share, default=default.smoothing, metavar='0..1', help='of a video, over time')
     how.add_argument('--lock', action=argparse.BooleanOptionalAction, default=True, help='one shape and one texture per hand')
+    ways = how.add_mutually_exclusive_group()
+    ways.add_argument('--consistent', action='store_true', default=None,
+                      help='a video as a whole: one shape, one texture and one smooth motion for each hand, in several passes')
+    ways.add_argument('--fast', dest='consistent', action='store_false', default=None, help='a video in one pass, frame by frame')
     how.add_argument('--quiet', action='store_true', help='no progress bar')
     how.add_argument('--progress-lines', action='store_true', help='progress for another program: JSON lines on standard output')
 
@@ -105,6 +116,8 @@ def from_arguments(args: argparse.Namespace) -> ReconstructSettings:
     """Settings out of parsed arguments. Raises InputError where two options contradict each other."""
     if args.intrinsics and args.fov:
         raise InputError('--intrinsics and --fov both say what the camera is; give one of them')
+    if args.consistent and not (args.refine and args.lock):
+        raise InputError('--consistent fits hands with one shape each: leave out --no-refine and --no-lock, or take --fast')
     return ReconstructSettings(**{f.name: getattr(args, f.name) for f in fields(ReconstructSettings)})
 
 

@@ -12,6 +12,7 @@ from app.errors import InputError
 from app.outputs.atomic import FORBIDDEN, one_sentence
 
 LEAST_FREE = 50_000_000  # bytes; some seconds of everything
+TEXTURES = 'texture_*_*.png'
 RESULTS = ('overlay.mp4', 'overlay.jpg', 'overlays', 'hands.npz', 'meshes', 'meshes_ply', 'hands.glb', 'report.json', 'settings.json')
 
 
@@ -84,8 +85,9 @@ def plain_name(name: str) -> str:
 
 
 def remove_others(folder: Path, written: set[str]) -> None:
-    """Remove the results of an earlier run that this run did not write anew (names of RESULTS), so that a folder tells one story."""
-    for name in RESULTS:
+    """Remove the results of an earlier run that this run did not write anew (names of RESULTS, and textures), so that a folder tells one
+    story."""
+    for name in (*RESULTS, *(path.name for path in folder.glob(TEXTURES))):
         path = folder / name
         if name in written or not path.exists():
             continue

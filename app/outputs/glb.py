@@ -47,6 +47,13 @@ class Glb:
         self.document['accessors'].append(accessor)
         return len(self.document['accessors']) - 1
 
+    def attach(self, data: bytes) -> int:
+        """Store a file, as a picture, and return the number of its buffer view."""
+        self.document['bufferViews'].append({'buffer': 0, 'byteOffset': len(self._data), 'byteLength': len(data)})
+        self._data += data
+        self._data += bytes(-len(self._data) % 4)
+        return len(self.document['bufferViews']) - 1
+
     def to_bytes(self) -> bytes:
         """The whole file."""
         document = {**self.document, 'buffers': [{'byteLength': len(self._data)}]}

@@ -14,6 +14,7 @@
 | joints_3d | (R, 21, 3) float32 | metres, camera frame; order in `app/types.py` |
 | joints_2d | (R, 21, 2) float32 | pixels, their projection |
 | colours | (R, N, 3) uint8 | sRGB albedo of the vertices |
+| filled | (R,) bool | the hand was not seen in this frame but filled in between those before and after (older files have none) |
 | faces | (F, 3) int32 | of a right hand, counter-clockwise from outside; a left hand's are the same, turned round: `faces[:, ::-1]` |
 | intrinsics | (3, 3) float64 | camera matrix, pixels; (R, 3, 3) where the pictures have different ones |
 """
@@ -24,7 +25,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -42,12 +43,12 @@ from app.types import Frame, Hand, Intrinsics
 ROWS = {
     'frame': ('<i4', ()), 'time': ('<f8', ()), 'track': ('<i4', ()), 'side': ('<U5', ()), 'confidence': ('<f4', ()),
     'pose': ('<f4', (16, 4)), 'shape': ('<f4', (10,)), 'translation': ('<f4', (3,)), 'vertices': ('<f4', ('N', 3)),
-    'joints_3d': ('<f4', (21, 3)), 'joints_2d': ('<f4', (21, 2)), 'colours': ('|u1', ('N', 3)),
+    'joints_3d': ('<f4', (21, 3)), 'joints_2d': ('<f4', (21, 2)), 'colours': ('|u1', ('N', 3)), 'filled': ('|b1', ()),
 }
 CAMERA = 'intrinsics'
 GROWING = 'vertices'  # three quarters of all bytes
 WAITING = ('colours', *(key for key in ROWS if key not in ('colours', GROWING)))  # they shrink, and leave room
-REPETITIVE = ('colours', 'side')  # shrink 30 times at 0.03 ms a row; deflating vertices costs 0.7 ms a row for 7 %
+REPETITIVE = ('colours', 'side', 'filled')  # shrink 30 times at 0.03 ms a row; deflating vertices costs 0.7 ms a row for 7 %
 FACES = 'faces.npy'
 CHANGE = 80  # bytes of another camera: the row from which it is, and its matrix
 LARGE = 100_000_000  # bytes of an array that is not read into memory
@@ -111,8 +112,10 @@ class HandsWriter:
             if row < self.rows:
                 self._seen_by(np.reshape(matrix, (3, 3)), int(row))
 
-    def write(self, frame: Frame, hands: Iterable[Hand], intrinsics: Intrinsics) -> None:
-        """Add the hands of a frame seen by the camera `intrinsics`. Raises ValueError for arrays of another shape than the table says."""
+    def write(self, frame: Frame, hands: Iterable[Hand], intrinsics: Intrinsics, filled: Collection[int] = ()) -> None:
+        """Add the hands of a frame seen by the camera `intrinsics`; those of the tracks `filled` were filled in.
+
+        Raises ValueError for arrays of another shape than the table says."""
         matrix = intrinsics.matrix.astype(np.float64)
         if not self._cameras or not np.array_equal(matrix, self._cameras[-1]):
             if self._kept and self._growing is not None:
@@ -120,8 +123,8 @@ class HandsWriter:
                     write_all(self._spools[CAMERA], np.append(float(self.rows), matrix).tobytes())
             self._seen_by(matrix, self.rows)
         for hand in hands:
-            of_hand = {key: getattr(hand, key) for key in ROWS if key not in ('frame', 'time')}
-            self._add({'frame': frame.index, 'time': frame.time, **of_hand})
+            of_hand = {key: getattr(hand, key) for key in ROWS if key not in ('frame', 'time', 'filled')}
+            self._add({'frame': frame.index, 'time': frame.time, 'filled': hand.track in filled, **of_hand})
 
     def _seen_by(self, matrix: np.ndarray, row: int) -> None:
         """The camera from this row on."""
@@ -255,6 +258,7 @@ class HandsFile:
     joints_3d: np.ndarray
     joints_2d: np.ndarray
     colours: np.ndarray
+    filled: np.ndarray
     faces: np.ndarray
     intrinsics: np.ndarray
 
@@ -272,8 +276,11 @@ def read_hands(path: Path) -> HandsFile:
         raise InputError(f'There is no file {path}; check the name.')
     try:
         with np.load(path, allow_pickle=False) as archive:
-            missing = [f.name for f in fields(HandsFile) if f.name not in archive.files]
-            arrays = {} if missing else {f.name: _array(path, archive, f.name) for f in fields(HandsFile)}
+            there = [f.name for f in fields(HandsFile) if f.name in archive.files]
+            missing = [f.name for f in fields(HandsFile) if f.name not in (*there, 'filled')]
+            arrays = {} if missing else {name: _array(path, archive, name) for name in there}
+            if not missing:
+                arrays.setdefault('filled', np.zeros(len(np.atleast_1d(arrays['frame'])), bool))
     except (OSError, ValueError, EOFError, AttributeError, KeyError, zipfile.BadZipFile, zipfile.zlib.error) as error:
         raise InputError(f'{path} is not a whole file of hands; make it again.') from error
     if missing:

@@ -19,6 +19,7 @@ from app.outputs.atomic import one_sentence, temporary_name, whole_file
 from app.outputs.obj import ObjText, material
 from app.outputs.picture import write_picture
 from app.outputs.ply import PlyBytes
+from app.outputs.texture_files import TextureFiles
 from app.types import Frame, Hand
 
 LIBRARY = 'hands.mtl'
@@ -30,15 +31,16 @@ class MeshWriter:
     written before can still be finished."""
 
     def __init__(self, folder: Path, faces: np.ndarray, kind: Literal['obj', 'ply'] = 'obj', atlas: HandModel | None = None,
-                 part: Path | None = None):
-        """`faces` (F, 3) of a right hand. With `atlas`, the hands' model, OBJ files get a texture instead of coloured vertices.
-        `part`: another name for the folder while it is filled."""
+                 part: Path | None = None, textures: TextureFiles | None = None):
+        """`faces` (F, 3) of a right hand. With `atlas`, the hands' model, OBJ files get a texture instead of coloured vertices: one of
+        `textures`, and for a track that has none there a picture of its colours. `part`: another name for the folder while it is filled."""
         if kind not in ('obj', 'ply') or atlas is not None and kind != 'obj':
             raise ValueError('meshes are OBJ, with or without textures, or PLY')
         self.folder, self.kind = folder, kind
         self.files = self.bytes = 0
         self._atlas = atlas
-        self._colours: dict[str, np.ndarray] = {}  # the last ones of each material
+        self._textures = textures
+        self._colours: dict[str, Hand] = {}  # the last hand of each material
         self._text = ObjText(faces, *(() if atlas is None else (atlas.uv, atlas.uv_faces))) if kind == 'obj' else PlyBytes(faces)
         self._part = part or temporary_name(folder)
         self._open = True
@@ -56,7 +58,7 @@ class MeshWriter:
                 data = self._text(hand)
             else:
                 name = f'hand_{hand.track}_{hand.side}'
-                self._colours[name] = hand.colours
+                self._colours[name] = hand
                 data = self._text(hand, LIBRARY, name)
             with whole_file(self._part / f'{frame.index:06d}_{hand.side}{track}.{self.kind}', self.folder) as file:
                 file.write(data)
@@ -100,8 +102,13 @@ class MeshWriter:
             return
         from app.outputs.texture_map import texture_map  # loads scipy, which only textures need
 
-        for name, colours in self._colours.items():
-            write_picture(self._part / f'{name}.png', texture_map(self._atlas).bake(colours))
+        for name, hand in self._colours.items():
+            made = self._textures.png(hand.track, hand.side) if self._textures else None
+            if made is None:
+                write_picture(self._part / f'{name}.png', texture_map(self._atlas).bake(hand.colours))
+            else:
+                with whole_file(self._part / f'{name}.png', self.folder) as file:
+                    file.write(made)
         with whole_file(self._part / LIBRARY, self.folder) as file:
             file.write(''.join(material(name, f'{name}.png') for name in self._colours).encode('ascii'))
 

@@ -81,3 +81,24 @@ def _watch_stdin() -> None:
         _thread.interrupt_main()
     time.sleep(GRACE)
     os._exit(130)
+
+
+class Passes:
+    """One bar for several passes over one input: it runs through the input's frames once, each pass taking its share of it."""
+
+    def __init__(self, bar: ProgressLines | None, shares: dict[str, float], total: int | None):
+        """`bar` has `update(count)`; None tells nobody. `shares` of the passes, by name, sum to 1. `total` frames, None if nobody knows
+        yet: then the bar moves by the passes' shares of the frames that they did."""
+        self._bar, self._shares, self._total = bar, shares, total
+        self._done = dict.fromkeys(shares, 0)
+        self._told = 0
+
+    def tell(self, name: str, count: int) -> None:
+        """So many more frames are done of a pass."""
+        self._done[name] += count
+        reached = int(sum(self._shares[part] * done for part, done in self._done.items()) + 1e-6)
+        if self._total is not None:
+            reached = min(reached, self._total)
+        if self._bar is not None and reached > self._told:
+            self._bar.update(reached - self._told)
+            self._told = reached

@@ -29,6 +29,7 @@ class Report:
     provider: str  # what the network really ran on
     model: str  # name of the hand model and of the network
     versions: dict[str, str]
+    sequence: Any = None  # what was done to the clip as a whole (`SequenceReport`); None for one pass over it
     warnings: tuple[str, ...] = ()  # sentences: what could not be read, and the like
 
 

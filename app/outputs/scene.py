@@ -3,7 +3,8 @@
 Axes as in the OBJ files: x right, y up, z towards the viewer; metres; one second of animation is one second of the clip, from its first
 frame. Each hand has 16 joints with rotation keys at every frame in which it was seen, a wrist with place keys, and is shrunk to nothing
 (scale 0) while it was not. The mesh is the track's last shape at rest, with its last colours, so blend skinning in the viewer
-gives what the model gives but for the pose-dependent correctives, which glTF cannot hold.
+gives what the model gives but for the pose-dependent correctives, which glTF cannot hold. A track that has a texture gets it instead of
+colours of its vertices; those on the seams of the atlas are then there once for each side.
 """
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from app.mirror import mirror_faces, mirror_points_3d
 from app.outputs.atomic import whole_file
 from app.outputs.glb import INDICES, VERTICES, Glb
 from app.outputs.obj import TO_VIEWER
+from app.outputs.texture_files import TextureFiles
 from app.types import Frame, Hand
 
 LEAST_WEIGHT = 1e-5  # a joint that moves a vertex by less than this is left out
@@ -40,9 +42,10 @@ class SceneWriter:
     """Writes `hands.glb`. A context manager: leaving it well writes the file, leaving it by an error leaves nothing, and neither
     does a run without a hand. A track whose side changes becomes two meshes. Raises InputError where the disk refuses."""
 
-    def __init__(self, path: Path, model: HandModel):
+    def __init__(self, path: Path, model: HandModel, textures: TextureFiles | None = None):
         self.path = path
         self.model = model
+        self._textures = textures
         self._times: list[float] = []
         self._tracks: dict[tuple[int, str], _Track] = {}
         self._open = True
@@ -87,10 +90,11 @@ class SceneWriter:
         }
         times = (np.array(self._times) - self._times[0]).astype(np.float32)
         for (number, side), track in sorted(self._tracks.items()):
-            self._add_track(glb, f'hand_{number}_{side}', track, times)
+            texture = self._textures.png(number, side) if self._textures else None
+            self._add_track(glb, f'hand_{number}_{side}', track, times, texture)
         return glb.to_bytes()
 
-    def _add_track(self, glb: Glb, name: str, track: _Track, times: np.ndarray) -> None:
+    def _add_track(self, glb: Glb, name: str, track: _Track, times: np.ndarray, texture: bytes | None) -> None:
         document, model = glb.document, self.model
         vertices, joints = model.shaped(track.shape)
         faces = model.faces
@@ -110,8 +114,11 @@ class SceneWriter:
         bind = np.tile(np.eye(4, dtype=np.float32), (len(joints), 1, 1))
         bind[:, :3, 3] = -joints
         document['skins'].append({'name': name, 'joints': list(range(first, first + len(joints))), 'inverseBindMatrices': glb.add(bind)})
+        attributes = self._attributes(glb, vertices, faces, track.colours, textured=texture is not None)
+        if texture is not None:
+            faces = model.uv_faces if track.side == 'right' else mirror_faces(model.uv_faces)
         document['meshes'].append({'name': name, 'primitives': [{
-            'attributes': self._attributes(glb, vertices, faces, track.colours), 'material': 0,
+            'attributes': attributes, 'material': 0 if texture is None else _add_material(glb, name, texture),
             'indices': glb.add(faces.astype(np.uint32).ravel(), INDICES)}]})
         document['nodes'].append({'name': name, 'mesh': len(document['meshes']) - 1, 'skin': len(document['skins']) - 1})
         document['scenes'][0]['nodes'] += [skeleton, len(document['nodes']) - 1]
@@ -125,15 +132,36 @@ class SceneWriter:
             scales = np.repeat(shown[changes, None], 3, axis=1).astype(np.float32)
             _animate(glb, first, 'scale', glb.add(times[changes], limits=True), scales, 'STEP')
 
-    def _attributes(self, glb: Glb, vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray) -> dict[str, int]:
-        attributes = {'POSITION': glb.add(vertices.astype(np.float32), VERTICES, limits=True),
-                      'NORMAL': glb.add(_normals(vertices, faces), VERTICES),
-                      'COLOR_0': glb.add(_linear(colours), VERTICES, normalized=True)}
-        joints, weights = _influences(self.model.skin_weights)
+    def _attributes(self, glb: Glb, vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray, textured: bool) -> dict[str, int]:
+        """Those of the mesh's vertices (N), or of the places on the atlas (T), if it is textured."""
+        model = self.model
+        rows = np.arange(len(vertices))
+        if textured:
+            rows = np.zeros(len(model.uv), int)
+            rows[model.uv_faces.ravel()] = model.faces.ravel()
+        attributes = {'POSITION': glb.add(vertices[rows].astype(np.float32), VERTICES, limits=True),
+                      'NORMAL': glb.add(_normals(vertices, faces)[rows], VERTICES)}
+        if textured:
+            attributes['TEXCOORD_0'] = glb.add((model.uv * (1, -1) + (0, 1)).astype(np.float32), VERTICES)
+        else:
+            attributes['COLOR_0'] = glb.add(_linear(colours), VERTICES, normalized=True)
+        joints, weights = _influences(model.skin_weights)
         for number in range(joints.shape[1] // 4):
-            attributes[f'JOINTS_{number}'] = glb.add(joints[:, 4 * number:4 * number + 4], VERTICES)
-            attributes[f'WEIGHTS_{number}'] = glb.add(weights[:, 4 * number:4 * number + 4], VERTICES)
+            attributes[f'JOINTS_{number}'] = glb.add(joints[rows, 4 * number:4 * number + 4], VERTICES)
+            attributes[f'WEIGHTS_{number}'] = glb.add(weights[rows, 4 * number:4 * number + 4], VERTICES)
         return attributes
+
+
+def _add_material(glb: Glb, name: str, texture: bytes) -> int:
+    """A material with a picture (PNG) of the skin; its number."""
+    document = glb.document
+    for key in ('images', 'textures'):
+        document.setdefault(key, [])
+    document['images'].append({'name': name, 'bufferView': glb.attach(texture), 'mimeType': 'image/png'})
+    document['textures'].append({'source': len(document['images']) - 1})
+    document['materials'].append({'name': name, 'doubleSided': True, 'pbrMetallicRoughness': {
+        'baseColorTexture': {'index': len(document['textures']) - 1}, 'metallicFactor': 0, 'roughnessFactor': 0.7}})
+    return len(document['materials']) - 1
 
 
 def _animate(glb: Glb, node: int, path: str, keys: int, values: np.ndarray, interpolation: str = 'LINEAR') -> None:

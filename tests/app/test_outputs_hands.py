@@ -21,7 +21,7 @@ from tests.app.made_hands import CAMERA, made_frame, made_hand
 
 MODEL = HandModel.load()
 KEYS = ['frame', 'time', 'track', 'side', 'confidence', 'pose', 'shape', 'translation', 'vertices', 'joints_3d', 'joints_2d', 'colours',
-        'faces', 'intrinsics']
+        'filled', 'faces', 'intrinsics']
 
 
 def some_frames():
@@ -45,9 +45,19 @@ def test_the_file_has_exactly_the_promised_keys_and_shapes(tmp_path):
         kinds = {key: archive[key].dtype.kind for key in KEYS}
     assert shapes == {
         'frame': (5,), 'time': (5,), 'track': (5,), 'side': (5,), 'confidence': (5,), 'pose': (5, 16, 4), 'shape': (5, 10),
-        'translation': (5, 3), 'vertices': (5, vertices, 3), 'joints_3d': (5, 21, 3), 'joints_2d': (5, 21, 2), 'colours': (5, vertices, 3),
+        'translation': (5, 3), 'vertices': (5, vertices, 3), 'joints_3d': (5, 21, 3), 'joints_2d': (5, 21, 2), 'colours': (5, vertices, 3), 'filled': (5,),
         'faces': MODEL.faces.shape, 'intrinsics': (3, 3)}
     assert kinds['side'] == 'U' and all(kinds[key] == 'f' for key in ('pose', 'shape', 'vertices', 'time', 'intrinsics'))
+
+
+def test_hands_that_were_filled_in_are_marked_and_older_files_have_none(tmp_path):
+    with HandsWriter(tmp_path / 'hands.npz', MODEL.faces) as writer:
+        for frame, hands in some_frames():
+            writer.write(frame, hands, CAMERA, filled={1} if frame.index == 3 else ())
+    assert read_hands(tmp_path / 'hands.npz').filled.tolist() == [False, False, False, True, False]
+    with np.load(tmp_path / 'hands.npz') as archive:
+        np.savez(tmp_path / 'older.npz', **{key: archive[key] for key in archive.files if key != 'filled'})
+    assert read_hands(tmp_path / 'older.npz').filled.tolist() == [False] * 5
 
 
 def test_every_number_comes_back(tmp_path):

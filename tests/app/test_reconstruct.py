@@ -19,7 +19,7 @@ from app.reconstruct_settings import ReconstructSettings
 from app.types import JOINT_PARENTS, Intrinsics
 
 KEYS = {'frame', 'time', 'track', 'side', 'confidence', 'pose', 'shape', 'translation', 'vertices', 'joints_3d', 'joints_2d', 'colours',
-        'faces', 'intrinsics'}
+        'filled', 'faces', 'intrinsics'}
 REPORT = {'frames', 'frames_with_hand', 'fps', 'stage_ms', 'reprojection_px', 'reprojection_percent', 'provider', 'model', 'versions'}
 FRAMES = 40
 

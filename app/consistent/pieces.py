@@ -1,0 +1,154 @@
+"""What the first pass saw, put in order: which rows show one and the same hand, and where its motion may be carried on over a gap.
+
+A hand is one person's hand of one side, from one scene. A piece of it is a stretch that is moved as one; a hand that was away for
+longer than `GAP` has several. Gaps within a piece are filled: nobody cut the film, the hand before and after it is of one
+colour and size, it is where its motion led, and no other hand was on its way.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.consistent.row_file import RowFile
+
+GAP = 0.5  # seconds over which a motion is carried on
+TONE = 0.45  # difference (log, root mean square over the channels) of two looks at one hand in one light
+SIZE = 1.6  # ratio of two sizes of one hand shortly after each other
+ASTRAY = 0.9  # of the hand's box, that it may lie from where its motion led after `GAP`
+NEAR = 1.0  # of the hand's box: another hand nearer than this may have taken its place
+SWITCH = 8.0  # summed log odds that it takes to believe that a hand's side changed
+FILLED = -1  # instead of a row's number
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """T frames of one hand, in order."""
+
+    hand: int  # number of the hand
+    side: str
+    rows: np.ndarray  # (T,) numbers of the first pass's rows, FILLED where it was not seen
+    frames: np.ndarray  # (T,) places in the list of all frames
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """All hands of a clip."""
+
+    pieces: list[Piece]
+    hands: int
+    cuts: int  # scenes that end
+    gaps_left: int  # short gaps that were not filled, because the hand after them is, or may be, another one
+
+
+@dataclass(frozen=True, eq=False)
+class _Looks:
+    """The first pass's rows of one track, by column."""
+
+    rows: np.ndarray
+    frames: np.ndarray  # places in the list of frames
+    time: np.ndarray
+    middle: np.ndarray  # (n, 2) pixels
+    box: np.ndarray  # (n,) pixels
+    tone: np.ndarray
+    left: np.ndarray
+
+
+def find_pieces(rows: RowFile, frames: RowFile) -> Found:
+    """Sort the rows of the first pass (`scout.ROW`, `scout.FRAME`)."""
+    table = frames.columns(('frame', 'time', 'cut'))
+    columns = rows.columns(('frame', 'time', 'track', 'left', 'agreement', 'points', 'tone'))
+    points = columns.pop('points')
+    columns |= {'middle': points.mean(1), 'box': np.maximum(np.ptp(points, axis=1).max(-1), 1.0)}
+    place = np.searchsorted(table['frame'], columns['frame'])
+    scene = np.cumsum(table['cut'])
+    hands: list[list[_Looks]] = []
+    gaps_left = 0
+    for track in np.unique(columns['track']):
+        of_track = np.flatnonzero(columns['track'] == track)
+        left = believed_sides(columns['left'][of_track], columns['agreement'][of_track])
+        looks = _Looks(of_track, place[of_track], columns['time'][of_track], columns['middle'][of_track], columns['box'][of_track],
+                       columns['tone'][of_track], left)
+        another = (np.diff(scene[looks.frames]) > 0) | (np.diff(left) != 0)
+        apart = np.diff(looks.frames) > 1
+        split = another.copy()
+        for gap in np.flatnonzero(apart & ~another):
+            fits = _same_hand(looks, gap)
+            if looks.time[gap + 1] - looks.time[gap] <= GAP:
+                fits = fits and _on_its_way(looks, gap) and not _another_near(columns, place, looks, gap, int(track))
+                gaps_left += not fits
+                split[gap] = not fits
+            else:
+                split[gap] = not fits or (looks.time[gap + 1] - looks.time[gap] > 2 * GAP)
+        bounds = [0, *np.flatnonzero(split) + 1, len(of_track)]
+        hands += [_stretches(looks, begin, end) for begin, end in zip(bounds, bounds[1:])]
+    hands.sort(key=lambda stretches: (stretches[0].frames[0], stretches[0].rows[0]))
+    pieces = [_piece(number, looks) for number, stretches in enumerate(hands) for looks in stretches]
+    return Found(pieces, len(hands), int(scene[-1]) if len(scene) else 0, gaps_left)
+
+
+def believed_sides(left: np.ndarray, agreement: np.ndarray) -> np.ndarray:
+    """(n,) bool looked at as a left hand, (n,) in 0..1 that this was right -> (n,) bool left: the likeliest story with few changes."""
+    odds = np.clip(np.log(np.clip(agreement, 1e-3, 1 - 1e-3) / np.clip(1 - agreement, 1e-3, 1)), -1, 1)
+    for_left = np.where(left, odds, -odds)
+    score, back = np.zeros(2), np.zeros((len(left), 2), np.int8)
+    for at, value in enumerate(for_left):
+        stay = score[::-1] - SWITCH > score
+        back[at] = np.where(stay, (1, 0), (0, 1))
+        score = np.maximum(score, score[::-1] - SWITCH) + (-value, value)
+    side = int(score[1] > score[0]) if len(left) else 0
+    out = np.empty(len(left), bool)
+    for at in range(len(left) - 1, -1, -1):
+        out[at] = side
+        side = back[at, side]
+    return out
+
+
+def _stretches(looks: _Looks, begin: int, end: int) -> list[_Looks]:
+    """The looks of one hand, apart where a gap is too long to fill."""
+    part = slice(begin, end)
+    breaks = begin + 1 + np.flatnonzero((np.diff(looks.frames[part]) > 1) & (np.diff(looks.time[part]) > GAP))
+    bounds = [begin, *breaks, end]
+    return [_Looks(*(getattr(looks, name)[a:b] for name in _Looks.__dataclass_fields__)) for a, b in zip(bounds, bounds[1:])]
+
+
+def _piece(hand: int, looks: _Looks) -> Piece:
+    frames = np.arange(looks.frames[0], looks.frames[-1] + 1)
+    rows = np.full(len(frames), FILLED)
+    rows[looks.frames - looks.frames[0]] = looks.rows
+    return Piece(hand, 'left' if looks.left[0] else 'right', rows, frames)
+
+
+def _same_hand(looks: _Looks, gap: int) -> bool:
+    """Colour and size before and after."""
+    before, after = slice(max(gap - 4, 0), gap + 1), slice(gap + 1, gap + 6)
+    tone = np.median(looks.tone[after], 0) - np.median(looks.tone[before], 0)
+    size = np.median(looks.box[after]) / np.median(looks.box[before])
+    return bool(np.sqrt((tone * tone).mean()) < TONE and 1 / SIZE < size < SIZE)
+
+
+def _on_its_way(looks: _Looks, gap: int) -> bool:
+    """Where the motion before leads, and the motion after comes from, seen in the middle of the gap."""
+    seconds = looks.time[gap + 1] - looks.time[gap]
+    there = looks.middle[gap] + 0.25 * seconds * _speed(looks, slice(max(gap - 4, 0), gap + 1))
+    here = looks.middle[gap + 1] - 0.25 * seconds * _speed(looks, slice(gap + 1, gap + 6))
+    return bool(np.linalg.norm(here - there) < ASTRAY * max(looks.box[gap], looks.box[gap + 1]))
+
+
+def _speed(looks: _Looks, part: slice) -> np.ndarray:
+    """(2,) pixels per second over a few neighbouring looks."""
+    time, middle = looks.time[part], looks.middle[part]
+    close = np.abs(time - time[0]) < 0.3
+    time, middle = time[close], middle[close]
+    return (middle[-1] - middle[0]) / max(time[-1] - time[0], 1e-3) if len(time) > 1 else np.zeros(2)
+
+
+def _another_near(columns: dict, place: np.ndarray, looks: _Looks, gap: int, track: int) -> bool:
+    """Whether another hand was, during the gap, near the way from one end to the other."""
+    first, last = np.searchsorted(place, (looks.frames[gap], looks.frames[gap + 1] + 1))  # rows come in order of frames
+    others = first + np.flatnonzero(columns['track'][first:last] != track)
+    if not len(others):
+        return False
+    share = (columns['time'][others] - looks.time[gap]) / (looks.time[gap + 1] - looks.time[gap])
+    way = looks.middle[gap] + share[:, None] * (looks.middle[gap + 1] - looks.middle[gap])
+    return bool((np.linalg.norm(columns['middle'][others] - way, axis=1) < NEAR * looks.box[gap]).any())
