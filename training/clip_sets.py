@@ -192,7 +192,7 @@ def windows_of(time: np.ndarray, length: int, stride: int, rate: float) -> np.nd
     for start in range(0, len(time), stride):
         window = [start]
         while len(window) < length:
-            following = int(np.searchsorted(time, time[window[-1]] + 0.75 * step))
+            following = max(window[-1] + 1, int(np.searchsorted(time, time[window[-1]] + 0.75 * step)))
             if following >= len(time) or time[following] - time[window[-1]] > PAUSE * step:
                 break
             window.append(following)
