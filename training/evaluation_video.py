@@ -23,10 +23,8 @@ from app.errors import InputError
 from app.hand_model import HandModel
 from app.outputs.picture import write_picture
 from app.outputs.report import versions, write_json
-from app.regression import WEIGHTS
 from training.evaluation_video_clips import USUAL_FPS, Clip, clips_of
-from training.evaluation_video_contenders import (
-    LABELS, Consistent, Contender, FrameByFrame, Live, MediaPipe, OneEuro, Sight, can_be_consistent)
+from training.evaluation_video_contenders import LABELS, Consistent, Contender, FrameByFrame, Live, MediaPipe, OneEuro, Sight
 from training.evaluation_video_figures import MEANINGS, figures_of, ratios_of
 from training.evaluation_video_hands import Seen
 from training.evaluation_video_plots import plot
@@ -96,8 +94,6 @@ def wanted(options: argparse.Namespace, default: str) -> tuple[tuple[str, ...], 
     if program_weights(options) is None:
         missing |= dict.fromkeys(('unfiltered', 'live', 'consistent'), f'the program runs exported networks ({EXPORTED}) only; '
                                                                        'export this one with `python main.py export onnx`')
-    if not can_be_consistent():
-        missing.setdefault('consistent', 'reconstruct does not know --consistent')
     if asked and (without := [key for key in keys if key in missing]):
         raise InputError(f'{LABELS[without[0]]!r} cannot be measured: {missing[without[0]]}')
     reference = () if REFERENCE in keys else (REFERENCE,)
@@ -224,7 +220,8 @@ def clip_report(clip: Clip, records: dict[str, list[Record]], looks: dict[str, l
         notes.append(f'no hand, or none near the reference\'s: {", ".join(nothing)}')
     common = sum(int(record.common.sum()) for record in next(iter(records.values()), ()))
     hands = max((len(parts) for parts in records.values()), default=0)
-    return {'frames': len(times), 'fps': round(fps, 3), 'reference': kind, 'hands': hands, 'common_frames': common, 'notes': notes, 'contenders': figures, 'ratios': ratios_of(figures)}
+    return {'frames': len(times), 'fps': round(fps, 3), 'reference': kind, 'hands': hands,
+            'common_frames': common, 'notes': notes, 'contenders': figures, 'ratios': ratios_of(figures)}
 
 
 def draw(target: Path, clip: Clip, records: dict[str, list[Record]], clips: int) -> Path:

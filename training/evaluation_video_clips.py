@@ -75,9 +75,9 @@ def clips_of(paths: Sequence[Path], fps: float | None = None) -> list[Clip]:
         with clip.open() as source:
             if not source.is_sequence:
                 raise InputError(f'{clip.path} is a single picture; --video measures motion and needs a video or a folder of frames')
-            clip.camera(source.width, source.height)
             if clip.fps and source.frame_count:
                 clip.check_count(source.frame_count)
+            clip.camera(source.width, source.height)
     return _named_apart(clips)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -205,11 +205,6 @@ class Live:
         self.pipeline.close()
 
 
-def can_be_consistent() -> bool:
-    """Whether `reconstruct` knows `--consistent`."""
-    return 'consistent' in {field.name for field in fields(ReconstructSettings)}
-
-
 @dataclass
 class Consistent:
     """`reconstruct --consistent`: it sees the whole clip before it answers, and what it writes into `hands.npz` is measured."""
@@ -236,7 +231,6 @@ class Consistent:
     def _read(self, path: Path) -> None:
         found = read_hands(path)
         matrices = np.broadcast_to(found.intrinsics, (len(found), 3, 3))
-        filled = getattr(found, 'filled', np.zeros(len(found), bool))
         for index in np.unique(found.frame):
             rows = np.flatnonzero(found.frame == index)
             matrix = matrices[rows[0]]
@@ -244,7 +238,7 @@ class Consistent:
             seen = self.sight([(found.vertices[row], str(found.side[row])) for row in rows], camera)
             self._seen[int(index)] = [
                 Seen(int(found.track[row]), str(found.side[row]), found.joints_2d[row].astype(float), found.joints_3d[row].astype(float),
-                     found.colours[row].copy(), visible, filled=bool(filled[row]))
+                     found.colours[row].copy(), visible, filled=bool(found.filled[row]))
                 for row, visible in zip(rows, seen)]
 
     def look(self, frame: Frame, camera: Intrinsics) -> list[Seen]:

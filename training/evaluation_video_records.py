@@ -159,6 +159,6 @@ def _record(row: Sequence[Seen | None], hand: Followed, common: np.ndarray, visi
     true_joints = None if truth is None else np.where(common[:, None, None], truth.joints, np.nan)
     return Record(
         fps=fps, times=times, found=np.array([seen is not None for seen in row]), there=hand.there, common=common, points=points,
-        joints=joints, track=track, fitted=fitted, colours=colours, visible=None if colours is None else visible, flips=flips, tracks=len(sides),
-        filled=sum(seen is not None and seen.filled for seen in row), reference=reference, reference_depth=reference_depth,
-        is_reference=is_reference, truth=true_joints)
+        joints=joints, track=track, fitted=fitted, colours=colours, visible=None if colours is None else visible, flips=flips,
+        tracks=len(sides), filled=sum(seen is not None and seen.filled for seen in row), reference=reference,
+        reference_depth=reference_depth, is_reference=is_reference, truth=true_joints)
