@@ -175,6 +175,8 @@ def run(options: argparse.Namespace, default_contenders: str) -> int:
               'weights': {key: {'file': str(path), 'sha256': sha256(path)} for key, path in files.items() if path},
               'versions': {**versions(), 'torch': torch.__version__}, 'threads': options.threads, 'hands': options.hands or 1,
               'figures': MEANINGS, 'notes': notes, 'clips': {}, 'all': {}}
+    if options.video_weights and files['program']:
+        notes.append(f'our live running and --consistent use {files["program"].name}')
     for note in notes:
         print(note)
     of_kind: dict[str, dict[str, list[Record]]] = {}

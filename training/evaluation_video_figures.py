@@ -4,21 +4,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from scipy.ndimage import convolve1d, uniform_filter1d
+from scipy.ndimage import convolve1d
 
 from training.evaluation_video_records import TRUTH, Record
 from training.metrics import distances, pa_mpjpe
 from training.video_figures import (
-    SOFTENING, WINDOW, acceleration_error, bone_spread, high_pass, high_pass_rms, lag, present, stretches, texture_spread)
+    SOFTENING, acceleration_error, bone_spread, high_pass_rms, lag, present, stretches, texture_spread, tremble)
 
 MILLIMETRES = 1000
 FASTEST = 0.1  # share of the frames that count as fast
-CALM = 0.5  # share of a clip's frames that count as calm
 AGAINST = 'network', 'mediapipe', 'unfiltered'  # whose figures the others' are divided by
 COMPARED = (
-    'high_pass_2d_percent', 'calm_2d_percent', 'jitter_2d_percent', 'high_pass_3d_mm', 'calm_3d_mm', 'jitter_3d_mm', 'high_pass_depth_mm',
-    'jitter_depth_mm', 'bone_spread_percent', 'texture_spread_grey', 'error_2d_percent', 'error_2d_fast_percent', 'acceleration_error',
-    'pa_mpjpe_mm')
+    'high_pass_2d_percent', 'tremble_2d_percent', 'jitter_2d_percent', 'high_pass_3d_mm', 'tremble_3d_mm', 'jitter_3d_mm',
+    'high_pass_depth_mm', 'tremble_depth_mm', 'jitter_depth_mm', 'bone_spread_percent', 'texture_spread_grey', 'error_2d_percent',
+    'error_2d_fast_percent', 'acceleration_error', 'pa_mpjpe_mm')
 
 MEANINGS = {  # of every figure in the JSON file; null: it cannot be had, as of a clip that is too short
     'frames': 'frames that count: all contenders have the hand there',
@@ -36,8 +35,9 @@ MEANINGS = {  # of every figure in the JSON file; null: it cannot be had, as of 
     'high_pass_2d_percent': 'the same in per cent of the usual box of the clip',
     'high_pass_3d_mm': 'the same of the joints relative to the wrist, mm',
     'high_pass_depth_mm': 'the same of the distance of the wrist, mm',
-    'calm_2d_percent': "high_pass_2d_percent on the half of each clip's frames with the least motion, where it is jitter and little else",
-    'calm_3d_mm': 'high_pass_3d_mm on the same frames',
+    'tremble_2d_percent': 'RMS of the joints in the picture by their third differences, as if those were white noise: what shakes from '
+                          "frame to frame, with next to nothing of the hand's own motion; per cent of the usual box",
+    'tremble_3d_mm': 'the same of the joints relative to the wrist, mm', 'tremble_depth_mm': 'the same of the distance of the wrist, mm',
     'jitter_2d_percent': 'the high pass of what the joints in the picture are off the true ones: no real motion is in it; per cent of box',
     'jitter_3d_mm': 'the same of the joints relative to the wrist, mm', 'jitter_depth_mm': 'the same of the distance of the wrist, mm',
     'bone_spread_percent': "standard deviation of a bone's length over its mean, in per cent, mean of the bones, within a track",
@@ -107,27 +107,15 @@ def speed_of(record: Record) -> np.ndarray:
     return speed
 
 
-def calm_rms(records: Sequence[Record], series: Sequence[np.ndarray]) -> float:
-    """RMS of the high pass of series (T, ..., d), one per record, on the frames of each in whose window the reference moves least."""
-    kept = []
-    for record, values in zip(records, series):
-        speed, rest = speed_of(record), high_pass(values)
-        speed = uniform_filter1d(np.nan_to_num(speed), WINDOW)
-        whole = present(rest)
-        if whole.any():
-            kept.append(rest[whole & (speed <= np.quantile(speed[whole], CALM))])
-    return float(np.sqrt((np.concatenate(kept) ** 2).sum(-1).mean())) if kept else np.nan
-
-
 def steadiness(records: Sequence[Record]) -> dict[str, float]:
     """Jitter, and what should not change at all."""
+    flat = joined([r.points / r.size for r in records])
+    solid, far = joined([r.joints - r.joints[:, :1] for r in records]), joined([r.depth[:, None] for r in records])
     return {
-        'calm_2d_percent': 100 * calm_rms(records, [r.points / r.size for r in records]),
-        'calm_3d_mm': MILLIMETRES * calm_rms(records, [r.joints - r.joints[:, :1] for r in records]),
-        'high_pass_2d_px': high_pass_rms(joined([r.points for r in records])),
-        'high_pass_2d_percent': 100 * high_pass_rms(joined([r.points / r.size for r in records])),
-        'high_pass_3d_mm': MILLIMETRES * high_pass_rms(joined([r.joints - r.joints[:, :1] for r in records])),
-        'high_pass_depth_mm': MILLIMETRES * high_pass_rms(joined([r.depth[:, None] for r in records])),
+        'high_pass_2d_px': high_pass_rms(joined([r.points for r in records])), 'high_pass_2d_percent': 100 * high_pass_rms(flat),
+        'high_pass_3d_mm': MILLIMETRES * high_pass_rms(solid), 'high_pass_depth_mm': MILLIMETRES * high_pass_rms(far),
+        'tremble_2d_percent': 100 * tremble(flat), 'tremble_3d_mm': MILLIMETRES * tremble(solid),
+        'tremble_depth_mm': MILLIMETRES * tremble(far),
         'bone_spread_percent': 100 * within_tracks(records, lambda r, chosen: bone_spread(r.joints[chosen])),
         'texture_spread_grey': within_tracks(records, lambda r, chosen: np.nan if r.colours is None else
                                              texture_spread(r.colours[chosen], r.visible[chosen]))}

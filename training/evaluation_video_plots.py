@@ -11,7 +11,7 @@ from training.evaluation_video_records import TRUTH, Record
 from training.evaluation_video_report import NAMES
 from training.metrics import bone_lengths
 from training.panels import font
-from training.video_figures import high_pass, present, stretches
+from training.video_figures import WINDOW, high_pass, present, stretches
 
 FINER = 2  # pixels drawn per pixel shown, in each direction
 WIDTH, PANEL, GAP = 1280, 250, 54
@@ -66,9 +66,9 @@ def panels_of(rows: Mapping[str, Record]) -> list[Panel]:
         lines = {key: value(record) for key, record in rows.items()}
         return {key: line for key, line in lines.items() if np.isfinite(line).any()}
 
-    what = 'joints in the picture' if TRUTH not in rows else 'error of the joints in the picture'
+    what = 'joints in the picture about their' if TRUTH not in rows else 'what the joints in the picture are off the truth, about its'
     return [
-        Panel(f'Shake: {what} about its mean of 11 frames', '% of the hand box', each(shake), True),
+        Panel(f'Shake: {what} mean of {WINDOW} frames', '% of the hand box', each(shake), True),
         Panel('Distance of the wrist, about its own mean', 'mm', each(lambda r: 1000 * (r.depth - _mean(r.depth))), False),
         Panel('Size: all bones together, about their own mean', '%', each(size_over_time), False),
         Panel('Texture: visible vertices about their own mean', 'grey levels', each(texture_over_time), True)]
@@ -141,6 +141,7 @@ def _draw_panel(pen: ImageDraw.ImageDraw, panel: Panel, times: np.ndarray, top: 
         x = at(np.array([value]), np.array([low]))[0, 0] / FINER
         pen.line([(FINER * x, FINER * bottom), (FINER * x, FINER * (bottom + 5))], FAINT, FINER)
         _text(pen, (x, bottom + 16), f'{value:g}', 12, FAINT, 'mm')
+    pen.line([(FINER * LEFT, FINER * bottom), (FINER * right, FINER * bottom)], FAINT, FINER)
     if last:
         _text(pen, ((LEFT + right) / 2, bottom + 36), 'seconds', 13, FAINT, 'mm')
     for key, line in panel.lines.items():
@@ -152,7 +153,6 @@ def _draw_panel(pen: ImageDraw.ImageDraw, panel: Panel, times: np.ndarray, top: 
                 pen.ellipse((x - r, y - r, x + r, y + r), COLOURS[key])
             else:
                 pen.line(places, COLOURS[key], width, joint='curve')
-    pen.line([(FINER * LEFT, FINER * bottom), (FINER * right, FINER * bottom)], FAINT, FINER)
 
 
 def _legend(pen: ImageDraw.ImageDraw, keys: Sequence[str]) -> None:

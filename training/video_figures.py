@@ -1,7 +1,7 @@
 """Figures of motion: how steady, how consistent and how late a hand is that was followed through a clip.
 
-Pure functions on arrays whose first axis is the frame. A frame without a hand is a row of NaN; nothing is measured across it, and a figure for
-which too few frames are left is NaN, never an error. A series (T, ..., d) holds vectors of d numbers: RMS values are of their lengths.
+Pure functions on arrays whose first axis is the frame. A frame without a hand is a row of NaN; nothing is measured across it, and a figure
+for which too few frames are left is NaN, never an error. A series (T, ..., d) holds vectors of d numbers: RMS values are of their lengths.
 """
 from __future__ import annotations
 
@@ -54,6 +54,15 @@ def high_pass_rms(series: np.ndarray, window: int = WINDOW) -> float:
     return float(np.sqrt((rest ** 2).sum(-1).mean())) if len(rest) else np.nan
 
 
+def tremble(series: np.ndarray) -> float:
+    """RMS length, in the unit of the series (T, ..., d), of the white noise that would have third differences as large: what shakes from
+    frame to frame. Even acceleration has none, and the hand's own motion hardly any, while much of it is in `high_pass_rms`; a slow wobble
+    is only there."""
+    third = np.diff(np.asarray(series, np.float64), 3, axis=0)
+    third = third[present(third)]
+    return float(np.sqrt((third ** 2).sum(-1).mean() / 20)) if len(third) else np.nan  # 20 = 1 + 9 + 9 + 1
+
+
 def acceleration_error(joints: np.ndarray, truth: np.ndarray, fps: float, rooted: bool = False) -> float:
     """Mean distance in m/s^2 between the accelerations (second differences) of joints (T, 21, 3) and of truth, in metres; `rooted`: of the
     joints relative to the wrist, which leaves out where the hand is. Only frames count whose neighbours are there as well."""
@@ -75,8 +84,8 @@ def bone_spread(joints: np.ndarray) -> float:
 
 
 def texture_spread(colours: np.ndarray, seen: np.ndarray) -> float:
-    """RMS over vertices (and the three channels) of the standard deviation of colours (T, N, 3), in their unit, over the frames of one track
-    in which a vertex is seen (T, N) bool. Vertices that fewer than two frames see do not count."""
+    """RMS over vertices (and the three channels) of the standard deviation of colours (T, N, 3), in their unit, over the frames of one
+    track in which a vertex is seen (T, N) bool. Vertices that fewer than two frames see do not count."""
     colours, seen = np.asarray(colours), np.asarray(seen, bool)
     squares, vertices = 0.0, 0
     for start in range(0, seen.shape[1], CHUNK):
@@ -129,8 +138,8 @@ def lag(series: np.ndarray, reference: np.ndarray, most: int = MOST_LAG) -> floa
 
 
 def _doubt(runs: list, shift: float) -> float:
-    """Standard error in frames of a best shift: what remains unexplained over the speed, as if only one frame in `REPEATED` said anything new
-    and all joints the same."""
+    """Standard error in frames of a best shift: what remains unexplained over the speed, as if only one frame in `REPEATED` said anything
+    new, and all joints the same."""
     rest = speed = product = size = 0.0
     parts = [(late, spline(frames - shift), spline(frames - shift, 1)) for late, spline, frames in runs]
     for late, early, _ in parts:

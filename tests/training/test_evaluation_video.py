@@ -99,7 +99,7 @@ def test_known_noise_comes_out_as_it_went_in(joints):
 def test_a_still_hand_shakes_not_at_all(joints):
     still = np.repeat(joints[:1], 40, axis=0)
     figures = measured({'mediapipe': seen_of(still), 'live': seen_of(still)}, None)['live']
-    for name in ('high_pass_2d_px', 'high_pass_3d_mm', 'high_pass_depth_mm', 'calm_2d_percent', 'bone_spread_percent'):
+    for name in ('high_pass_2d_px', 'high_pass_3d_mm', 'high_pass_depth_mm', 'tremble_2d_percent', 'bone_spread_percent'):
         assert figures[name] == pytest.approx(0, abs=1e-9), f'{name} is {figures[name]}'
     assert np.isnan(figures['lag_frames']), 'what does not move has no lag'
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.types import JOINT_PARENTS
-from training.video_figures import WINDOW, acceleration_error, bone_spread, high_pass, high_pass_rms, lag, stretches, texture_spread
+from training.video_figures import (
+    WINDOW, acceleration_error, bone_spread, high_pass, high_pass_rms, lag, stretches, texture_spread, tremble)
 
 
 def motion(frames: int, seed: int = 0, joints: int = 21, size: int = 2, noise: float = 0.0) -> np.ndarray:
@@ -40,6 +41,25 @@ def test_white_noise_of_one_pixel_a_coordinate_has_the_rms_that_theory_says():
     series = np.random.default_rng(0).normal(0, 1, (4000, 21, 2))
     wanted = np.sqrt(2 * (1 - 1 / WINDOW))
     assert high_pass_rms(series) == pytest.approx(wanted, rel=0.01), f'{high_pass_rms(series)} instead of {wanted}'
+
+
+@given(st.floats(-3, 3), st.floats(-50, 50))
+@settings(max_examples=40)
+def test_even_acceleration_changes_nothing_of_the_tremble(acceleration, velocity):
+    series, time = np.random.default_rng(0).normal(0, 1, (30, 4, 2)), np.arange(30)[:, None, None]
+    assert tremble(series + velocity * time + 0.5 * acceleration * time ** 2) == pytest.approx(tremble(series), rel=1e-6)
+
+
+def test_the_tremble_of_white_noise_is_its_size_and_that_of_a_wave_is_small():
+    series = np.random.default_rng(0).normal(0, 1, (4000, 21, 2))
+    assert tremble(series) == pytest.approx(np.sqrt(2), rel=0.01), f'{tremble(series)} instead of the root of 2'
+    wave = 10 * np.sin(2 * np.pi * np.arange(300) / 30)[:, None, None]  # once in 30 frames: a hand waving once a second
+    by_hand = 10 / np.sqrt(2) * (2 * np.sin(np.pi / 30)) ** 3 / np.sqrt(20)
+    assert tremble(wave) == pytest.approx(by_hand, rel=0.01)
+    assert tremble(wave) < 0.02 * high_pass_rms(wave), 'the motion that the high pass is full of'
+    gap = series[:40].copy()
+    gap[20] = np.nan
+    assert tremble(gap) < 2 and np.isnan(tremble(series[:3])) and tremble(series[:4]) > 0
 
 
 def test_nothing_is_measured_across_a_missing_frame():
