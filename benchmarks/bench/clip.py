@@ -1,4 +1,4 @@
-"""The clip that all contenders play: decoded once for those that take frames from memory, decoded anew for those that do as the video command.
+"""The clip that all contenders play: decoded once, or, for those that do as the video command does, each time anew.
 
 A second clip shows two hands: the clip itself if it has two, else the half of each picture with the hand in it and its mirror image.
 """

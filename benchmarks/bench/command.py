@@ -6,13 +6,13 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from app.errors import InputError
 from app.regression import Regressor
-from benchmarks.bench.clip import read_clip, with_one_hand, with_two_hands
+from benchmarks.bench.clip import Clip, read_clip, with_one_hand, with_two_hands
 from benchmarks.bench.fresh import KINDS, Start, start_anew
 from benchmarks.bench.machine import Machine, this_machine
 from benchmarks.bench.network import Networks, measure_networks
@@ -22,7 +22,6 @@ from benchmarks.bench.rounds import SURE, Figures, SecondHand, play_in_turn
 DEMO = Path(__file__).resolve().parent.parent.parent / 'assets' / 'demo' / 'demo.mp4'
 BATCHES = (1, 2, 4, 8, 16)
 STARTS = 3  # new processes of each kind
-START_FRAMES = 30  # that each of them plays
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,10 @@ class Amount:
     hands: tuple[int, ...]
     threads: tuple[int, ...]
     runs: int  # of the network in each round
+    start_frames: int  # that each new process plays
 
 
-FULL, QUICK = Amount(100, 5, (1, 2), (1, 2), 20), Amount(16, 1, (1,), (1,), 3)
+FULL, QUICK = Amount(100, 5, (1, 2), (1, 2), 20, 30), Amount(16, 1, (1,), (1,), 3, 4)
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Result:
     provider: str  # that the network really ran on
     contenders: list[Figures]
     second_hand: list[SecondHand]
+    decode_cpu_ms: float  # processor time of decoding a frame
     network: Networks
     starts: list[Start]  # in new processes; the one of median length of each kind
     left_out: list[str]  # sentences: what could not be measured, and why
@@ -62,7 +63,7 @@ class Result:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.HelpFormatter  # most defaults depend on --quick
-    parser.add_argument('--clip', type=Path, default=DEMO, metavar='PATH', help='a video, or a folder of pictures; the bundled clip if not given')
+    parser.add_argument('--clip', type=Path, default=DEMO, metavar='PATH', help='a video, or a folder of pictures (the bundled clip)')
     parser.add_argument('--frames', type=_count, metavar='N', help=f'of the clip, from its start ({FULL.frames})')
     parser.add_argument('--rounds', type=_count, metavar='N', help=f'how often all play it in turn ({FULL.rounds})')
     parser.add_argument('--hands', type=_numbers(1, 2), metavar='LIST', help='1, 2 or both: 1,2 (both)')
@@ -83,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
     if args.plot and args.plot.suffix.lower() != '.png':
         raise InputError(f'{args.plot} does not end in .png, and a PNG is what --plot writes.')
     usual = QUICK if args.quick else FULL
-    amount = Amount(*(getattr(args, name) or getattr(usual, name) for name in ('frames', 'rounds', 'hands', 'threads')), usual.runs)
+    given = {name: getattr(args, name) for name in ('frames', 'rounds', 'hands', 'threads')}
+    amount = replace(usual, **{name: value for name, value in given.items() if value})
     with _progress() as tell:
         result = bench(args, amount, tell)
     from benchmarks.bench.text import text
@@ -121,6 +123,7 @@ def bench(args: argparse.Namespace, amount: Amount, tell: Callable[[str], None])
         except NoPeers as error:
             left_out.append(f'EfficientNet-b0 and the landmark network beside ours: {error}')
     threads = list(amount.threads) if provider == 'CPU' else [amount.threads[0]]
+    decode = decoding(clip)
     contenders, second_hand = play_in_turn(clips, threads, args.provider, args.weights, amount.rounds, tell)
     batches = list(BATCHES[:2] if args.quick else BATCHES)
     networks = measure_networks(args.weights, args.provider, threads, batches, peers, amount.rounds, amount.runs, tell)
@@ -128,12 +131,12 @@ def bench(args: argparse.Namespace, amount: Amount, tell: Callable[[str], None])
     for kind in KINDS:
         tell(f'new processes: {kind}')
         try:
-            starts.append(median_start(kind, clip.path, threads[-1], args, 1 if args.quick else STARTS))
+            starts.append(median_start(kind, clip.path, threads[-1], args, amount.start_frames, 1 if args.quick else STARTS))
         except RuntimeError as error:
             left_out.append(f'Start of {kind}: {error}')
     return Result(date.isoformat(timespec='seconds'), round(time.monotonic() - started, 1), machine, clip.path.name,
                   {one.hands: one.shown for one in clips}, clip.size, len(clip.frames), amount.rounds, provider, contenders, second_hand,
-                  networks, starts, left_out, doubts(machine, contenders))
+                  decode, networks, starts, left_out, doubts(machine, contenders))
 
 
 def real_provider(asked: str, weights: Path | None) -> str:
@@ -144,8 +147,15 @@ def real_provider(asked: str, weights: Path | None) -> str:
     return regressor.provider
 
 
-def median_start(kind: str, clip: Path, threads: int, args: argparse.Namespace, times: int) -> Start:
-    starts = [start_anew(kind, clip, START_FRAMES, threads, args.provider, args.weights) for _ in range(times)]
+def decoding(clip: Clip) -> float:
+    """Milliseconds of processor time that reading a frame of the clip takes."""
+    before = time.process_time()
+    count = sum(1 for _ in clip.decoded())
+    return 1e3 * (time.process_time() - before) / count
+
+
+def median_start(kind: str, clip: Path, threads: int, args: argparse.Namespace, frames: int, times: int) -> Start:
+    starts = [start_anew(kind, clip, frames, threads, args.provider, args.weights) for _ in range(times)]
     return sorted(starts, key=lambda start: start.first_ms)[len(starts) // 2]
 
 

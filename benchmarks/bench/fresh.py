@@ -71,7 +71,8 @@ def worker_of(kind: str) -> Callable[[tuple[int, ...], dict], Callable[[Any], in
 
         def make(_, settings: dict):
             landmarker = vision.HandLandmarker.create_from_options(vision.HandLandmarkerOptions(
-                base_options=BaseOptions(model_asset_buffer=detector_path().read_bytes()), num_hands=1, running_mode=vision.RunningMode.VIDEO))
+                base_options=BaseOptions(model_asset_buffer=detector_path().read_bytes()), num_hands=1,
+                running_mode=vision.RunningMode.VIDEO))
             return lambda frame: len(landmarker.detect_for_video(Image(image_format=ImageFormat.SRGB, data=frame.image),
                                                                  round(1e3 * frame.time)).hand_landmarks)
 

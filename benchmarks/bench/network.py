@@ -48,13 +48,23 @@ class Roofline:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What one graph takes in times of another; medians of the rounds' ratios."""
+
+    provider: str
+    threads: int | None
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
 class Networks:
     """Everything about the network."""
 
     name: str
     operations: dict[str, Operations]  # of one crop; ours and its peers'
     single: list[NetworkFigures]
-    of_b0: dict[str, float]  # 'cpu, 1 threads' -> times the time of EfficientNet-b0 + skinning, median of the rounds' ratios of processor time
+    of_b0: list[Beside]  # network + skinning beside EfficientNet-b0 + skinning
     batches: list[NetworkFigures]
     rooflines: list[Roofline]
 
@@ -96,10 +106,9 @@ def measure_networks(weights: Path | None, provider: Provider, threads: list[int
     graphs = {(name, ALL): model for name, model in named.items()}
     graphs |= {(name, SKINNED): skinned(model) for name, model in named.items() if 'vertices' in [o.name for o in model.graph.output]}
     operations = {name: count_operations(model) for name, model in named.items()}
-    single, batched, rooflines, of_b0 = [], [], [], {}
+    single, batched, rooflines, of_b0 = [], [], [], []
     for count in threads if regressor.provider == 'CPU' else [None]:
-        where = f'{regressor.provider}' + (f', {count} threads' if count else '')
-        tell(f'the network, {where}')
+        tell(f'the network, {regressor.provider}' + (f', {count} threads' if count else ''))
         alone = [runner(*key, model, provider, count, 1) for key, model in graphs.items()]
         ours = alone[0]
         side = SIDE if count else GPU_SIDE
@@ -120,8 +129,7 @@ def measure_networks(weights: Path | None, provider: Provider, threads: list[int
         b0 = next((one for one in alone if (one.name, one.part) == (NAMES['efficientnet-b0'], SKINNED)), None)
         if b0 is not None:
             mesh = next(one for one in alone if one.part == SKINNED)
-            of_b0[where] = float(np.median([a / b for a, b in zip(mesh.cpu, b0.cpu)])) if count else \
-                float(np.median([np.median(a) / np.median(b) for a, b in zip(mesh.wall, b0.wall)]))
+            of_b0.append(beside(mesh, b0))
     return Networks(regressor.name, operations, single, of_b0, batched, rooflines)
 
 
@@ -157,6 +165,12 @@ def session_of(graph: bytes, provider: Provider, threads: int | None) -> ort.Inf
 def skinned(model: onnx.ModelProto) -> onnx.ModelProto:
     """Only what leads from the crop to the vertices."""
     return Extractor(model).extract_model(['crop'], ['vertices'])
+
+
+def beside(ours: Runner, other: Runner) -> Beside:
+    wall, cpu = ([a / b for a, b in zip(*pair)] for pair in (
+        [[float(np.median(times)) for times in one.wall] for one in (ours, other)], (ours.cpu, other.cpu)))
+    return Beside(ours.provider, ours.threads, float(np.median(wall)), float(np.median(cpu)))
 
 
 def roofline(ours: Runner, product: Runner, product_gflop: float, our_gflop: float) -> Roofline:

@@ -4,11 +4,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 SIDE = 1024  # of the square matrices whose product shows what the machine can do
 GPU_SIDE = 8192
+PRODUCTS = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Operations:
 
 
 def count_operations(model: onnx.ModelProto) -> Operations:
-    """Multiply-adds of a graph for a batch of one. Additions, clamps and the like are left out: they wait for memory, not for arithmetic."""
+    """Multiply-adds of a graph for a batch of one. Additions, clamps and the like are left out: they wait for memory."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         for side in value.type.tensor_type.shape.dim:
@@ -36,14 +38,15 @@ def count_operations(model: onnx.ModelProto) -> Operations:
     by_kind: dict[str, int] = {}
     uncounted = 0
     for node in graph.node:
-        if node.op_type not in ('Conv', 'ConvTranspose', 'Gemm', 'MatMul'):
+        if node.op_type not in PRODUCTS:
             continue
         macs = _macs(node, shapes)
         if macs:
             by_kind[node.op_type] = by_kind.get(node.op_type, 0) + macs
         else:
             uncounted += 1
-    parameters = sum(math.prod(tensor.dims) for tensor in graph.initializer if tensor.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16))
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16)
+    parameters = sum(math.prod(tensor.dims) for tensor in graph.initializer if tensor.data_type in floats)
     return Operations(sum(by_kind.values()), by_kind, parameters, uncounted)
 
 
@@ -63,8 +66,6 @@ def _macs(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> int:
 
 def product_graph(side: int) -> bytes:
     """A graph that multiplies a square matrix with a fixed one."""
-    import numpy as np
-
     fixed = numpy_helper.from_array(np.random.default_rng(0).standard_normal((side, side), np.float32), 'fixed')
     a, c = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [side, side]) for name in 'ac')
     graph = helper.make_graph([helper.make_node('MatMul', ['a', 'fixed'], ['c'])], 'product', [a], [c], [fixed])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.bench.contenders import KINDS
 from benchmarks.bench.goals import goals_of
-from benchmarks.bench.network import SKINNED, NetworkFigures
+from benchmarks.bench.network import SKINNED, NetworkFigures, Roofline
 from benchmarks.bench.rounds import Figures
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def text(result: Result) -> str:
     """All of it."""
     parts = [head(result)]
     parts += [played(result, hands) for hands in sorted({one.hands for one in result.contenders})]
+    parts[-1] += f'\n  Decoding: {result.decode_cpu_ms:.1f} ms of processor time a frame; only the rows with a thread for it pay for that.'
     parts += [stages(result), network(result), batches(result), starts(result), goals(result)]
     if result.left_out or result.doubts:
         parts.append('\n'.join(['To know', *(f'  {sentence}' for sentence in (*result.doubts, *result.left_out))]))
@@ -40,15 +41,14 @@ def head(result: Result) -> str:
 
 
 def played(result: Result, hands: int) -> str:
-    rows = [('', 'frames/s', 'of MediaPipe', 'ms a frame', 'p95', 'processor ms', 'of MediaPipe')]
+    second = {(ratio.kind, ratio.threads): ratio for ratio in result.second_hand if hands == 2}
+    rows = [('', 'frames/s', 'of MediaPipe', 'ms a frame', 'p95', 'processor ms', 'of MediaPipe', *(('of one hand',) if second else ()))]
     for one in result.contenders:
         if one.hands == hands:
+            ratio = second.get((one.kind, one.threads))
             rows.append((named(one, result), f'{one.fps:.1f}', f'{one.fps_of_mediapipe:.2f} x', f'{one.p50:.1f}', f'{one.p95:.1f}',
-                         f'{one.cpu_ms:.1f}', f'{one.cpu_of_mediapipe:.2f} x'))
-    lines = [f'{HANDS[hands]} ({result.pictures[hands]})', *columns(rows)]
-    second = [f'{ratio.cpu:.2f} x the processor time and {ratio.wall:.2f} x the time ({KINDS[ratio.kind]}'
-              + (f', {plural(ratio.threads, "thread")})' if ratio.threads else ')') for ratio in result.second_hand if hands == 2]
-    return '\n'.join([*lines, *(['  Of one hand that is'] if second else []), *(f'    {line}' for line in second)])
+                         f'{one.cpu_ms:.1f}', f'{one.cpu_of_mediapipe:.2f} x', *((f'{ratio.cpu:.2f} x',) if ratio else ())))
+    return '\n'.join([f'{HANDS[hands]} ({result.pictures[hands]})', *columns(rows)])
 
 
 def stages(result: Result) -> str:
@@ -67,8 +67,9 @@ def stages(result: Result) -> str:
     rest = ['between them']
     for one in chosen:
         rest += ['', '', f'{max(0.0, one.cpu_ms - sum(stage.cpu for stage in one.stages)):.2f}']
-    return '\n'.join([f'Where a frame goes, ms ({plural(chosen[0].threads or 1, "thread")}; p50 and p95 of the frames in which a stage ran, '
-                      'processor: mean over all)', *columns([*rows, rest])])
+    title = (f'Where a frame goes, ms ({plural(chosen[0].threads or 1, "thread")}; p50 and p95 of the frames in which a stage ran, '
+             'processor: mean over all)')
+    return '\n'.join([title, *columns([*rows, rest])])
 
 
 def network(result: Result) -> str:
@@ -79,11 +80,14 @@ def network(result: Result) -> str:
         macs = f'{counted.macs / 1e6:.0f}' if one.part != SKINNED else ''
         rows.append((f'{one.name}, {one.part}', where(one), f'{one.p50:.2f}', f'{one.p95:.2f}', f'{one.cpu_ms:.2f}', macs))
     lines = ['The network alone, one crop', *columns(rows, left=2)]
-    for roof in ours.rooflines:
-        lines.append(f'  Roofline, {roof.provider}' + (f', {plural(roof.threads, "thread")}' if roof.threads else '') +
-                     f': {roof.reached_gflops:.0f} of {roof.peak_gflops:.0f} GFLOP/s, {100 * roof.share:.0f} % of what a large matrix product '
-                     f'reaches; arithmetic alone would take {roof.least_ms:.2f} ms')
+    lines += [f'  Roofline: {roof_line(roof)}' for roof in ours.rooflines]
     return '\n'.join(lines)
+
+
+def roof_line(roof: Roofline) -> str:
+    place = roof.provider + (f', {plural(roof.threads, "thread")}' if roof.threads else '')
+    return (f'{place}: {roof.reached_gflops:.0f} of {roof.peak_gflops:.0f} GFLOP/s, {100 * roof.share:.0f} % of the rate of a large matrix '
+            f'product; the arithmetic alone would take {roof.least_ms:.2f} ms')
 
 
 def batches(result: Result) -> str:
@@ -134,5 +138,8 @@ def plural(count: int, word: str) -> str:
 def columns(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     """Lines with the cells under each other, the first `left` columns to the left and the others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ['  ' + '  '.join(cell.ljust(width) if i < left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
-            for row in rows]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) if i < left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))]
+        lines.append('  ' + '  '.join(cells).rstrip())
+    return lines

@@ -1,0 +1,258 @@
+"""`python main.py bench`: its figures mean what they say, and it refuses before it works. Nothing here says how fast anything is."""
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import main
+from app.detection import Detector
+from app.regression import WEIGHTS, has_nvidia_device
+from app.timing import StageClock
+from benchmarks.bench.clip import Clip, fitted, read_clip, with_one_hand, with_two_hands
+from benchmarks.bench.contenders import Contender, Overlapped, Play, both_clocks
+from benchmarks.bench.operations import count_operations
+from benchmarks.bench.plot import HEIGHT, WIDTH
+from benchmarks.bench.rounds import figures, second_hands, stages_of
+
+KINDS = ['mediapipe', 'mesh', 'overlay', 'overlapped']
+
+
+@pytest.fixture(scope='module')
+def clip(demo_clip) -> Clip:
+    return read_clip(demo_clip, 12)
+
+
+@pytest.fixture(scope='module')
+def quick(run_main, tmp_path_factory):
+    """A quick look at the bundled clip, as a person takes it: what was printed, the JSON file and the picture."""
+    folder = tmp_path_factory.mktemp('bench')
+    result = run_main('bench', '--quick', '--frames', 8, '--json', folder / 'bench.json', '--plot', folder / 'bench.png')
+    assert result.returncode == 0, result.stderr
+    return result.stdout, json.loads((folder / 'bench.json').read_text(encoding='utf-8')), folder / 'bench.png'
+
+
+def test_a_quick_look_measures_everything_it_names(quick):
+    printed, told, _ = quick
+    assert [one['kind'] for one in told['contenders']] == KINDS
+    for one in told['contenders']:
+        assert one['fps'] > 0 and one['cpu_ms'] > 0 and one['p50'] <= one['p95'], one
+        assert one['found'] >= 0.8, f'{one["kind"]} found the hand in {100 * one["found"]:.0f} % of the bundled clip\'s 8 first frames'
+    assert [one['batch'] for one in told['network']['batches']] == [1, 2]
+    missing = [part for part in ('One hand', 'Where a frame goes', 'The network alone', 'A new process', 'Goals') if part not in printed]
+    assert not missing, f'{missing} in: {printed}'
+
+
+def test_the_json_file_says_what_it_was_measured_on(quick):
+    _, told, _ = quick
+    machine = told['machine']
+    assert machine['cpu'] and machine['cores'] >= 1 and {'python', 'mediapipe', 'numpy'} <= machine['versions'].keys(), machine
+    assert told['frames'] == 8 and told['size'] == [640, 480] and told['date'].startswith('20'), told
+    assert any('EfficientNet-b0' in sentence for sentence in told['left_out']), 'a quick look leaves it out and must say so'
+
+
+def test_mediapipe_is_what_is_compared_with(quick):
+    _, told, _ = quick
+    peer, *ours = told['contenders']
+    assert (peer['fps_of_mediapipe'], peer['cpu_of_mediapipe']) == (1, 1)
+    for one in ours:  # one round: its ratio is the ratio of the figures
+        assert one['fps_of_mediapipe'] == pytest.approx(one['fps'] / peer['fps'])
+        assert one['cpu_of_mediapipe'] == pytest.approx(one['cpu_ms'] / peer['cpu_ms'])
+
+
+def test_the_stages_add_up_to_no_more_than_the_frame(quick):
+    _, told, _ = quick
+    overlay = next(one for one in told['contenders'] if one['kind'] == 'overlay')
+    stages = {stage['name']: stage['cpu'] for stage in overlay['stages']}
+    assert {'crop', 'network', 'refine', 'smooth', 'texture', 'overlay'} <= stages.keys()
+    total = sum(stages.values())
+    assert 0.5 * overlay['cpu_ms'] < total <= 1.02 * overlay['cpu_ms'], f'stages {total:.2f} ms, the whole frame {overlay["cpu_ms"]:.2f} ms'
+
+
+def test_a_new_process_needs_no_torch_and_says_its_memory(quick):
+    _, told, _ = quick
+    assert [start['kind'] for start in told['starts']] == KINDS[:3]
+    for start in told['starts']:
+        assert start['heavy'] == [], f'{start["kind"]} loaded {start["heavy"]}, which only training, export or the window need'
+        assert 0 < start['imported_ms'] < start['first_ms'], start
+        assert 30 < start['memory_mb'] <= start['peak_mb'] < 4000, start
+
+
+def test_the_plot_is_a_picture(quick):
+    picture = cv2.imread(str(quick[2]))
+    assert picture.shape == (HEIGHT, WIDTH, 3)
+    assert np.ptp(picture[:, :, 0]) > 150, 'there is nothing on it'
+
+
+def test_operations_are_counted_by_hand():
+    weights = {'kernel': (8, 3, 5, 5), 'deep': (8, 1, 3, 3), 'matrix': (8, 10)}
+    fixed = [numpy_helper.from_array(np.zeros(shape, np.float32), name) for name, shape in weights.items()]
+    node = helper.make_node
+    nodes = [node('Conv', ['x', 'kernel'], ['a'], pads=[2] * 4), node('Conv', ['a', 'deep'], ['b'], group=8, pads=[1] * 4),
+             node('ReduceMean', ['b', 'axes'], ['c'], keepdims=0), node('Gemm', ['c', 'matrix'], ['y'])]
+    fixed.append(numpy_helper.from_array(np.array([2, 3]), 'axes'))
+    x = helper.make_tensor_value_info('x', TensorProto.FLOAT, ['batch', 3, 16, 16])
+    y = helper.make_tensor_value_info('y', TensorProto.FLOAT, ['batch', 10])
+    graph = helper.make_graph(nodes, 'by hand', [x], [y], fixed)
+    counted = count_operations(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 18)]))
+    assert counted.by_kind == {'Conv': 16 * 16 * 8 * (3 * 25 + 9), 'Gemm': 80}
+    assert (counted.macs, counted.parameters, counted.uncounted) == (16 * 16 * 8 * 84 + 80, 600 + 72 + 80, 0)
+
+
+def test_no_product_of_the_network_is_left_uncounted():
+    counted = count_operations(onnx.load(str(WEIGHTS)))
+    assert counted.uncounted == 0 and counted.macs > 1e8, counted
+
+
+def contender(kind: str, hands: int, threads: int | None, clip: Clip) -> Contender:
+    made = type(kind, (Contender,), {'kind': kind, 'threads': threads, 'one': lambda self, frame: hands})
+    return made({1: with_one_hand, 2: with_two_hands}[hands](clip))
+
+
+def play(seconds: float, frames: int = 10) -> Play:
+    return Play(frames, frames, seconds, seconds / 2, np.full(frames, 1e3 * seconds / frames))
+
+
+def test_a_machine_that_slows_down_between_rounds_leaves_the_ratio(clip):
+    ours = contender('mesh', 1, 1, clip)
+    peers = [play(9), play(1), play(3), play(2)]  # the first play does not count
+    result = figures(ours, [play(7), play(2), play(6), play(4)], peers)
+    assert (result.fps_of_mediapipe, result.cpu_of_mediapipe) == (pytest.approx(0.5), pytest.approx(2.0))
+    assert result.fps_first == pytest.approx(10 / 7) and result.fps_rounds == pytest.approx((5, 10 / 6, 2.5))
+
+
+def test_two_hands_are_compared_with_one_of_the_same_kind_and_threads(clip):
+    plays = {contender('mesh', 1, 1, clip): [play(9), play(1)], contender('mesh', 1, 2, clip): [play(9), play(0.5)],
+             contender('mesh', 2, 1, clip): [play(9), play(1.5)], contender('mediapipe', 2, None, clip): [play(9), play(5)]}
+    ratios = second_hands(plays)
+    assert [(r.kind, r.threads, r.wall, r.cpu) for r in ratios] == [('mesh', 1, pytest.approx(1.5), pytest.approx(1.5))]
+
+
+def test_a_stage_has_wall_clock_and_processor_time():
+    with both_clocks():
+        clock = StageClock()
+        with clock.stage('waits'):
+            time.sleep(0.05)
+        with clock.stage('works'):
+            end = time.process_time() + 0.03
+            while time.process_time() < end:
+                pass
+        stages = {stage.name: stage for stage in stages_of([clock.end_frame()])}
+    assert stages['waits'].p50 >= 49 and stages['waits'].cpu < 25, stages['waits']
+    assert 29 <= stages['works'].cpu <= 1.01 * stages['works'].p50, stages['works']
+    assert isinstance(StageClock.now(), float), 'clocks made afterwards read the wall clock only'
+
+
+def test_two_hands_are_in_the_doubled_clip(clip):
+    two = with_two_hands(clip)
+    assert (two.size, two.hands, len(two.frames)) == (clip.size, 2, len(clip.frames))
+    with Detector(2) as detector:
+        found = detector.detect(two.frames[6].image)
+    assert {hand.side for hand in found} == {'left', 'right'}, 'the hand and its mirror image'
+
+
+def test_decoding_again_gives_the_same_pictures(clip):
+    two = with_two_hands(clip)
+    for kept, again in zip(two.frames, two.decoded(), strict=True):
+        assert np.array_equal(kept.image, again.image), f'frame {kept.index}'
+
+
+def test_every_frame_is_drawn_before_an_overlapped_play_ends(clip):
+    class Slow:
+        """A pipeline and an overlay that only count."""
+
+        model, settings, drawn = None, type('', (), {'threads': 1}), 0
+        clock = StageClock()
+
+        def process(self, frame, intrinsics):
+            return ['hand']
+
+        def jump(self):
+            pass
+
+        def draw(self, image, hands, intrinsics):
+            time.sleep(0.005)
+            self.drawn += 1
+
+    slow = Slow()
+    played = Overlapped.__new__(Overlapped)
+    played.clip, played.pipeline, played.overlay, played.intrinsics = clip, slow, slow, clip.intrinsics
+    result = played.play()
+    assert (slow.drawn, result.frames, result.full) == (12, 12, 12)
+    assert result.wall >= 12 * 0.005, 'drawing the last frames belongs to the time'
+
+
+@pytest.mark.parametrize('size, inside', [
+    ((640, 480), (0, 60, 640, 360)), ((320, 320), (0, 70, 320, 180)), ((2560, 1440), (0, 0, 2560, 1440))])
+def test_pictures_keep_their_proportions_in_another_size(size, inside):
+    out = fitted((1280, 720), size)(np.full((720, 1280, 3), 200, np.uint8))
+    assert out.shape == (size[1], size[0], 3)
+    rows, columns = np.flatnonzero(out.any((1, 2))), np.flatnonzero(out.any((0, 2)))
+    assert (columns[0], rows[0], len(columns), len(rows)) == inside
+
+
+@pytest.mark.parametrize('options, said', [
+    (['--clip', 'no-such-clip.mp4'], 'There is no clip'),
+    (['--json', 'no/such/folder/bench.json'], 'does not exist'),
+    (['--plot', 'no/such/folder/bench.png'], 'does not exist'),
+    (['--plot', 'bench.pdf'], 'PNG'),
+    (['--weights', 'no-such-network.onnx'], 'do not exist'),
+    (['--frames', '1'], 'at least 2'),
+])
+def test_what_cannot_be_measured_is_refused_in_a_sentence(options, said, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert main.main(['bench', *options]) == 2
+    told = capsys.readouterr()
+    assert said in told.err and told.err.count('\n') == 1 and told.out == '', told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('options', [['--frames', '0'], ['--rounds', '0'], ['--hands', '3'], ['--hands', '1,1'], ['--threads', ''],
+                                     ['--size', '640'], ['--size', '0x480'], ['--provider', 'npu']])
+def test_options_that_make_no_sense_are_refused(options, capsys):
+    with pytest.raises(SystemExit) as end:
+        main.main(['bench', *options])
+    assert end.value.code == 2 and options[0] in capsys.readouterr().err
+
+
+def test_a_clip_without_a_hand_is_refused(tmp_path, capsys):
+    folder = tmp_path / 'empty'
+    folder.mkdir()
+    for i in range(4):
+        cv2.imwrite(str(folder / f'{i:04d}.png'), np.full((120, 160, 3), 40 * i, np.uint8))
+    assert main.main(['bench', '--clip', str(folder)]) == 2
+    assert 'No hand was found' in capsys.readouterr().err
+
+
+def test_a_single_picture_is_no_clip(tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / 'one.png'), np.zeros((120, 160, 3), np.uint8))
+    assert main.main(['bench', '--clip', str(tmp_path / 'one.png')]) == 2
+    assert 'is a picture' in capsys.readouterr().err
+
+
+@pytest.mark.skipif(has_nvidia_device() or shutil.which('nvidia-smi') is not None, reason='there is a GPU')
+@pytest.mark.parametrize('provider', ['cuda', 'tensorrt'])
+def test_a_provider_that_is_not_there_is_refused_with_the_reason(provider, capsys):
+    assert main.main(['bench', '--provider', provider]) == 2
+    error = capsys.readouterr().err
+    assert 'was asked for' in error and ('no NVIDIA driver' in error or 'pip install' in error) and '--provider cpu' in error, error
+
+
+def test_a_provider_whose_package_is_missing_is_refused_with_its_name(monkeypatch, capsys):
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: ['CPUExecutionProvider'])
+    assert main.main(['bench', '--provider', 'cuda']) == 2
+    assert 'pip install onnxruntime-gpu' in capsys.readouterr().err
+
+
+def test_a_real_clip_is_read_from_a_folder_of_pictures(shared_data):
+    read = read_clip(Path(shared_data) / 'clips' / 'val' / 'w_nhhuy__20', 5)
+    assert (read.size, read.hands, len(read.frames)) == ((640, 480), 1, 5)
