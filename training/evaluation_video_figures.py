@@ -41,6 +41,7 @@ MEANINGS = {  # of every figure in the JSON file; null: it cannot be had, as of 
     'jitter_2d_percent': 'the high pass of what the joints in the picture are off the true ones: no real motion is in it; per cent of box',
     'jitter_3d_mm': 'the same of the joints relative to the wrist, mm', 'jitter_depth_mm': 'the same of the distance of the wrist, mm',
     'bone_spread_percent': "standard deviation of a bone's length over its mean, in per cent, mean of the bones, within a track",
+    'bone_spread_hand_percent': 'the same over all frames of the hand, in whatever tracks it was followed',
     'texture_spread_grey': "standard deviation of a vertex's colour over the frames in which all contenders with a texture see it, RMS of "
                            'the vertices, grey levels of 255, within a track',
     'lag_frames': "frames by which the joints in the picture are late against the reference's points; null where too little moves",
@@ -117,21 +118,25 @@ def steadiness(records: Sequence[Record]) -> dict[str, float]:
         'tremble_2d_percent': 100 * tremble(flat), 'tremble_3d_mm': MILLIMETRES * tremble(solid),
         'tremble_depth_mm': MILLIMETRES * tremble(far),
         'bone_spread_percent': 100 * within_tracks(records, lambda r, chosen: bone_spread(r.joints[chosen])),
+        'bone_spread_hand_percent': 100 * weighted([(bone_spread(r.joints), int(r.common.sum())) for r in records]),
         'texture_spread_grey': within_tracks(records, lambda r, chosen: np.nan if r.colours is None else
                                              texture_spread(r.colours[chosen], r.visible[chosen]))}
 
 
 def within_tracks(records: Sequence[Record], figure: Callable[[Record, np.ndarray], float]) -> float:
     """The mean of a figure over the tracks of the records, each weighted by its frames."""
-    values, weights = [], []
+    values = []
     for record in records:
         for number in np.unique(record.track[record.common]):
             chosen = record.common & (record.track == number)
-            value = figure(record, chosen)
-            if np.isfinite(value):
-                values.append(value)
-                weights.append(int(chosen.sum()))
-    return float(np.average(values, weights=weights)) if values else np.nan
+            values.append((figure(record, chosen), int(chosen.sum())))
+    return weighted(values)
+
+
+def weighted(values: Sequence[tuple[float, float]]) -> float:
+    """The mean of (value, weight); what is not finite does not count. NaN for none."""
+    known = [(value, weight) for value, weight in values if np.isfinite(value) and weight > 0]
+    return sum(value * weight for value, weight in known) / sum(weight for _, weight in known) if known else np.nan
 
 
 def lags(records: Sequence[Record]) -> dict[str, float]:
@@ -159,10 +164,7 @@ def true_figures(records: Sequence[Record]) -> dict[str, float]:
         'jitter_depth_mm': MILLIMETRES * high_pass_rms(joined([(r.depth - r.reference_depth)[:, None] for r in records])),
         'pa_mpjpe_mm': MILLIMETRES * mean(np.array(aligned)), 'mpjpe_root_mm': MILLIMETRES * mean(np.concatenate(rooted))}
     for name, is_rooted in (('acceleration_error', True), ('acceleration_error_camera', False)):
-        values = [acceleration_error(r.joints, r.truth, r.fps, is_rooted) for r, _ in parts]
-        weights = [float(rows.sum()) for _, rows in parts]
-        known = np.isfinite(values)
-        figures[name] = float(np.average(np.array(values)[known], weights=np.array(weights)[known])) if known.any() else np.nan
+        figures[name] = weighted([(acceleration_error(r.joints, r.truth, r.fps, is_rooted), int(rows.sum())) for r, rows in parts])
     return figures
 
 

@@ -22,7 +22,8 @@ SOLID = (
     ('frames', 'frames', 0), ('shake mm', 'high_pass_3d_mm', 2), ('tremble', 'tremble_3d_mm', 2), ("error's", 'jitter_3d_mm', 2),
     ('depth mm', 'high_pass_depth_mm', 2), ('tremble', 'tremble_depth_mm', 2), ("error's", 'jitter_depth_mm', 2),
     ('lag of depth', 'lag_depth_frames', 2),
-    ('bones %', 'bone_spread_percent', 3), ('texture', 'texture_spread_grey', 2), ('acc. m/s2', 'acceleration_error', 2),
+    ('bones %', 'bone_spread_percent', 3), ('of hand', 'bone_spread_hand_percent', 3), ('texture', 'texture_spread_grey', 2),
+    ('acc. m/s2', 'acceleration_error', 2),
     ('in camera', 'acceleration_error_camera', 2), ('PA-MPJPE', 'pa_mpjpe_mm', 2), ('MPJPE wrist', 'mpjpe_root_mm', 2))
 RATIOS = (
     ('shake 2D', 'high_pass_2d_percent', 2), ('tremble', 'tremble_2d_percent', 2), ("error's", 'jitter_2d_percent', 2),
@@ -34,7 +35,7 @@ LEGEND = (
     '2D: from the reference, mean, 95th percentile, and mean of the tenth of the frames with the quickest motion',
     'shake: RMS about the centred mean of 11 frames: joints in the picture, joints relative to the wrist, distance. Real motion is in it;',
     "tremble: what shakes from frame to frame, by third differences; error's: shake of the distance from truth. Real motion is in neither",
-    'bones, texture: what changes within a track. Lags in frames')
+    'bones, texture: what changes within a track; of hand: whatever the track. Lags in frames')
 
 
 def known(figures: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:

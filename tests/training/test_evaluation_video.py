@@ -134,6 +134,7 @@ def test_a_shape_that_changes_between_tracks_only_has_no_spread_but_two_tracks(j
     same = seen_of(joints[:40], 0) + seen_of(joints[40:] * 1.1, 0)
     figures = measured({'live': halves, 'network': same}, truth_of(joints))
     assert figures['live']['bone_spread_percent'] == pytest.approx(0, abs=1e-4) and figures['live']['tracks'] == 2
+    assert figures['live']['bone_spread_hand_percent'] == pytest.approx(figures['network']['bone_spread_percent']), 'but it is one hand'
     assert figures['network']['bone_spread_percent'] == pytest.approx(100 * 0.05 / 1.05, rel=1e-3)
 
 
