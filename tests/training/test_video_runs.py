@@ -91,11 +91,10 @@ def furthest(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
 
 
 def test_a_run_on_clips_goes_through_its_stages_and_resumes_where_it_was_killed(made, clips, tmp_path, monkeypatch):
-    straight = weights(train(config_of(made, tmp_path / 'a', clips, texture=TEXTURE)))
+    straight = weights(train(config_of(made, tmp_path / 'a', clips)))
     log = (tmp_path / 'a' / 'run' / 'train.log').read_text()
     assert '2 clips of 2 people, 24 frames' in log and 'true_joints' in log and 'motion' not in log.split('ends 1/2')[0]
-    assert 'same_texture' in log and 'cross' in log
-    broken, step, count = config_of(made, tmp_path / 'b', clips, texture=TEXTURE), StageTraining.step, 0
+    broken, step, count = config_of(made, tmp_path / 'b', clips), StageTraining.step, 0
 
     def killed(self, batch):
         nonlocal count
@@ -110,6 +109,18 @@ def test_a_run_on_clips_goes_through_its_stages_and_resumes_where_it_was_killed(
     monkeypatch.setattr(StageTraining, 'step', step)
     resumed = weights(train(broken))
     assert furthest(straight, resumed) < 1e-6, f'{furthest(straight, resumed):.1e} apart; a resumed run is the same run'
+
+
+def test_the_texture_head_learns_from_clips_while_the_geometry_stays(made, clips, tmp_path):
+    first = '[[stages]]' + STAGES.split('[[stages]]')[1].replace('steps = 4', 'steps = 1')
+    config = config_of(made, tmp_path, clips, first, TEXTURE)
+    config = replace(config, texture=replace(config.texture, real=6, rendered=6))
+    after = weights(train(config))
+    log = (tmp_path / 'run' / 'train.log').read_text()
+    assert 'same_texture' in log and 'cross' in log and 'true_texture' in log and 'texture of clips 3/3' in log
+    before = weights(train(replace(config, out=str(tmp_path / 'without'), video=replace(config.video, texture=replace(config.video.texture, steps=0)))))
+    moved = {key.split('.')[0] for key in after if (after[key] - before[key]).abs().max() > 0}
+    assert moved == {'texture_light_from_low'}
 
 
 def test_without_rendered_pictures_clips_or_fits_people_alone_share_a_shape(made, tmp_path):
