@@ -1,11 +1,13 @@
 """The process's one OpenGL context, off screen; pyrender's platform classes make it."""
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import sys
 import threading
 from contextlib import contextmanager
+from types import ModuleType
 
-from app.boot import import_pyrender
 from app.errors import InputError
 
 _WHAT_TO_DO = {
@@ -47,12 +49,7 @@ class _Context:
 
 def _make_platform():
     try:
-        import_pyrender()
-        if sys.platform == 'linux':
-            from pyrender.platforms.egl import EGLPlatform as Platform
-        else:  # no EGL there: a hidden window
-            from pyrender.platforms.pyglet_platform import PygletPlatform as Platform
-        platform = Platform(1, 1)
+        platform = _platform_class()(1, 1)
         platform.init_context()
         from OpenGL.GL import GL_VERSION, glGetString
 
@@ -62,6 +59,24 @@ def _make_platform():
         remedy = _WHAT_TO_DO.get(sys.platform, 'install a graphics driver with OpenGL 3.3 or newer')
         raise NoOpenGL(f'OpenGL does not start without a screen here ({brief(error)}); {remedy}.') from error
     return platform
+
+
+def _platform_class() -> type:
+    """pyrender's class that makes a context. Of pyrender only that is imported: the whole of it would cost 0.6 s and 75 MB more."""
+    # no EGL elsewhere: a hidden window
+    module, name = ('egl', 'EGLPlatform') if sys.platform == 'linux' else ('pyglet_platform', 'PygletPlatform')
+    if 'pyrender' in sys.modules:
+        return getattr(importlib.import_module(f'pyrender.platforms.{module}'), name)
+    spec = importlib.util.find_spec('pyrender')
+    if spec is None:
+        raise ImportError('there is no package pyrender')
+    package = sys.modules['pyrender'] = ModuleType('pyrender')  # stands in for the package, whose own file imports everything
+    package.__path__ = list(spec.submodule_search_locations)
+    try:
+        return getattr(importlib.import_module(f'pyrender.platforms.{module}'), name)
+    finally:
+        for loaded in [known for known in sys.modules if known.partition('.')[0] == 'pyrender']:
+            del sys.modules[loaded]  # whoever imports pyrender later gets the real one
 
 
 def _release(platform) -> None:

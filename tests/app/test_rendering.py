@@ -236,11 +236,21 @@ def test_the_processor_draws_what_opengl_draws(hand):
         assert colour <= most, f'{name}: colours differ by {colour:.2f} steps on average; {most} is allowed'
 
 
+def test_drawing_loads_little_and_leaves_the_real_pyrender_to_others():
+    code = ('import sys, numpy as np\nfrom app.rendering import Mesh, Renderer, device\nfrom app.types import Intrinsics\n'
+            'mesh = Mesh(np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1.0]]), np.array([[0, 1, 2]]), np.ones((3, 3)))\n'
+            'print(Renderer(64, 48).layer([mesh], Intrinsics.from_field_of_view(64, 48)).alpha.any())\n'
+            'print([name for name in ("pyrender", "trimesh", "scipy") if name in sys.modules])\n'
+            'from app.boot import import_pyrender\nprint(hasattr(import_pyrender(), "Scene"))')
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
+    assert result.stdout.split('\n')[:3] == ['True', '[]', 'True'], result.stdout + result.stderr
+
+
 def test_without_opengl_one_sentence_says_what_to_install(monkeypatch):
     def missing():
         raise ImportError('Unable to load EGL library')
 
-    monkeypatch.setattr(context_module, 'import_pyrender', missing)
+    monkeypatch.setattr(context_module, '_platform_class', missing)
     monkeypatch.setattr(device, 'context', context_module._Context())
     monkeypatch.setattr(device, '_drawing', device._Drawing())
     assert device.note() == '', 'nothing was drawn yet'
