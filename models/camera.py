@@ -14,6 +14,6 @@ def project(points: Tensor, size: int) -> Tensor:
     return points[..., :2] / depth * (FOCAL * size) + (size - 1) / 2
 
 
-def unproject(pixels: Tensor, depth: Tensor, size: int) -> Tensor:
-    """Crop pixels (..., 2) at depths (..., 1) in metres -> points (..., 3) in the crop camera."""
-    return torch.cat([(pixels - (size - 1) / 2) / (FOCAL * size) * depth, depth], -1)
+def unproject(places: Tensor, depth: Tensor) -> Tensor:
+    """Places (..., 2) from the crop's middle, in sides of the crop, at depths (..., 1) in metres -> points (..., 3) in the crop camera."""
+    return torch.cat([places * (depth / FOCAL), depth], -1)

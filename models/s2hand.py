@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from models.camera import FOCAL, project, unproject
 from models.encoders import EncoderName, make_encoder
 from models.hand_model import HandModel
-from models.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from models.rotations import axis_angle_to_matrix, cross, matrix_to_axis_angle, unit
 from models.skeleton import Skeleton
 from models.texture_head import TextureHead
 
@@ -59,10 +59,9 @@ class S2HandOutput:
 
 def rotation_from_6d(values: Tensor) -> Tensor:
     """Six numbers (B, 6), two columns of a matrix not yet orthonormal -> rotations (B, 3, 3)."""
-    first = F.normalize(values[:, :3], dim=-1, eps=1e-6)
-    second = values[:, 3:] - (first * values[:, 3:]).sum(-1, keepdim=True) * first
-    second = F.normalize(second, dim=-1, eps=1e-6)
-    return torch.stack([first, second, torch.linalg.cross(first, second)], -1)
+    first = unit(values[:, :3], 1, 1e-6)
+    second = unit(values[:, 3:] - (first * values[:, 3:]).sum(1, keepdim=True) * first, 1, 1e-6)
+    return torch.cat([first, second, cross(first, second)], 1).unflatten(1, (3, 3)).transpose(1, 2)
 
 
 def head(outputs: int, start: tuple[float, ...] | None = None) -> nn.Sequential:
@@ -115,7 +114,7 @@ class GeometryHead(nn.Module):
         """The regressed numbers (B, R) -> what they mean."""
         pose, shape, six, scale, place = torch.split(raw, self.sizes, 1)
         depth = START_DEPTH * torch.exp(place[:, 2:].clamp(-2, 2))
-        wrist = unproject((place[:, :2] + 0.5) * self.size - 0.5, depth, self.size)
+        wrist = unproject(place[:, :2], depth)
         coefficients = self.coefficient_mean + self.coefficient_sigma * pose
         return Geometry(coefficients, rotation_from_6d(six), shape, torch.exp(scale.clamp(-1, 1)), wrist)
 
@@ -144,9 +143,9 @@ class S2Hand(nn.Module):
     def place(self, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
         """Geometry -> vertices (B, N, 3), joints (B, 21, 3), both in metres in the crop camera, and the fingers' pose (B, 15, 3)."""
         fingers = self.hand.pose_from_coefficients(geometry.coefficients)
-        made = self.hand.skin(torch.cat([geometry.rotation[:, None], axis_angle_to_matrix(fingers)], 1), geometry.shape)
-        scale, wrist = geometry.scale[..., None], geometry.translation[:, None]
-        return made.vertices * scale + wrist, made.joints * scale + wrist, fingers
+        turns = torch.cat([geometry.rotation[:, None], axis_angle_to_matrix(fingers)], 1)
+        made = self.hand.skin(turns, geometry.shape, geometry.scale, geometry.translation)
+        return made.vertices, made.joints, fingers
 
     def textured(self, low: Tensor, crop: Tensor, vertices: Tensor) -> tuple[Tensor, Tensor]:
         """Albedo (B, N, 3) and light (B, 11) of the hand at vertices (B, N, 3) in crop (B, 3, S, S)."""

@@ -71,7 +71,7 @@ def test_six_numbers_of_any_size_make_a_rotation(scale):
 def test_projection_and_its_inverse_are_a_round_trip():
     torch.manual_seed(3)
     pixels, depth = 224 * torch.rand(4, 21, 2), 0.3 + torch.rand(4, 21, 1)
-    assert torch.allclose(project(unproject(pixels, depth, 224), 224), pixels, atol=1e-3)
+    assert torch.allclose(project(unproject((pixels - 111.5) / 224, depth), 224), pixels, atol=1e-3)
 
 
 def test_gradients_reach_every_head(hand):
