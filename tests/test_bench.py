@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,10 +15,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 import main
 from app.detection import Detector
+from app.reconstruct_settings import ReconstructSettings
 from app.regression import WEIGHTS, has_nvidia_device
 from app.timing import StageClock
 from benchmarks.bench.clip import Clip, fitted, read_clip, with_one_hand, with_two_hands
-from benchmarks.bench.contenders import Contender, Overlapped, Play, both_clocks
+from benchmarks.bench.contenders import Command, Contender, Overlapped, Play, both_clocks
 from benchmarks.bench.operations import count_operations
 from benchmarks.bench.plot import HEIGHT, WIDTH
 from benchmarks.bench.rounds import figures, second_hands, stages_of
@@ -148,6 +150,14 @@ def test_a_stage_has_wall_clock_and_processor_time():
     assert stages['waits'].p50 >= 49 and stages['waits'].cpu < 25, stages['waits']
     assert 29 <= stages['works'].cpu <= 1.01 * stages['works'].p50, stages['works']
     assert isinstance(StageClock.now(), float), 'clocks made afterwards read the wall clock only'
+
+
+def test_the_video_command_itself_can_play(clip):
+    settings = ReconstructSettings(threads=1, provider='cpu', consistent=False, write=('overlay',))
+    played = Command(replace(with_one_hand(clip), frames=clip.frames[:4]), 'fast', settings).play()
+    assert (played.frames, played.full) == (4, 4) and played.fps > 0 and np.isnan(played.cpu_ms), played
+    result = figures(contender('fast', 1, 1, clip), [played, played], [play(1, 4), play(1, 4)])
+    assert result.fps_of_mediapipe > 0 and np.isnan(result.p50), 'single frames are not seen, and nothing is made up for them'
 
 
 def test_two_hands_are_in_the_doubled_clip(clip):

@@ -40,6 +40,11 @@ class Clip:
         return width, height
 
     @property
+    def as_filmed(self) -> bool:
+        """Whether the pictures are those of the file."""
+        return self.change is _same
+
+    @property
     def intrinsics(self) -> Intrinsics:
         return Intrinsics.from_field_of_view(*self.size)
 

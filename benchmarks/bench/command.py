@@ -124,7 +124,10 @@ def bench(args: argparse.Namespace, amount: Amount, tell: Callable[[str], None])
             left_out.append(f'EfficientNet-b0 and the landmark network beside ours: {error}')
     threads = list(amount.threads) if provider == 'CPU' else [amount.threads[0]]
     decode = decoding(clip)
-    contenders, second_hand = play_in_turn(clips, threads, args.provider, args.weights, amount.rounds, tell)
+    commands = not args.quick and clip.as_filmed
+    if not commands:
+        left_out.append('reconstruct with its files: not in a quick look, and not in another size than the clip has.')
+    contenders, second_hand = play_in_turn(clips, threads, args.provider, args.weights, amount.rounds, commands, tell)
     batches = list(BATCHES[:2] if args.quick else BATCHES)
     networks = measure_networks(args.weights, args.provider, threads, batches, peers, amount.rounds, amount.runs, tell)
     starts = []

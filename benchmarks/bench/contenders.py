@@ -5,11 +5,13 @@ texture, once learned, stay. The first play, in which they are learned and every
 """
 from __future__ import annotations
 
+import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +20,8 @@ from app.detection import quiet_native_stderr
 from app.detector_file import detector_path
 from app.overlay import Overlay
 from app.pipeline import Pipeline
+from app.reconstruct import reconstruct
+from app.reconstruct_settings import ReconstructSettings
 from app.timing import StageClock
 from app.types import Frame, Hand
 from benchmarks.bench.clip import Clip
@@ -27,6 +31,8 @@ KINDS = {  # name: what it is
     'mesh': 'our pipeline, textured mesh',
     'overlay': 'our pipeline and overlay',
     'overlapped': 'the same, decoding and drawing on threads',
+    'fast': 'reconstruct --fast, overlay video',
+    'consistent': 'reconstruct --consistent, all files',
 }
 
 
@@ -37,8 +43,8 @@ class Play:
     frames: int
     full: int  # frames in which all hands were found
     wall: float  # seconds
-    cpu: float  # seconds of processor time, all threads
-    frame_ms: np.ndarray  # (frames,) from one finished frame to the next
+    cpu: float  # seconds of processor time, all threads; not a number where it cannot be told from loading
+    frame_ms: np.ndarray  # (frames,) from one finished frame to the next; none where single frames are not seen
 
     @property
     def fps(self) -> float:
@@ -177,6 +183,23 @@ class Overlapped(Mesh):
                 found.append(len(hands))
                 drawer.put((frame, hands))
         return found, finished
+
+
+class Command(Contender):
+    """The video command itself with its files, as its report counts: without loading the network."""
+
+    def __init__(self, clip: Clip, kind: str, settings: ReconstructSettings):
+        super().__init__(clip)
+        self.kind, self.threads = kind, settings.threads
+        self.settings = replace(settings, hands=clip.hands, stop=len(clip.frames), sequence=True if clip.path.is_dir() else None)
+
+    def one(self, frame: Frame) -> int:
+        raise NotImplementedError('the command takes whole clips')
+
+    def play(self) -> Play:
+        with tempfile.TemporaryDirectory() as folder:
+            report = reconstruct(self.clip.path, Path(folder) / 'run', self.settings).report
+        return Play(report.frames, report.frames_with_hand, report.frames / report.fps, np.nan, np.empty(0))
 
 
 @contextmanager

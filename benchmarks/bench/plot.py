@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from app.outputs.picture import write_picture
 from benchmarks.bench.goals import MESH_FPS, OVERLAY_FPS, goals_of
 from benchmarks.bench.network import SKINNED
-from benchmarks.bench.text import START_KINDS, plural, roof_line, where
+from benchmarks.bench.text import START_KINDS, number, plural, roof_line, where
 
 if TYPE_CHECKING:
     from benchmarks.bench.command import Result
@@ -21,7 +21,8 @@ INK, FAINT = (28, 33, 40), (112, 120, 132)
 PEER, OURS, DARK, GOOD, BAD = (176, 184, 194), (58, 125, 207), (24, 78, 150), (42, 145, 90), (196, 88, 60)
 STAGES = {'detect': (150, 120, 200), 'crop': (240, 196, 84), 'network': OURS, 'refine': (86, 180, 160), 'smooth': (132, 205, 130),
           'texture': (235, 150, 80), 'overlay': (216, 96, 108)}
-SHORT = {'mediapipe': 'MediaPipe Hands', 'mesh': 'mesh', 'overlay': 'mesh + overlay', 'overlapped': 'overlapped'}
+SHORT = {'mediapipe': 'MediaPipe Hands', 'mesh': 'mesh', 'overlay': 'mesh + overlay', 'overlapped': 'overlapped', 'fast': 'video, fast',
+         'consistent': 'video, consistent'}
 
 
 def write_plot(result: Result, path: Path) -> None:
@@ -62,7 +63,7 @@ def rates(card: Card, result: Result) -> None:
         peer = one.kind == 'mediapipe'
         card.bar(left, y + 0.18 * row, wide * one.fps_of_mediapipe / most, 0.64 * row, PEER if peer else OURS)
         card.text(left + wide * one.fps_of_mediapipe / most + 8, y + row / 2, f'{one.fps_of_mediapipe:.2f} x', 16, INK, 'lm')
-        card.text(card.width, y + row / 2, f'{one.fps:.0f} /s   {one.cpu_ms:.1f} ms', 14, FAINT, 'rm')
+        card.text(card.width, y + row / 2, f'{one.fps:.0f} /s   {number(one.cpu_ms, " ms"):>8}', 14, FAINT, 'rm')
         y += row
     for wanted, name in ((MESH_FPS, 'mesh'), (OVERLAY_FPS, 'overlay')):
         x = left + wide * wanted / most

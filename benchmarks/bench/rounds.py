@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from app.pipeline import Pipeline, PipelineSettings
+from app.reconstruct_settings import ReconstructSettings
 from app.regression import Provider
 from benchmarks.bench.clip import Clip
-from benchmarks.bench.contenders import Contender, MediaPipe, Mesh, Overlapped, Play, WithOverlay, both_clocks
+from benchmarks.bench.contenders import Command, Contender, MediaPipe, Mesh, Overlapped, Play, WithOverlay, both_clocks
 
 SURE = 0.9  # share of the frames in which all hands must be found for a figure to count
 
@@ -59,8 +60,8 @@ class SecondHand:
 
 
 def play_in_turn(clips: list[Clip], threads: list[int], provider: Provider, weights: Path | None, rounds: int,
-                 tell: Callable[[str], None]) -> tuple[list[Figures], list[SecondHand]]:
-    """All contenders on each clip. `tell` hears before each play who plays."""
+                 commands: bool, tell: Callable[[str], None]) -> tuple[list[Figures], list[SecondHand]]:
+    """All contenders on each clip, the video command with its files among them if asked for `commands`. `tell` hears who plays."""
     with ExitStack() as open_ones, both_clocks():
         contenders = []
         for clip in clips:
@@ -70,6 +71,10 @@ def play_in_turn(clips: list[Clip], threads: list[int], provider: Provider, weig
                 settings = PipelineSettings(mode='video', hands=clip.hands, threads=count, provider=provider, weights=weights)
                 pipeline = open_ones.enter_context(Pipeline(settings))
                 contenders += [kind(clip, pipeline) for kind in (Mesh, WithOverlay, Overlapped)]
+            if clip.hands == 1 and commands:
+                settings = ReconstructSettings(threads=threads[-1], provider=provider, weights=weights)
+                contenders += [Command(clip, 'fast', replace(settings, consistent=False, write=('overlay',))),
+                               Command(clip, 'consistent', replace(settings, consistent=True))]
         for contender in contenders:
             open_ones.callback(contender.close)
         plays: dict[Contender, list[Play]] = {contender: [] for contender in contenders}
@@ -91,7 +96,7 @@ def figures(contender: Contender, plays: list[Play], peers: list[Play]) -> Figur
     fps, cpu = [play.fps for play in plays], [play.cpu_ms for play in plays]
     return Figures(
         contender.kind, contender.clip.hands, contender.threads, float(np.median(fps)), tuple(fps), first.fps,
-        *(float(np.percentile(between, q)) for q in (50, 95)), float(np.median(cpu)), tuple(cpu),
+        *(float(np.percentile(between, q)) if len(between) else np.nan for q in (50, 95)), float(np.median(cpu)), tuple(cpu),
         float(np.median([play.fps / peer.fps for play, peer in zip(plays, peers)])),
         float(np.median([play.cpu_ms / peer.cpu_ms for play, peer in zip(plays, peers)])),
         float(np.mean([play.full / play.frames for play in plays])), stages_of(getattr(contender, 'stages', [])))

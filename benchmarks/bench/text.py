@@ -1,6 +1,7 @@
 """A result as text that a person likes to read."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ def text(result: Result) -> str:
     """All of it."""
     parts = [head(result)]
     parts += [played(result, hands) for hands in sorted({one.hands for one in result.contenders})]
-    parts[-1] += f'\n  Decoding: {result.decode_cpu_ms:.1f} ms of processor time a frame; only the rows with a thread for it pay for that.'
+    parts[-1] += (f'\n  Decoding: {result.decode_cpu_ms:.1f} ms of processor time a frame; only the rows with a thread for it, and reconstruct, '
+                  'pay for that.')
     parts += [stages(result), network(result), batches(result), starts(result), goals(result)]
     if result.left_out or result.doubts:
         parts.append('\n'.join(['To know', *(f'  {sentence}' for sentence in (*result.doubts, *result.left_out))]))
@@ -46,8 +48,8 @@ def played(result: Result, hands: int) -> str:
     for one in result.contenders:
         if one.hands == hands:
             ratio = second.get((one.kind, one.threads))
-            rows.append((named(one, result), f'{one.fps:.1f}', f'{one.fps_of_mediapipe:.2f} x', f'{one.p50:.1f}', f'{one.p95:.1f}',
-                         f'{one.cpu_ms:.1f}', f'{one.cpu_of_mediapipe:.2f} x', *((f'{ratio.cpu:.2f} x',) if ratio else ())))
+            rows.append((named(one, result), f'{one.fps:.1f}', f'{one.fps_of_mediapipe:.2f} x', number(one.p50), number(one.p95),
+                         number(one.cpu_ms), number(one.cpu_of_mediapipe, ' x', 2), *((f'{ratio.cpu:.2f} x',) if ratio else ())))
     return '\n'.join([f'{HANDS[hands]} ({result.pictures[hands]})', *columns(rows)])
 
 
@@ -129,6 +131,11 @@ def named(one: Figures, result: Result) -> str:
 
 def where(one: NetworkFigures) -> str:
     return one.provider + (f', {plural(one.threads, "thread")}' if one.threads else '')
+
+
+def number(value: float, unit: str = '', digits: int = 1) -> str:
+    """A dash for what is not a number."""
+    return f'{value:.{digits}f}{unit}' if math.isfinite(value) else '-'
 
 
 def plural(count: int, word: str) -> str:
