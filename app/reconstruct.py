@@ -111,8 +111,7 @@ class _Run:
                 from app.consistent.sequence import PASSES, Sequence  # loads scipy
 
                 told = Passes(bar, PASSES, self.source.frame_count)
-                kept = not {'hands', 'meshes', 'glb'}.isdisjoint(self.settings.write)
-                textures = files.enter_context(TextureFiles(self.folder, publish=kept))
+                textures = files.enter_context(TextureFiles(self.folder, publish='textures' in self.settings.write))
                 sequence = files.enter_context(Sequence(
                     self._again, self.settings.camera, self.pipeline, self.folder, textures.add, told.tell))
                 sequence.prepare()

@@ -11,7 +11,7 @@ import numpy as np
 from app.errors import InputError
 from app.types import DEFAULT_FIELD_OF_VIEW, Intrinsics
 
-PRODUCTS = ('overlay', 'hands', 'meshes', 'glb')  # written unless something else is asked for
+PRODUCTS = ('overlay', 'hands', 'meshes', 'glb', 'textures')  # written unless something else is asked for
 ALL_PRODUCTS = (*PRODUCTS, 'ply')
 STYLES = ('textured', 'shaded', 'wireframe', 'skeleton', 'off')  # as in `app/overlay.py`, which is too heavy to import for --help
 
@@ -38,13 +38,13 @@ class ReconstructSettings:
     refine: bool = True  # fit the mesh to the detected points
     smoothing: float = 0.5  # 0 none .. 1 strongest
     lock: bool = True  # one shape and texture per hand
-    consistent: bool | None = None  # the clip as a whole, in several passes; False: one pass; None: as is best for the input
+    consistent: bool | None = None  # a clip as a whole, in several passes (also when None); False: frame by frame, in one
 
     def takes_passes(self, is_sequence: bool) -> bool:
         """Whether an input is done in several passes. Pictures never are, nor what leaves out what the passes are for."""
         if not is_sequence or not (self.refine and self.lock):
             return False
-        return bool(self.consistent)
+        return self.consistent is not False
 
     def camera(self, width: int, height: int) -> Intrinsics:
         """The camera of pictures of this size. Raises InputError for a file that cannot be used."""
@@ -106,8 +106,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument('--lock', action=argparse.BooleanOptionalAction, default=True, help='one shape and one texture per hand')
     ways = how.add_mutually_exclusive_group()
     ways.add_argument('--consistent', action='store_true', default=None,
-                      help='a video as a whole: one shape, one texture and one smooth motion for each hand, in several passes')
-    ways.add_argument('--fast', dest='consistent', action='store_false', default=None, help='a video in one pass, frame by frame')
+                      help='a video as a whole (as is done anyway): one shape, one texture and one smooth motion for each hand')
+    ways.add_argument('--fast', '--no-consistent', dest='consistent', action='store_false', default=None, help='a video in one pass, frame by frame')
     how.add_argument('--quiet', action='store_true', help='no progress bar')
     how.add_argument('--progress-lines', action='store_true', help='progress for another program: JSON lines on standard output')
 

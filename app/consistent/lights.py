@@ -31,6 +31,7 @@ def fitted_light(colours: np.ndarray, albedo: np.ndarray, normals: np.ndarray, w
 
 def belief(residual: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     """(n, 3) log residuals -> (n,) in 0..1: brightness may err more than hue."""
-    bright = residual.mean(1)
-    hue = np.abs(residual - bright[:, None]).max(1)
+    r, g, b = residual.T
+    bright = (r + g + b) * (1 / 3)
+    hue = np.maximum(np.maximum(np.abs(r - bright), np.abs(g - bright)), np.abs(b - bright))
     return 1 / (1 + (bright / limits[0]) ** 2 + (hue / limits[1]) ** 2) ** 2

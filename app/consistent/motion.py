@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.rotations import matrix_to_axis_angle
-from app.smoothing import HAND
+from app.refinement import HAND
 
 SHORTEST_STEP = 1 / 240  # seconds
 
@@ -25,15 +25,15 @@ SHORTEST_STEP = 1 / 240  # seconds
 class MotionSettings:
     """Standard deviations of accelerations and velocities, for smoothing of strength 0.5; at strength 1 an eighth, near 0 eight times."""
 
-    finger: float = 4.0  # rad / s^2
-    turn: float = 4.0  # rad / s^2, of the whole hand
+    finger: float = 8.0  # rad / s^2
+    turn: float = 5.0  # rad / s^2, of the whole hand
     ray: float = 3.0  # hand lengths / s^2
-    distance: float = 0.5  # e-folds / s^2
+    distance: float = 0.3  # e-folds / s^2
     finger_speed: float = 6.0  # rad / s
     turn_speed: float = 6.0
     ray_speed: float = 4.0  # hand lengths / s
     distance_speed: float = 0.5  # e-folds / s
-    freedom: float = 2.0  # of the Student-t: smaller lets quick motion be quicker
+    freedom: float = 10.0  # of the Student-t: smaller lets quick motion be quicker
 
 
 class Motion:

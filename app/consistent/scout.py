@@ -9,7 +9,7 @@ import numpy as np
 from app.consistent.row_file import RowFile
 from app.crop import crop_from_points, cut, to_frame
 from app.crop_camera import crop_to_frame_rotation, unmirrored, wrist_in_frame
-from app.mirror import mirror_intrinsics
+from app.mirror import mirror_intrinsics, opposite
 from app.pipeline import Pipeline
 from app.regression import Prediction
 from app.rendering.light import TO_LINEAR
@@ -26,6 +26,7 @@ ROW = np.dtype([  # what is kept of a hand in a frame
     ('tone', '<f4', (3,)), ('light', '<f4', (11,)),  # logarithm of the palm's mean colour; the network's idea of the light
 ])
 FRAME = np.dtype([('frame', '<i4'), ('time', '<f8'), ('cut', '?')])  # of every frame; cut: another scene than the frame before
+DOUBTED = 0.35  # of a hand's side, below which it is looked at as one of the other side, too
 PALM = [0, 1, 5, 9, 13, 17]
 THUMBNAIL = 32, 24
 CUT = 22.0  # grey levels (mean over the thumbnail) between two frames of different scenes, at least
@@ -95,12 +96,29 @@ class Scout:
             pictures = np.stack([cut(frame.image, c) for c in crops])
         with clock.stage('network'):
             predictions = self.pipeline.regressor(pictures)
+        looks = list(zip(crops, pictures, predictions))
+        for at, other in self._other_sides(frame.image, tracks, looks).items():
+            looks[at] = other
         seen = {}
-        for track, crop, picture, prediction in zip(tracks, crops, pictures, predictions):
-            points = to_frame(prediction.points.astype(float), crop)
-            if tracker.observe(track, points, prediction.presence, prediction.right, frame.time):
-                seen[track.number] = crop, picture, prediction, points
+        for track, prediction, (crop, picture, better) in zip(tracks, predictions, looks):
+            points = to_frame(better.points.astype(float), crop)
+            if tracker.observe(track, points, better.presence, prediction.right, frame.time):
+                seen[track.number] = crop, picture, better, points
         return seen
+
+    def _other_sides(self, image: np.ndarray, tracks: list[Track], looks: list) -> dict[int, tuple[Crop, np.ndarray, Prediction]]:
+        """Hands that may be of the other side than their tracks say, looked at as such, where that fits better. The tracker needs many
+        frames to change its mind; the motion that is sought later may know better about these."""
+        doubted = [at for at, (_, _, prediction) in enumerate(looks) if prediction.right < DOUBTED]
+        if not doubted:
+            return {}
+        size, clock = self.pipeline.regressor.size, self.pipeline.clock
+        crops = [crop_from_points(to_frame(looks[at][2].points.astype(float), looks[at][0]), opposite(tracks[at].side), size) for at in doubted]
+        pictures = [cut(image, crop) for crop in crops]
+        with clock.stage('network'):
+            predictions = self.pipeline.regressor(np.stack(pictures))
+        return {at: (crop, picture, prediction) for at, crop, picture, prediction in zip(doubted, crops, pictures, predictions)
+                if prediction.right > 1 - DOUBTED and prediction.presence > looks[at][2].presence - 0.2}
 
     def _row(self, frame: Frame, intrinsics: Intrinsics, track: Track, crop: Crop, picture: np.ndarray, prediction: Prediction,
              points: np.ndarray) -> np.ndarray:

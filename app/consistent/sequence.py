@@ -124,7 +124,9 @@ class Sequence:
             self._tell('solve', len(table['frame']) * done // total - before)
 
         strength = self.pipeline.settings.smoothing
-        return Solver(self.pipeline.model, self.pipeline.refiner, strength).solve(rows, table['time'], self._found, self._out, tell)
+        solved = Solver(self.pipeline.model, self.pipeline.refiner, strength).solve(rows, table['time'], self._found, self._out, tell)
+        tell(total - done)  # a clip without a hand has nothing to solve
+        return solved
 
     def _in_order(self) -> np.ndarray:
         """Numbers of the solved rows in order of frames, then hands; `_places` (R,) are their frames."""

@@ -24,13 +24,19 @@ class Sight:
     inside: np.ndarray  # (h, w) distance from the hand's outline, as a share of the picture's longer side
 
     def of(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Points (P, 3) metres -> whether nothing stands in front (P,), and how far inside the outline they are (P,)."""
-        u, v = (self.camera.project(points) + 0.5).astype(np.intp).T
+        """Points (3, P) metres -> whether nothing stands in front (P,), and how far inside the outline they are (P,)."""
+        u, v = ((column + 0.5).astype(np.intp) for column in projected(points, self.camera))
         height, width = self.inside.shape
         within = (u >= 0) & (v >= 0) & (u < width) & (v < height)
         at = np.where(within, v * width + u, 0)
-        free = within & (points[:, 2] <= self.nearest.ravel()[at] + TOLERANCE)
-        return free, np.where(within, self.inside.ravel()[at], 0)
+        free = within & (points[2] <= self.nearest.ravel().take(at) + np.float32(TOLERANCE))
+        return free, np.where(within, self.inside.ravel().take(at), 0)
+
+
+def projected(points: np.ndarray, camera: Intrinsics) -> tuple[np.ndarray, np.ndarray]:
+    """Points (3, P) -> columns and rows (P,) in pixels."""
+    x, y, z = points
+    return x / z * np.float32(camera.fx) + np.float32(camera.cx), y / z * np.float32(camera.fy) + np.float32(camera.cy)
 
 
 def sight_of(vertices: np.ndarray, topology: Topology, camera: Intrinsics, others: list[tuple[np.ndarray, Topology]] = ()) -> Sight:

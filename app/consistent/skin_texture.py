@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from app.consistent.lights import belief, fitted_light
-from app.consistent.sight import sight_of
+from app.consistent.sight import projected, sight_of
 from app.consistent.views import View
 from app.hand_model import DEFAULT_PATH, HandModel
 from app.outputs.texture_map import SIZE, TextureMap, texture_map
@@ -63,13 +63,23 @@ class Atlas:
         count = len(model.template)
         self.topology: dict[Side, Topology] = {
             'right': topology_of(model.faces, count), 'left': topology_of(np.ascontiguousarray(model.faces[:, ::-1]), count)}
-        self.pixels, self.corners, self.weights = self.map.texels()
+        self.pixels, self.faces, weights = self.map.texels()
+        self.corners, self.weights = model.faces[self.faces], weights
+        self._corner_columns, self._weight_columns = np.ascontiguousarray(self.corners.T), np.ascontiguousarray(weights.T)
         self.detail = self._detail()
         self.arm = arm_share(model)
 
     def at(self, values: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Values (N, d) of the vertices -> of the texels (P, d)."""
-        return np.einsum('pk,pkd->pd', self.weights[rows], values.astype(np.float32)[self.corners[rows]])
+        return np.ascontiguousarray(self.columns(values, rows).T)
+
+    def columns(self, values: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """The same as (d, P), which numpy is several times as quick with."""
+        corners, weights = self._corner_columns[:, rows], self._weight_columns[:, rows]
+        out = np.empty((values.shape[1], corners.shape[1]), np.float32)
+        for row, column in zip(out, np.ascontiguousarray(values.T, np.float32)):
+            row[:] = sum(weight * column.take(corner) for corner, weight in zip(corners, weights))
+        return out
 
     def _detail(self) -> np.ndarray:
         """(P, 3) log: by how much the model's own texture is finer than the colours of its vertices."""
@@ -200,24 +210,27 @@ def _read(atlas: Atlas, topology: Topology, view: View, light: np.ndarray) -> tu
     """Texels that a view shows: their numbers, log albedo (n, 3), and trust (n,)."""
     normals = topology.normals(view.vertices)
     rays = view.vertices / np.linalg.norm(view.vertices, axis=1, keepdims=True)
-    front = -np.einsum('na,na->n', normals, rays) > LEAST_FACING
-    rows = np.flatnonzero(front[atlas.corners].all(1))
-    places, normal = atlas.at(view.vertices, rows), atlas.at(normals, rows)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-    facing = -np.einsum('na,na->n', normal, places) / np.linalg.norm(places, axis=1)
     sight = sight_of(view.vertices, topology, view.camera, [(v, atlas.topology[s]) for v, s in view.others])
+    front = -np.einsum('na,na->n', normals, rays) > LEAST_FACING
+    free, inside = sight.of(np.ascontiguousarray(view.vertices.T, np.float32))
+    faces = atlas.model.faces
+    good = front[faces].all(1) & (free & (inside > 0.2 * INSIDE))[faces].any(1)
+    rows = np.flatnonzero(good[atlas.faces])
+    places = atlas.columns(view.vertices, rows)
     free, inside = sight.of(places)
-    inside = np.clip(inside / INSIDE, 0, 1)
-    trust = free * np.clip(facing, 0, 1) ** 3 * inside ** 2 * (3 - 2 * inside) * view.worth * view.confidence
-    pixels = view.camera.project(places)
+    kept = free & (inside > 0.1 * INSIDE)
+    rows, places, inside = rows[kept], places[:, kept], np.clip(inside[kept] / INSIDE, 0, 1)
+    normal = atlas.columns(normals, rows)
+    normal /= np.maximum(np.sqrt((normal * normal).sum(0)), 1e-6)
+    facing = np.clip(-(normal * places).sum(0) / np.sqrt((places * places).sum(0)), 0, 1)
+    trust = facing ** 3 * inside ** 2 * (3 - 2 * inside) * np.float32(view.worth * view.confidence)
+    u, v = projected(places, view.camera)
     height, width = view.picture.shape[:2]
-    trust *= (pixels > 0).all(1) & (pixels < (width - 1, height - 1)).all(1)
-    kept = trust > 1e-3
-    rows, normal = rows[kept], normal[kept]
-    colours = _sampled(view.picture, pixels[kept])
-    clipped = (colours.max(1) > 0.9) | (colours.min(1) < 0.002)
-    seen = _log(colours) - _log(shading(normal, light))
-    return rows, seen.astype(np.float32), np.where(clipped, 0.1, 1).astype(np.float32) * trust[kept].astype(np.float32)
+    trust *= (u > 0) & (v > 0) & (u < width - 1) & (v < height - 1)
+    colours = _sampled(view.picture, np.stack([u, v], 1))
+    r, g, b = colours.T
+    trust *= np.where((np.maximum(np.maximum(r, g), b) > 0.9) | (np.minimum(np.minimum(r, g), b) < 0.002), np.float32(0.1), np.float32(1))
+    return rows, _log(colours) - _log(shading(np.ascontiguousarray(normal.T), light.astype(np.float32))), trust
 
 
 def _sampled(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:

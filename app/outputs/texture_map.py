@@ -38,13 +38,13 @@ class TextureMap:
         face = of_label[nearest[y, x]]
         weights = np.clip(_barycentric(corners[face], np.stack([x, y], -1)), 0, None)
         weights /= weights.sum(1, keepdims=True)
-        self._corners, self._weights = faces[face], weights.astype(np.float32)
+        self._face, self._weights = face, weights.astype(np.float32)
         rows = np.repeat(np.arange(len(face)), 3)
         self._mix = sparse.csr_matrix((weights.ravel().astype(np.float32), (rows, faces[face].ravel())), (len(face), int(faces.max()) + 1))
 
     def texels(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Pixels on the charts and their padding, as numbers row by row (P,); the vertices (P, 3) they lie between; how near (P, 3)."""
-        return self._pixels, self._corners, self._weights
+        """Pixels on the charts and their padding, as numbers row by row (P,); the face (P,) they lie in; how near its corners (P, 3)."""
+        return self._pixels, self._face, self._weights
 
     def bake(self, colours: np.ndarray) -> np.ndarray:
         """Colours (N, 3) uint8 of the vertices -> the texture (size, size, 3) uint8 RGB; far from all charts it has their mean colour."""
