@@ -155,7 +155,7 @@ class Contenders:
                     times.append(frame.time)
                     bar.update()
                 warnings, rate = list(source.warnings), source.fps
-        clip.check_count(len(times))
+        clip.check_count(len(times), warnings)
         steps = np.diff(times)
         usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
         return looks, np.array(times), 1 / usual if usual else float(rate or USUAL_FPS), warnings

@@ -59,10 +59,11 @@ class Clip:
                              f'{width} x {height} pixels; they do not belong together')
         return camera
 
-    def check_count(self, frames: int) -> None:
-        """Raise InputError if the truth is of another number of frames."""
+    def check_count(self, frames: int, warnings: Sequence[str] = ()) -> None:
+        """Raise InputError if the truth is of another number of frames than could be read, where `warnings` may say why."""
         if self.truth is not None and frames != len(self.truth.joints):
-            raise InputError(f'{self.name} has {frames} frames, but the truth has {len(self.truth.joints)}; they do not belong together')
+            why = '; '.join(warnings) or 'they do not belong together'
+            raise InputError(f'{self.name} has {frames} frames, but the truth has {len(self.truth.joints)}: {why}')
 
 
 def clips_of(paths: Sequence[Path], fps: float | None = None) -> list[Clip]:

@@ -333,6 +333,14 @@ def test_truth_of_another_number_of_frames_is_one_sentence(joints, tmp_path, cap
     assert '6 frames, but the truth has 5' in fails(capsys, '--video', clip)
 
 
+def test_a_frame_that_cannot_be_read_is_named_where_there_is_truth(joints, tmp_path, capsys):
+    clip = blank_clip(tmp_path / 'clip', 5)
+    write_truth(clip / 'truth.npz', joints[:5], intrinsics=np.array([[550, 0, 79.5], [0, 550, 59.5], [0, 0, 1]]),
+                joints_2d=CAMERA.project(joints[:5]) - (240, 180))
+    (clip / '002.png').write_bytes(b'no picture')
+    assert '002.png' in fails(capsys, '--video', clip, '--contenders', 'mediapipe')
+
+
 def test_a_camera_of_other_pictures_is_one_sentence(joints, tmp_path, capsys):
     clip = blank_clip(tmp_path / 'clip', 5)  # 160 x 120, and the principal point at (320, 240)
     write_truth(clip / 'truth.npz', joints[:5])
