@@ -6,7 +6,7 @@ import trimesh
 
 from app.rendering import Mesh
 from app.rendering.closing import closed
-from app.rendering.harmonics import harmonics
+from app.rendering.harmonics import _SHIFT, _Layers, harmonics
 from app.rendering.light import linear_to_srgb, shaded, shading, srgb_to_linear
 from app.rendering.rounding import rounded
 from app.rendering.studio import openness, porcelain
@@ -63,6 +63,16 @@ def test_harmonics_are_orthogonal_and_ordered_from_smooth_to_rough():
     assert np.ptp(fields[:, 0]) < 1e-3, 'the first field is constant'
     # on a ball the next three are x, y, z, alike in roughness
     assert abs(roughness[3] / roughness[1] - 1) < 0.02
+
+
+def test_layers_solve_the_mesh_exactly_also_in_separate_parts_and_with_loose_vertices():
+    faces, count = np.asarray(BALL.faces), len(BALL.vertices)
+    topology = topology_of(np.concatenate([faces, faces + count]), 2 * count + 1)  # two balls and a vertex without faces
+    matrix = np.diag(np.bincount(topology.edges.ravel(), minlength=topology.vertices) + _SHIFT)
+    matrix[tuple(topology.edges.T)] = matrix[tuple(topology.edges.T[::-1])] = -1
+    solution = np.random.default_rng(0).standard_normal((topology.vertices, 3))
+    error = np.abs(_Layers(topology)(matrix @ solution) - solution).max()
+    assert error < 1e-7, f'the solution is {error:.2g} off'
 
 
 def test_rounding_a_coarse_ball_brings_it_nearer_to_the_ball_and_leaves_no_crack():
