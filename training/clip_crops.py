@@ -34,7 +34,9 @@ class ClipCrops(Dataset):
     `cut` (2, 3) from frame to crop pixels, `camera` (4,) fx, fy, cx, cy of the frame, and `wrist` (3,), the true one in metres, or 0.
     """
 
-    def __init__(self, clips: list[ClipFrames], size: int, draws: int, seed: int, jitter: Jitter = Jitter(), augment: Augment = Augment()) -> None:
+    def __init__(
+        self, clips: list[ClipFrames], size: int, draws: int, seed: int, jitter: Jitter = Jitter(), augment: Augment = Augment(),
+    ) -> None:
         self.clips, self.size, self.draws, self.seed, self.jitter, self.augment = clips, size, draws, seed, jitter, augment
         self.of_clip = np.repeat(np.arange(len(clips)), [len(clip) for clip in clips])
         self.of_frame = np.concatenate([np.arange(len(clip)) for clip in clips])

@@ -2,8 +2,8 @@
 
     python -m training.clip_labels VIDEO... --out runs/clips-real [--person NAME] [--mirror]
 
-Every frame is looked at as `python main.py label` does; a hand that is followed becomes a folder `NAME-hand0/` with `frames/0000.jpg ...`, the
-square around the hand in each frame that shows it, and, written last, `labels.npz`:
+Every frame is looked at as `python main.py label` does; a hand that is followed becomes a folder `NAME-hand0/` with `frames/0000.jpg ...`,
+the square around the hand in each frame that shows it, and, written last, `labels.npz`:
 
 | key | shape | meaning |
 | --- | --- | --- |
@@ -85,7 +85,9 @@ def label_clip(clip: Clip, labeller: VideoLabeller, person: str) -> list[str]:
     return made
 
 
-def label_videos(inputs: list[Path], out: Path, person: str = '', mirror: bool = False, weights: Path | None = None, say=print) -> list[str]:
+def label_videos(
+    inputs: list[Path], out: Path, person: str = '', mirror: bool = False, weights: Path | None = None, say=print,
+) -> list[str]:
     """All clips of the inputs; the folders' names. Raises InputError for what cannot be read, and when no hand was followed at all."""
     settings = ClipSettings(out, SplitRule.parse('train'), Limits(valid=VALID), every=1, still=0.0, mirror=mirror, size=SIZE, around=AROUND)
     made = []

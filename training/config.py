@@ -79,7 +79,7 @@ class Video:
     people: int = 6  # groups of stills of one person in a batch, who share a shape
     shown: int = 4  # stills in a group
     largest: int = 300  # a session with more stills is not taken for one person
-    stills: int = 24000  # crops of stills at most; photographs first
+    stills: int = 24000  # crops of stills at most, half of them rendered ones where there are so many
     texture: VideoTexture = field(default_factory=VideoTexture)
 
 

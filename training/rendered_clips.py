@@ -20,8 +20,8 @@ Each clip is a folder `clip-0000/` with `frames/0000.jpg ...` (640 x 480) and, w
 | light | (T, 11) | one ambient and one directional light (`models/light.py`) in the camera frame of the right hand or mirror image |
 | visible | (T, 21) | 1 if the joint lies inside the frame |
 
-The hand rests, moves, and now and then is very quick (`training/clip_motion.py`); it has a forearm, often in a sleeve. The background stands
-still, lamps turn and change slowly, the shutter smears quick motion, and the sensor adds a little noise.
+The hand rests, moves, and now and then is very quick (`training/clip_motion.py`); it has a forearm, often in a sleeve. The background
+stands still, lamps turn and change slowly, the shutter smears quick motion, and the sensor adds a little noise.
 """
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Batches for training on clips: stills as ever, and beside them windows of clips and groups of stills that show one person.
 
-A row that belongs to a window or group has its number of frames as `window`, others 0; frames of one stand side by side, in order. Groups of
-stills have no `time` (NaN): they share a shape, and have no motion.
+A row that belongs to a window or group has its number of frames as `window`, others 0; frames of one stand side by side, in order. Groups
+of stills have no `time` (NaN): they share a shape, and have no motion.
 """
 from __future__ import annotations
 
@@ -67,9 +67,11 @@ def rows_of_windows(clips: list[ClipFrames], draws: int, video: Video) -> np.nda
 
 
 def chosen_stills(kept: Kept, real: int, most: int) -> Chosen:
-    """At most so many of what is kept: the first `real` ones, which are photographs, before rendered ones, evenly."""
+    """At most so many of what is kept, evenly: half of the first `real` ones, which are photographs, half of the others, which are
+    rendered; more of one kind where the other has fewer."""
     def even(start: int, stop: int, count: int) -> np.ndarray:
-        return np.unique(np.linspace(start, stop - 1, min(count, stop - start)).astype(int)) if stop > start and count > 0 else np.zeros(0, int)
+        return np.unique(np.linspace(start, stop - 1, count).astype(int)) if count > 0 else np.zeros(0, int)
 
-    first = even(0, real, most)
-    return Chosen(kept, np.concatenate([first, even(real, len(kept), most - len(first))]))
+    rendered = len(kept) - real
+    first = min(real, max(most // 2, most - rendered))
+    return Chosen(kept, np.concatenate([even(0, real, first), even(real, len(kept), min(rendered, most - first))]))

@@ -1,16 +1,16 @@
 """What the frames of a clip must have in common: the motion, shape and texture terms of S2HAND(V).
 
-Tu et al., 'Consistent 3D Hand Reconstruction in Video via Self-Supervised Learning' (TPAMI 2023), train one network for single frames on the
-unlabelled frames of a clip, so that rotations between neighbours, written as unit quaternions, follow each other evenly, and texture and shape
-agree within a clip. Their exact formulas were not at hand: those here are ours, following that description. What is ours, and why:
+Tu et al., 'Consistent 3D Hand Reconstruction in Video via Self-Supervised Learning' (TPAMI 2023), train one network for single frames on
+the unlabelled frames of a clip, so that rotations between neighbours, written as unit quaternions, follow each other evenly, and texture
+and shape agree within a clip. Their exact formulas were not at hand: those here are ours, following that description. What is ours and why:
 - a term compares a frame with the slerp of two outer ones by their true times, because cameras do not keep their rate;
 - what counts is bounded (`bounded`), because a hand that really starts or stops is no mistake, and the bound grows with what natural hands
   reach in that time;
 - rotations of the root are compared in the frame's camera, because every crop turns with its hand;
 - where the truth is known (rendered clips), accelerations are compared with the true ones instead, which holds no motion back.
 
-Answers of a clip are (W, T, ...): W clips of T frames each, in order. Times are (W, T) seconds, weights (W, T) in 0..1, 0: the frame shows no
-hand. Terms are (W,). A clip with too few frames, or frames without time between them, has terms of 0 with gradients 0, never NaN.
+Answers of a clip are (W, T, ...): W clips of T frames each, in order. Times are (W, T) seconds, weights (W, T) in 0..1, 0: the frame shows
+no hand. Terms are (W,). A clip with too few frames, or frames without time between them, has terms of 0 with gradients 0, never NaN.
 """
 from __future__ import annotations
 
@@ -86,10 +86,11 @@ def off_the_slerp(quaternions: Tensor, place: Tensor) -> Tensor:
 
 
 def motion_rotation(quaternions: Tensor, time: Tensor, weight: Tensor) -> Tensor:
-    """(W,) mean of bounded(e / s) over frames and joints: e the angle from the slerp of the outer frames, s = sqrt(noise^2 + (rate h1 h2 / 2)^2).
+    """(W,) mean of bounded(e / s) over frames and joints: e the angle from the slerp of the outer frames,
+    s = sqrt(noise^2 + (rate h1 h2 / 2)^2).
 
-    quaternions (W, T, J, 4): of the fingers' joints, or the root's in the frame's camera. A steady angular acceleration a is off the slerp by
-    a h1 h2 / 2; so a motion as quick as `TURN_RATE` counts 1/2 at most, at any frame rate.
+    quaternions (W, T, J, 4): of the fingers' joints, or the root's in the frame's camera. A steady angular acceleration a is off the slerp
+    by a h1 h2 / 2; so a motion as quick as `TURN_RATE` counts 1/2 at most, at any frame rate.
     """
     if quaternions.shape[1] < 3:
         return 0 * quaternions.sum((1, 2, 3))
@@ -114,9 +115,9 @@ def off_the_line(points: Tensor, place: Tensor) -> Tensor:
 
 
 def true_motion(points: Tensor, truth: Tensor, time: Tensor, weight: Tensor, delta: float = 0.002) -> Tensor:
-    """(W,) mean Huber difference in metres of how far points and truth (W, T, P, 3) leave the line between neighbours: acceleration's error.
+    """(W,) mean Huber difference in metres of how far points and truth (W, T, P, 3) leave the line between neighbours.
 
-    Where truth is known nothing is smoothed: only what the true hand did not do counts.
+    That is the error of the acceleration. Where truth is known nothing is smoothed: only what the true hand did not do counts.
     """
     if points.shape[1] < 3:
         return 0 * points.sum((1, 2, 3))
@@ -164,8 +165,8 @@ def cross_picture(network, rotation: Tensor, fingers: Tensor, shape: Tensor, sca
                   pictures: Tensor, weight: Tensor) -> Tensor:
     """(W,) frame i drawn with the shape, size and texture of frame i + 1 (the last: of the first) must still explain picture i.
 
-    rotation (W, T, 3, 3), fingers (W, T, 15, 3, 3), shape (W, T, S), scale (W, T, 1), wrist (W, T, 3), texture (W, T, N, 3), light (W, T, 11),
-    pictures (W, T, 3, H, W) of any size. Weighted mean of `training.photometric.photometric`.
+    rotation (W, T, 3, 3), fingers (W, T, 15, 3, 3), shape (W, T, S), scale (W, T, 1), wrist (W, T, 3), texture (W, T, N, 3), light
+    (W, T, 11), pictures (W, T, 3, H, W) of any size. Weighted mean of `training.photometric.photometric`.
     """
     count, frames = weight.shape
     other = {name: value.roll(-1, 1).flatten(0, 1) for name, value in (('shape', shape), ('scale', scale), ('texture', texture))}
@@ -179,7 +180,7 @@ def cross_picture(network, rotation: Tensor, fingers: Tensor, shape: Tensor, sca
 
 
 def cross_pixels(texture: Tensor, shade: Tensor, pixels: Tensor, corners: Tensor, weights: Tensor, counts: Tensor) -> Tensor:
-    """(W, T) the cross term at chosen pixels, for a geometry that is held: the albedo of frame i + 1 under the light of frame i on picture i.
+    """(W, T) the cross term at chosen pixels, for a held geometry: the albedo of frame i + 1 under the light of frame i on picture i.
 
     texture (W, T, 3, N) sRGB, shade (W, T, 3, N) linear light on each vertex, pixels (W, T, 3, P) sRGB 0..1, corners (W, T, P, 3) vertices
     around a pixel, weights (W, T, P, 3), counts (W, T, N) in 0..1 how surely a vertex' pixel shows the hand in both frames. Mean L1.

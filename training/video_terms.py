@@ -11,7 +11,9 @@ from training.config import VideoWeights
 from training.losses import confidence
 
 
-def video_terms(geometry: Geometry, relative: Tensor, fingers: Tensor, batch: dict[str, Tensor], size: int, w: VideoWeights) -> dict[str, Tensor]:
+def video_terms(
+    geometry: Geometry, relative: Tensor, fingers: Tensor, batch: dict[str, Tensor], size: int, w: VideoWeights,
+) -> dict[str, Tensor]:
     """Means over windows and groups, weighted, of a batch of `VideoBatches`; nothing where there are none.
 
     relative (B, 21, 3) joints about the wrist and fingers (B, 15, 3) axis-angle of the answer; size: of the crops, pixels.

@@ -1,7 +1,7 @@
 """The texture and light head learns from clips that a hand's skin stays the same while light and view change.
 
-The geometry is held, as in `training/texture.py`, whose terms for stills stay in. Beside them, for frames of one clip: albedos agree where two
-frames see a vertex; the albedo of one frame under the light of another explains the other's pixels; and rendered clips tell the true albedo.
+The geometry is held, as in `training/texture.py`, whose terms for stills stay in. Beside them, for frames of one clip: albedos agree where
+two frames see a vertex; the albedo of one frame under the light of another explains the other's pixels; rendered clips say the true albedo.
 """
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def clip_terms(skin: Skin, row: dict[str, Tensor], length: int, settings: VideoT
     shade = light.shading_rows(row['lit'].transpose(1, 2), skin.light)
     likely = torch.sigmoid(skin.meets.detach())[:, 0] * row['visible']
     likely = of(likely) * of(likely).roll(-1, 1)  # in the frame, and in the one whose skin is laid over it
-    cross = cross_pixels(of(skin.texture), of(shade), of(row['pixels'].transpose(1, 2) / 255), of(row['corners']), of(row['weights']), likely)
+    pixels = row['pixels'].transpose(1, 2) / 255
+    cross = cross_pixels(of(skin.texture), of(shade), of(pixels), of(row['corners']), of(row['weights']), likely)
     known = row['shows'][:, 0]
     true = (skin.texture - row['albedo'].transpose(1, 2)).abs().mean((1, 2))
     return {'same_texture': settings.same * same_texture(of(skin.texture.transpose(1, 2)), of(seen)).mean(),
@@ -97,8 +98,8 @@ def train_clip_texture(network: S2Hand, stills: Seen, clips: Seen, windows: np.n
         total = sum(terms.values())
         if not torch.isfinite(total):
             broken = ', '.join(name for name, term in terms.items() if not torch.isfinite(term))
-            raise InputError(f'the texture loss became no number in step {step + 1}, in the term {broken}; its windows begin at the clips\' '
-                             f'frames {rows[::length].tolist()}. Lower video.texture.learning_rate')
+            raise InputError(f'the texture loss became no number in step {step + 1}, in the term {broken}; its windows begin at the frames '
+                             f'{rows[::length].tolist()} of the clips. Lower video.texture.learning_rate')
         optimiser.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)

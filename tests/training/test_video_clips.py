@@ -121,16 +121,18 @@ def test_a_batch_holds_stills_groups_of_one_person_and_windows_in_order(made, ha
     windows = rows_of_windows(clips, 2, video)
     batches = VideoBatches(chosen_stills(stills, 30, 30), persons, kept_of(frames), windows, video, seed=3)
     batch, same = (next(iter(batches.epoch(1, [np.arange(7)]))) for _ in range(2))
-    assert all(torch.equal(batch[key].nan_to_num(), same[key].nan_to_num()) for key in batch), 'a batch depends on seed, epoch and place alone'
+    equal = [torch.equal(batch[key].nan_to_num(), same[key].nan_to_num()) for key in batch]
+    assert all(equal), 'a batch depends on seed, epoch and place alone'
     assert batch['window'].tolist() == [0] * 7 + [4] * 8 + [5] * 15
     times = batch['time'][15:].reshape(3, 5)
     assert (times.diff(dim=1) > 0).all() and batch['time'][:15].isnan().all()
 
 
-def test_stills_beyond_the_limit_are_left_out_rendered_ones_first():
+@pytest.mark.parametrize(('most', 'photographs', 'rendered'), [(10, 5, 5), (16, 8, 8), (18, 8, 10), (100, 8, 12)])
+def test_stills_beyond_the_limit_are_left_out_of_both_kinds(most, photographs, rendered):
     kept = kept_of([{'points': np.full(1, k, np.float32)} for k in range(20)])
-    chosen = chosen_stills(kept, 8, 10)
-    assert (chosen.indices < 8).sum() == 8 and len(chosen) == 10
+    chosen = chosen_stills(kept, 8, most)
+    assert ((chosen.indices < 8).sum(), (chosen.indices >= 8).sum()) == (photographs, rendered)
     assert chosen.batch(np.array([9, 0]))['points'][:, 0].tolist() == [float(chosen.indices[9]), 0.0]
 
 

@@ -118,7 +118,8 @@ def test_the_texture_head_learns_from_clips_while_the_geometry_stays(made, clips
     after = weights(train(config))
     log = (tmp_path / 'run' / 'train.log').read_text()
     assert 'same_texture' in log and 'cross' in log and 'true_texture' in log and 'texture of clips 3/3' in log
-    before = weights(train(replace(config, out=str(tmp_path / 'without'), video=replace(config.video, texture=replace(config.video.texture, steps=0)))))
+    without = replace(config.video, texture=replace(config.video.texture, steps=0))
+    before = weights(train(replace(config, out=str(tmp_path / 'without'), video=without)))
     moved = {key.split('.')[0] for key in after if (after[key] - before[key]).abs().max() > 0}
     assert moved == {'texture_light_from_low'}
 
