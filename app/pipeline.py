@@ -52,13 +52,15 @@ class _Memory:
     def __init__(self, model: HandModel, refiner: Refiner, settings: PipelineSettings):
         self.shape = ShapeMemory(refiner)
         self.texture = TextureMemory(model, lock=settings.lock)
-        self.smoother = HandSmoother(SmoothingSettings(strength=settings.smoothing))
+        self.smoother = HandSmoother(refiner.kinematics, SmoothingSettings(strength=settings.smoothing))
         self.side: str | None = None
         self.last: HandState | None = None
 
     def forget_motion(self, smoothing: float) -> None:
         """Begin anew where the hand is; its shape and texture stay."""
-        self.smoother = HandSmoother(SmoothingSettings(strength=smoothing))
+        if smoothing != self.smoother.settings.strength:
+            self.smoother = HandSmoother(self.smoother.kinematics, SmoothingSettings(strength=smoothing))
+        self.smoother.reset()
         self.last = None
 
 
@@ -190,6 +192,10 @@ class Pipeline:
             self._camera = intrinsics
             for memory in self._memories.values():
                 memory.forget_motion(self.settings.smoothing)
+        sighted = {sighting.track for sighting in looked.sightings}
+        for number, memory in self._memories.items():
+            if number not in sighted:  # a hand that is found again may be anywhere
+                memory.forget_motion(self.settings.smoothing)
         placed = [self._placed(looked.frame, intrinsics, sighting) for sighting in looked.sightings]
         with self.clock.stage('texture'):
             hands = [self._coloured(looked.frame, intrinsics, hand, sighting.prediction, [(h.vertices, h.side) for h in placed if h is not hand])
@@ -244,10 +250,9 @@ class Pipeline:
         with self.clock.stage('smooth'):
             pose, translation = axis_angle_to_quaternion(state.pose), state.translation
             if settings.mode != 'image':
-                pose, translation = memory.smoother.smooth(pose, translation, frame.time)
+                pose, translation = memory.smoother.smooth(
+                    state.pose, state.shape, translation, points, camera, frame.time, follow=settings.refine)
             vertices, joints = self.model.posed(pose, state.shape)
-            if settings.mode != 'image' and settings.refine:
-                translation = centred(joints, translation, points, camera)
             vertices += translation.astype(np.float32)
             joints = joints + translation
             if left:
@@ -293,14 +298,3 @@ class Pipeline:
                                           shape_fixed=True, previous=memory.last, iterations=3)
         memory.last = None if refined.problem or self.settings.mode == 'image' else refined.state
         return refined.state
-
-
-def centred(joints: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics) -> np.ndarray:
-    """The wrist (3,) moved sideways so that the joints (21, 3) project, on average, to the points (21, 2).
-
-    Turns, distance and place are smoothed one by one, so what one gave to make up for another comes apart, and a quick hand trails.
-    The mean of 21 points is steady enough to be followed as it is.
-    """
-    placed = joints + translation
-    off = points - camera.project(placed)
-    return translation + np.append((off / (camera.fx, camera.fy)).mean(0) / (1 / placed[:, 2]).mean(), 0)

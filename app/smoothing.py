@@ -1,41 +1,56 @@
-"""Steady at rest, quick in motion: the One-Euro filter (Casiez, Roussel, Vogel, CHI 2012) for vectors, rotations and whole hands.
+"""Steady at rest, quick in motion: how a hand that is followed is smoothed, causally and in true time steps.
 
-A low pass whose cut-off frequency grows with speed: at rest it takes the jitter out, in motion it hardly lags. Its lag behind an even motion
-is 1 / (2 pi cut-off) seconds. Time steps are the true ones between timestamps. A hand's place is filtered as the ray to its wrist and the
-logarithm of its distance, because distance is several times noisier than the ray, and must not blur where the hand is drawn.
+1. The pose is filtered on the tangent space of its rotations: a Kalman filter for each of its coefficients, and for the hand's turn about
+   each camera axis. By how much a frame's fit errs is known; how much the hand may have moved meanwhile is told by the detected points
+   (`app/point_motion.py`): a finger whose points stand still hardly moves, whatever its fit says; one whose points run is let go at once.
+2. Where points run, the filtered hand is then led back to them, one Gauss-Newton step in the directions that the picture fixes. What
+   it does not show, mostly depth, stays as filtered: there the fit is noisiest.
+3. The wrist is placed so that the filtered hand lies on the points; a fit's own depth makes up for errors of its pose, which are gone.
+
+Nothing is predicted, so nothing overshoots.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from app.rotations import aligned, axis_angle_to_quaternion, difference, multiply, normalised
+from app.kinematics import Kinematics
+from app.one_euro import OneEuro, VectorFilter
+from app.point_motion import FINGERS, Motion, PointMotion
+from app.rotations import axis_angle_to_quaternion, one_axis_angle, one_matrix
+from app.types import Intrinsics
 
-HAND = 0.18  # metres, a hand's length: the unit of speed for places, so that near and far hands are treated alike
-SHORTEST_STEP = 1 / 240  # seconds; two timestamps closer than that say nothing about speed
-
-
-@dataclass(frozen=True)
-class OneEuro:
-    """One filter's three numbers."""
-
-    rest: float  # Hz, cut-off at rest: lower is steadier
-    gain: float  # Hz per unit of speed: higher lags less in motion
-    speed: float = 1.5  # Hz, cut-off of the speed's own low pass
+HAND = 0.18  # metres, a hand's length
+NEAREST = 0.03  # metres; no joint comes nearer to the camera
 
 
 @dataclass(frozen=True)
 class SmoothingSettings:
-    """How a hand is smoothed. Speeds in radians, hand lengths, or e-folds of distance per second."""
+    """How a hand is smoothed. Noise is the standard deviation of one frame, about what its neighbours say."""
 
-    strength: float = 0.5  # 0 off, 0.5 as the filters below say, 1 eight times as steady at rest
-    fingers: OneEuro = OneEuro(rest=1.0, gain=4.0, speed=2.5)  # of the joints' rotations, per radian per second
-    wrist: OneEuro = OneEuro(rest=1.0, gain=6.0, speed=3.0)  # of the whole hand's turn, per radian per second
-    place: OneEuro = OneEuro(rest=2.0, gain=16.0, speed=3.0)  # of the wrist in the picture, per hand length per second
-    distance: OneEuro = OneEuro(rest=0.5, gain=5.0)  # of the logarithm of the distance, per e-fold per second
-    points: OneEuro = OneEuro(rest=2.0, gain=4.0)  # of points in the picture, per hand length per second
+    strength: float = 0.5  # 0 off, 0.5 as the numbers below say, 1 eight times as steady at rest
+    finger_noise: float = 0.016  # radians, of a pose coefficient
+    tilt_noise: float = 0.030  # radians, of the hand's turn about axes that lie in the picture
+    turn_noise: float = 0.0057  # radians, of its turn in the picture
+    drift: float = 4e-4  # radians squared per second by which all of these change at rest
+    bend: float = 1.12  # radians that a finger turns while its points move by a hand length against the hand
+    tilt: float = 0.57  # radians that the hand tilts meanwhile
+    turn: float = 0.67  # radians that it turns while its points turn by a radian
+    distance_noise: float = 0.0011  # of the logarithm of the wrist's distance, once the hand is placed on its points
+    distance_drift: float = 1e-5  # squared, per second
+    growth: float = 1.14  # of the logarithm of the distance while that of the hand's size in the picture changes by 1
+    cutoff: float = 6.0  # Hz, of the low pass of the points' speeds
+    jitter: float = 0.0043  # share of the hand by which the points tremble from frame to frame
+    points_sigma: float = 0.007  # share of the hand, error of a point to which a moving hand is led back
+    quick_finger: float = 1.58  # hand lengths per second from which a finger's points count in full
+    quick_hand: float = 6.0  # the same of the whole hand, whose points then all do
+    finger_hold: float = 0.0216  # radians by which a coefficient gives way to a point that is off by its error
+    tilt_hold: float = 0.0164  # the same of the hand's turn
+    place: OneEuro = OneEuro(rest=2.0, gain=16.0, speed=3.0)  # of the ray to the wrist where no points are to be followed
+    distance: OneEuro = OneEuro(rest=0.5, gain=5.0)  # of the logarithm of the distance there
+    points: OneEuro = OneEuro(rest=2.0, gain=4.0)  # of bare points or joints, per hand length per second: for a peer without a fit
     gap: float = 0.3  # seconds without a frame after which the past is forgotten
 
     def __post_init__(self):
@@ -43,109 +58,178 @@ class SmoothingSettings:
             raise ValueError(f'the strength of smoothing lies between 0 and 1, not {self.strength}')
 
 
-class VectorFilter:
-    """One-Euro for vectors (..., d): one speed, and so one cut-off, per vector."""
+@dataclass
+class _State:
+    """What the filters of one hand know."""
 
-    def __init__(self, numbers: OneEuro | Sequence[OneEuro], strength: float = 0.5, gap: float = 0.3):
-        """One set of numbers for all vectors, or one for each of vectors (n, d)."""
-        if isinstance(numbers, OneEuro):
-            rest, self._gain, self._speed = numbers.rest, numbers.gain, numbers.speed
-        else:
-            rest, self._gain, self._speed = (np.array([[getattr(n, name)] for n in numbers]) for name in ('rest', 'gain', 'speed'))
-        self._rest = rest * 8 ** (1 - 2 * strength) if strength > 0 else np.inf
-        self.gap = gap
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the past: the next value passes unchanged."""
-        self._time = self._raw = self._value = None
-        self._velocity = 0.0
-
-    def __call__(self, value: np.ndarray, time: float, unit: float = 1.0) -> np.ndarray:
-        """Take in `value` (..., d) at `time` seconds; the smoothed value. Speed is measured in `unit` per second.
-
-        A timestamp that does not advance, or a value that is not finite, leaves the filter and its last result as they are; a step back
-        in time, a gap, or a new shape begins anew. Raises ValueError if there is nothing finite to begin with.
-        """
-        value = np.asarray(value, np.float64)
-        finite = bool(np.isfinite(value).all())
-        step = None if self._time is None else time - self._time
-        if step is None or step < 0 or step > self.gap or self._value.shape != value.shape:
-            if not (finite and np.isfinite(time)):
-                raise ValueError('the first value of a filter, and its time, must be finite')
-            self._time, self._raw, self._value, self._velocity = time, value, value, np.zeros(self._velocity_shape(value))
-            return value
-        if step == 0 or not finite or not np.isfinite(time):
-            return self._value
-        value = self._towards(value)
-        self._velocity = self._velocity + _share(self._speed, step) * (
-            self._change(self._raw, value) / max(step, SHORTEST_STEP) - self._velocity)
-        speed = np.sqrt((self._velocity ** 2).sum(-1, keepdims=True)) / unit
-        self._value = self._between(self._value, value, _share(self._rest + self._gain * speed, step))
-        self._time, self._raw = time, value
-        return self._value
-
-    def _velocity_shape(self, value: np.ndarray) -> tuple[int, ...]:
-        return value.shape
-
-    def _towards(self, value: np.ndarray) -> np.ndarray:
-        return value
-
-    def _change(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return second - first
-
-    def _between(self, first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
-        return first + share * (second - first)
-
-
-class RotationFilter(VectorFilter):
-    """One-Euro on rotations: unit quaternions (..., 4), speed = angular velocity in radians per second; q and -q are the same."""
-
-    def _velocity_shape(self, value: np.ndarray) -> tuple[int, ...]:
-        return value.shape[:-1] + (3,)
-
-    def _towards(self, value: np.ndarray) -> np.ndarray:
-        return aligned(normalised(value), self._raw)
-
-    def _change(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return difference(first, second)
-
-    def _between(self, first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
-        return normalised(multiply(first, axis_angle_to_quaternion(share * difference(first, second))))
+    time: float
+    coefficients: np.ndarray  # (K,)
+    wrist: np.ndarray  # (3, 3)
+    variance: np.ndarray  # (K + 3,)
+    log_distance: float
+    distance_variance: float
+    motion: PointMotion
+    result: tuple[np.ndarray, np.ndarray]
 
 
 class HandSmoother:
-    """The filters of one track. A new track, or one found again, gets a new one (or `reset`)."""
+    """The filters of one track. A new track, or one found again, gets a new one (or `reset`). For right hands, as all of the fit is."""
 
-    def __init__(self, settings: SmoothingSettings = SmoothingSettings()):
-        self.settings = settings
-        strength, gap = settings.strength, settings.gap
-        self._turns = RotationFilter([settings.wrist] + 15 * [settings.fingers], strength, gap)
-        self._place = VectorFilter(settings.place, strength, gap)
-        self._distance = VectorFilter(settings.distance, strength, gap)
-        self._points = VectorFilter(settings.points, strength, gap)
+    def __init__(self, kinematics: Kinematics, settings: SmoothingSettings = SmoothingSettings()):
+        self.settings, self.kinematics = settings, kinematics
+        s, count = settings, kinematics.count
+        self._inverse = np.linalg.pinv(kinematics.components)  # (45, K)
+        squares = (kinematics.components.reshape(count, 5, 9) ** 2).sum(-1)
+        self._fingers = squares / squares.sum(1, keepdims=True)  # (K, 5) how much of a coefficient is each finger's
+        self._noise = np.array(count * [s.finger_noise] + [s.tilt_noise, s.tilt_noise, s.turn_noise]) ** 2
+        self._hold = np.array(count * [s.finger_hold] + 3 * [s.tilt_hold]) ** -2.0
+        self._looser = 64.0 ** (1 - 2 * s.strength)  # than at strength 0.5: a Kalman filter's gain at rest goes with the root of that
+        self.reset()
 
     def reset(self) -> None:
-        """Forget the past."""
-        for part in (self._turns, self._place, self._distance, self._points):
-            part.reset()
+        """Forget the past: the next hand passes unchanged."""
+        self._state: _State | None = None
+        self._place = VectorFilter(self.settings.place, self.settings.strength, self.settings.gap)
+        self._distance = VectorFilter(self.settings.distance, self.settings.strength, self.settings.gap)
 
-    def smooth(self, pose: np.ndarray, translation: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """Pose (16, 4) unit quaternions and the wrist's translation (3,) in metres at `time` seconds -> the same, smoothed."""
-        pose, translation = np.asarray(pose, np.float64), np.asarray(translation, np.float64)
-        if pose.shape != (16, 4) or translation.shape != (3,):
-            raise ValueError(f'a pose (16, 4) and a translation (3,) are needed, not {pose.shape} and {translation.shape}')
-        turned = self._turns(pose, time)
-        distance = max(float(translation[2]), 1e-3)
+    def smooth(self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics, time: float,
+               follow: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """The hand of one frame -> its pose as unit quaternions (16, 4) and the wrist's translation (3,) in metres, smoothed.
+
+        Args:
+            pose: (16, 3) axis-angle, row 0 the wrist's turn in camera axes.
+            shape: (10,).
+            translation: (3,) metres, the wrist.
+            points: (21, 2) px, detected.
+            time: seconds. One that does not advance gives the last result again; a step back or a gap begins anew.
+            follow: whether the hand is to lie on the points; otherwise its place is filtered as it is.
+        Raises:
+            ValueError: wrong shapes, or the first hand is not finite; later ones that are not give the last result again.
+        """
+        pose, translation, points = (np.asarray(values, np.float64) for values in (pose, translation, points))
+        if pose.shape != (16, 3) or translation.shape != (3,) or points.shape != (21, 2):
+            raise ValueError(f'a pose (16, 3), a translation (3,) and points (21, 2) are needed, not {pose.shape}, {translation.shape} and '
+                             f'{points.shape}')
+        if self.settings.strength == 0:
+            return axis_angle_to_quaternion(pose), translation
+        finite = math.isfinite(pose.sum() + translation.sum() + points.sum() + time)
+        step = None if self._state is None else time - self._state.time
+        if step is None or step < 0 or step > self.settings.gap:
+            if not finite:
+                raise ValueError('the first hand of a filter, and its time, must be finite')
+            self._begin(pose, translation, points, camera, time)
+        elif step > 0 and finite:
+            self._go_on(pose, shape, translation, points, camera, step, follow)
+            self._state.time = time
+        return self._state.result
+
+    def _begin(self, pose: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics, time: float) -> None:
+        motion = PointMotion(self.settings.cutoff, self.settings.jitter)
+        motion.step(points, 1.0, 0.0)
+        self._state = _State(
+            time, self._coefficients(pose), one_matrix(pose[0]), self._noise.copy(), math.log(max(translation[2], NEAREST)),
+            self.settings.distance_noise ** 2, motion, (axis_angle_to_quaternion(pose), translation))
+        self._place.reset()
+        self._distance.reset()
+        self._placed_as_it_is(translation, time)
+
+    def _go_on(self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics, step: float,
+               follow: bool) -> None:
+        state, settings, count = self._state, self.settings, self.kinematics.count
+        length = HAND * camera.fx / max(translation[2], NEAREST)
+        motion = state.motion.step(points, length, step)
+        fitted, wrist, bones = self._coefficients(pose), one_matrix(pose[0]), self.kinematics.bones(shape)
+        variance = state.variance + self._looser * step * self._unrest(motion, step)
+        gain = variance / (variance + self._noise)
+        state.variance = (1 - gain) * variance
+        change = gain * np.append(fitted - state.coefficients, one_axis_angle(wrist @ state.wrist.T))
+        state.coefficients = state.coefficients + change[:count]
+        state.wrist = one_matrix(change[count:]) @ state.wrist
+
+        coefficients, turned = state.coefficients, state.wrist
+        if follow:
+            off = np.append(fitted - coefficients, one_axis_angle(wrist @ turned.T))
+            led = self._led_back(off, fitted, wrist, bones, translation, camera, length, motion)
+            coefficients, turned = coefficients + led[:count], one_matrix(led[count:]) @ turned
+            joints = self.kinematics.posed(coefficients, turned, bones).points
+            translation = self._placed_on(joints, translation, points, camera, motion, step)
+        else:
+            translation = self._placed_as_it_is(translation, state.time + step)
+        smooth = pose.copy()  # what the coefficients cannot tell of a pose passes as it is
+        smooth[0] = one_axis_angle(turned)
+        smooth[1:] += ((coefficients - fitted) @ self.kinematics.components).reshape(-1, 3)
+        state.result = axis_angle_to_quaternion(smooth), translation
+
+    def _coefficients(self, pose: np.ndarray) -> np.ndarray:
+        return (pose[1:].ravel() - self.kinematics.mean) @ self._inverse
+
+    def _unrest(self, motion: Motion, step: float) -> np.ndarray:
+        """(K + 3,) variance per second by which the pose may have changed."""
+        settings, rates = self.settings, np.empty(len(self._noise))
+        rates[:-3] = self._fingers @ (settings.bend * motion.fingers) ** 2
+        rates[-3:-1] = (settings.tilt * motion.bent) ** 2
+        rates[-1] = (settings.turn * motion.turn) ** 2
+        return settings.drift + step * rates
+
+    def _led_back(self, off: np.ndarray, fitted: np.ndarray, wrist: np.ndarray, bones: np.ndarray, translation: np.ndarray,
+                  camera: Intrinsics, length: float, motion: Motion) -> np.ndarray:
+        """The part (K + 3,) of what the filtered pose is `off` (K + 3,) from the fitted one that the moving points ask for."""
+        settings = self.settings
+        quick = self._looser * ((motion.fingers / settings.quick_finger) ** 2 + (motion.hand / settings.quick_hand) ** 2
+                                + (0.3 * motion.turn / settings.quick_finger) ** 2)  # points lie about 0.3 hand lengths from the middle
+        weights = np.empty(21)
+        weights[FINGERS] = np.minimum(quick, 1)[:, None]
+        weights[0] = weights[1:].mean()
+        posed = self.kinematics.posed(fitted, wrist, bones)
+        place = posed.points + translation
+        inverse = np.sqrt(weights) / (settings.points_sigma * length * np.maximum(place[:, 2], NEAREST))
+        project = np.zeros((21, 3, 3))  # pixels by the camera point, in sigmas
+        project[:, 0, 0], project[:, 1, 1] = inverse * camera.fx, inverse * camera.fy
+        project[:, :2, 2] = place[:, :2] / np.maximum(place[:, 2:], NEAREST) * (-inverse[:, None] * (camera.fx, camera.fy))
+        jacobian = self.kinematics.jacobian(posed, project, False)[:, :2, :-3]
+        jacobian = (jacobian - jacobian.mean(0)).reshape(42, -1)  # where the hand is, is no matter of its pose
+        sight = jacobian.T @ jacobian
+        right = sight @ off
+        sight.reshape(-1)[::len(sight) + 1] += self._hold
+        return np.linalg.solve(sight, right)
+
+    def _placed_on(self, joints: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics, motion: Motion,
+                   step: float) -> np.ndarray:
+        """The wrist (3,) for joints (21, 3) about it: the points' least squares, its distance filtered, then the middle on the middle."""
+        state, settings = self._state, self.settings
+        place = seated(joints, translation, points, camera)
+        variance = state.distance_variance + self._looser * step * (settings.distance_drift + step * (settings.growth * motion.growth) ** 2)
+        gain = variance / (variance + settings.distance_noise ** 2)
+        state.distance_variance = (1 - gain) * variance
+        state.log_distance += gain * (math.log(place[2]) - state.log_distance)
+        return centred(joints, place * (math.exp(state.log_distance) / place[2]), points, camera)
+
+    def _placed_as_it_is(self, translation: np.ndarray, time: float) -> np.ndarray:
+        distance = max(float(translation[2]), NEAREST)
         far = float(np.exp(self._distance(np.log([distance]), time)[0]))
-        ray = self._place(translation[:2] / distance, time, HAND / far)
-        return turned, np.append(ray * far, far)
-
-    def smooth_points(self, points: np.ndarray, time: float, hand_length: float) -> np.ndarray:
-        """Points (n, 2) in pixels at `time` -> smoothed, each by its own speed; `hand_length` is the hand's length in pixels."""
-        return self._points(points, time, max(hand_length, 1.0))
+        return np.append(self._place(translation[:2] / distance, time, HAND / far) * far, far)
 
 
-def _share(cutoff: np.ndarray | float, step: float) -> np.ndarray | float:
-    """The part of the way towards the new value that a low pass of `cutoff` Hz goes in `step` seconds."""
-    return 1 / (1 + 1 / (2 * np.pi * cutoff * step))
+def seated(joints: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics) -> np.ndarray:
+    """The translation (3,) with which joints (21, 3) project nearest to points (21, 2), two Gauss-Newton steps from a start; that comes back
+    where they lead nowhere."""
+    focal, found = np.array([camera.fx, camera.fy]), translation
+    rays = (points - (camera.cx, camera.cy)) / focal
+    for _ in range(2):
+        placed = joints + found
+        over = 1 / np.maximum(placed[:, 2:], NEAREST)
+        slope = placed[:, :2] * over
+        off = (rays - slope) * over
+        squares = (over * over).sum()
+        moment = -(slope * over * over).sum(0)
+        last = float(((slope * over) ** 2).sum()) + 1e-9 * squares  # points on one spot do not tell the distance
+        matrix = np.array([[squares, 0, moment[0]], [0, squares, moment[1]], [moment[0], moment[1], last]])
+        found = found + np.linalg.solve(matrix, np.append(off.sum(0), -float((off * slope).sum())))
+    return found if joints[:, 2].min() + found[2] > NEAREST else translation
+
+
+def centred(joints: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics) -> np.ndarray:
+    """The wrist (3,) moved sideways so that the joints (21, 3) project, on average, to the points (21, 2)."""
+    placed = joints + translation
+    off = points - camera.project(placed)
+    return translation + np.append((off / (camera.fx, camera.fy)).mean(0) / (1 / placed[:, 2]).mean(), 0)
