@@ -15,6 +15,7 @@ from tests.training.made_set import make_set, settings_text
 from training.config import Config, read_config
 from training.loop import StageTraining
 from training.train import train
+from training.video_sets import learns_from_clips
 
 STAGES = """
 [[stages]]
@@ -155,3 +156,8 @@ def test_folders_without_clips_are_said_before_anything_takes_long(made, tmp_pat
     monkeypatch.setattr(training.train, 'read_pictures', lambda *_, **__: pytest.fail('the pictures were read first'))
     with pytest.raises(InputError, match='there are no clips in'):
         train(config_of(made, tmp_path, tmp_path / 'empty'))
+
+
+def test_the_settings_of_the_run_on_clips_are_readable(root):
+    config = read_config(root / 'training' / 'video.toml')
+    assert config.video.clips and learns_from_clips(config.stages[0]) and config.stages[0].keep
