@@ -19,7 +19,7 @@ from app.background import Ahead, Behind
 from app.detection import quiet_native_stderr
 from app.detector_file import detector_path
 from app.overlay import Overlay
-from app.pipeline import Pipeline
+from app.pipeline import Looked, Pipeline
 from app.reconstruct import reconstruct
 from app.reconstruct_settings import ReconstructSettings
 from app.timing import StageClock
@@ -29,6 +29,7 @@ from benchmarks.bench.clip import Clip
 KINDS = {  # name: what it is
     'mediapipe': 'MediaPipe Hands alone, 21 points',
     'mesh': 'our pipeline, textured mesh',
+    'halves': 'the same, looking and placing on two threads',
     'overlay': 'our pipeline and overlay',
     'overlapped': 'the same, decoding and drawing on threads',
     'fast': 'reconstruct --fast, overlay video',
@@ -142,8 +143,27 @@ class Mesh(Contender):
         return len(hands)
 
 
+class Halves(Mesh):
+    """The same, the network looking at a frame while another thread places the hands of the frame before."""
+
+    kind = 'halves'
+
+    def all_frames(self) -> tuple[list[int], list[float]]:
+        found, finished = [], []
+
+        def place(looked: Looked) -> None:
+            found.append(len(self.pipeline.place(looked, self.intrinsics)))
+            self.pipeline.clock.end_frame()
+            finished.append(time.perf_counter())
+
+        with Behind(place) as placer:
+            for frame in self.clip.frames:
+                placer.put(self.pipeline.look(frame))
+        return found, finished
+
+
 class WithOverlay(Mesh):
-    """The same, and the hands drawn on the picture."""
+    """The whole pipeline on one thread, and the hands drawn on the picture."""
 
     kind = 'overlay'
 

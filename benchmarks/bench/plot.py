@@ -21,8 +21,8 @@ INK, FAINT = (28, 33, 40), (112, 120, 132)
 PEER, OURS, DARK, GOOD, BAD = (176, 184, 194), (58, 125, 207), (24, 78, 150), (42, 145, 90), (196, 88, 60)
 STAGES = {'detect': (150, 120, 200), 'crop': (240, 196, 84), 'network': OURS, 'refine': (86, 180, 160), 'smooth': (132, 205, 130),
           'texture': (235, 150, 80), 'overlay': (216, 96, 108)}
-SHORT = {'mediapipe': 'MediaPipe Hands', 'mesh': 'mesh', 'overlay': 'mesh + overlay', 'overlapped': 'overlapped', 'fast': 'video, fast',
-         'consistent': 'video, consistent'}
+SHORT = {'mediapipe': 'MediaPipe Hands', 'mesh': 'mesh', 'halves': 'mesh, two halves', 'overlay': 'mesh + overlay',
+         'overlapped': 'overlapped', 'fast': 'video, fast', 'consistent': 'video, consistent'}
 
 
 def write_plot(result: Result, path: Path) -> None:

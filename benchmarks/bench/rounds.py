@@ -13,7 +13,7 @@ from app.pipeline import Pipeline, PipelineSettings
 from app.reconstruct_settings import ReconstructSettings
 from app.regression import Provider
 from benchmarks.bench.clip import Clip
-from benchmarks.bench.contenders import Command, Contender, MediaPipe, Mesh, Overlapped, Play, WithOverlay, both_clocks
+from benchmarks.bench.contenders import Command, Contender, Halves, MediaPipe, Mesh, Overlapped, Play, WithOverlay, both_clocks
 
 SURE = 0.9  # share of the frames in which all hands must be found for a figure to count
 
@@ -70,7 +70,7 @@ def play_in_turn(clips: list[Clip], threads: list[int], provider: Provider, weig
                 tell('loading')
                 settings = PipelineSettings(mode='video', hands=clip.hands, threads=count, provider=provider, weights=weights)
                 pipeline = open_ones.enter_context(Pipeline(settings))
-                contenders += [kind(clip, pipeline) for kind in (Mesh, WithOverlay, Overlapped)]
+                contenders += [kind(clip, pipeline) for kind in (Mesh, Halves, WithOverlay, Overlapped)]
             if clip.hands == 1 and commands:
                 settings = ReconstructSettings(threads=threads[-1], provider=provider, weights=weights)
                 contenders += [Command(clip, 'fast', replace(settings, consistent=False, write=('overlay',))),
