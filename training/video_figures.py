@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import convolve1d
-from scipy.optimize import minimize_scalar
 
 from training.metrics import bone_lengths
 
@@ -16,8 +15,9 @@ WINDOW = 11  # frames of the high pass
 SOFTENING = np.array([1, 4, 6, 4, 1]) / 16  # of both series before their lag is sought: noise has no lag, and must not outweigh motion
 MOST_LAG = 6  # frames to either side that are tried
 SHORTEST = 8  # frames of a stretch that must remain to be compared
-REPEATED = 8  # neighbouring frames that repeat each other's errors
-VAGUE = 0.5  # frames of standard error from which a lag says nothing
+STEP = 0.125  # frames between shifts that are tried
+BLOCK, FEWEST = 16, 6  # frames of a block at most, and how many blocks there should be, to tell how sure a lag is
+VAGUE = 0.35  # frames of standard error from which a lag says nothing
 CHUNK = 256  # vertices at a time
 
 
@@ -104,49 +104,57 @@ def texture_spread(colours: np.ndarray, seen: np.ndarray) -> float:
 
 def lag(series: np.ndarray, reference: np.ndarray, most: int = MOST_LAG) -> float:
     """How many frames series (T, ..., d) is late against the reference: the shift, in parts of a frame, at which series(t) and
-    reference(t - shift) correlate best. Positive: late; negative: ahead. NaN where too little is left, nothing moves, or so little that its
-    moment could not be told to `VAGUE` frames. Neither size nor place of the two need agree.
+    reference(t - shift) correlate best. Positive: late; negative: ahead. NaN where too little is left, nothing moves, or so little that the
+    shift could not be told to `VAGUE` frames. Neither size nor place of the two need agree.
 
     Every shift within `most` frames is tried on the same frames. Both are softened alike before, which shifts nothing: jitter that a filter
-    took from the reference itself would otherwise agree best without a shift, however late the filter is.
+    took from the reference itself would otherwise agree best without a shift, however late the filter is. How surely the shift is told is
+    tried out by leaving out one block of frames after the other (the jackknife).
     """
-    series, reference = (np.asarray(s, np.float64) for s in (series, reference))
+    products, sizes, early_sizes = _blocks(np.asarray(series, np.float64), np.asarray(reference, np.float64), most)
+    if len(products) < 2 or sizes.sum() <= 0 or early_sizes.sum(0).min() <= 0:
+        return np.nan
+    found = _best(products.sum(0), sizes.sum() * early_sizes.sum(0), most)
+    without = np.array([_best(products.sum(0) - p, (sizes.sum() - s) * (early_sizes.sum(0) - e), most)
+                        for p, s, e in zip(products, sizes, early_sizes)])
+    doubt = np.sqrt((len(without) - 1) * ((without - without.mean()) ** 2).mean())
+    return found if doubt < VAGUE else np.nan
+
+
+def _best(products: np.ndarray, sizes: np.ndarray, most: int) -> float:
+    """The shift of the highest of the correlations products / sqrt(sizes), (S,) each, of shifts `STEP` apart from -most to most; NaN if
+    none is positive."""
+    agreement = products / np.sqrt(np.maximum(sizes, 1e-300))
+    at = int(agreement.argmax())
+    if not agreement[at] > 0:
+        return np.nan
+    if 0 < at < len(agreement) - 1:
+        before, peak, after = agreement[at - 1:at + 2]
+        bend = before - 2 * peak + after
+        at += 0.5 * (before - after) / bend if bend < 0 else 0.0  # the vertex of the parabola through the three
+    return at * STEP - most
+
+
+def _blocks(series: np.ndarray, reference: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For blocks of frames and all shifts: sum of the products of series and shifted reference (B, S), sum of squares of the series (B,)
+    and of the shifted reference (B, S), each about its mean in the block."""
+    shifts, margin = np.arange(round(2 * most / STEP) + 1) * STEP - most, len(SOFTENING) // 2
     runs = []
-    margin = len(SOFTENING) // 2
     for run in stretches(present(series) & present(reference)):
         late, early = (convolve1d(s[run], SOFTENING, axis=0)[margin:-margin] for s in (series, reference))
         if len(late) >= 2 * most + SHORTEST:
-            late, frames = late[most:-most], np.arange(most, len(early) - most)
-            runs.append((late - late.mean(0), CubicSpline(np.arange(len(early)), early), frames))
-    if not runs:
-        return np.nan
-    size = sum(float((late ** 2).sum()) for late, _, _ in runs)
-
-    def agreement(shift: float) -> float:
-        product = early_size = 0.0
-        for late, spline, frames in runs:
-            early = spline(frames - shift)
-            early = early - early.mean(0)
-            product, early_size = product + float((late * early).sum()), early_size + float((early ** 2).sum())
-        return product / max(np.sqrt(size * early_size), 1e-12)
-
-    shifts = range(-most, most + 1)
-    best = max(shifts, key=agreement)
-    if abs(best) < most:
-        best = float(minimize_scalar(lambda s: -agreement(s), bounds=(best - 1, best + 1), method='bounded', options={'xatol': 1e-4}).x)
-    return float(best) if agreement(best) > 0 and _doubt(runs, best) < VAGUE else np.nan
-
-
-def _doubt(runs: list, shift: float) -> float:
-    """Standard error in frames of a best shift: what remains unexplained over the speed, as if only one frame in `REPEATED` said anything
-    new, and all joints the same."""
-    rest = speed = product = size = 0.0
-    parts = [(late, spline(frames - shift), spline(frames - shift, 1)) for late, spline, frames in runs]
-    for late, early, _ in parts:
-        early = early - early.mean(0)
-        product, size = product + float((late * early).sum()), size + float((early ** 2).sum())
-    gain, frames = product / max(size, 1e-12), sum(len(late) for late, _, _ in parts)
-    for late, early, slope in parts:
-        rest += float(((late - gain * (early - early.mean(0))) ** 2).sum())
-        speed += float(((gain * slope) ** 2).sum())
-    return np.sqrt(rest / max(speed, 1e-12) * REPEATED / frames) if speed > 0 else np.inf
+            runs.append((late, CubicSpline(np.arange(len(early)), early)))
+    frames = sum(len(late) - 2 * most for late, _ in runs)
+    length = int(np.clip(frames // FEWEST, 4, BLOCK))
+    products, sizes, early_sizes = [], [], []
+    for late, spline in runs:
+        for start in range(most, len(late) - most - length + 1, length):
+            times = np.arange(start, start + length)
+            own = late[times] - late[times].mean(0)
+            others = spline(times[:, None] - shifts)  # (length, S, ..., d)
+            others = others - others.mean(0)
+            axes = tuple(range(2, others.ndim))
+            products.append((own[:, None] * others).sum((0, *axes)))
+            early_sizes.append((others ** 2).sum((0, *axes)))
+            sizes.append(float((own ** 2).sum()))
+    return np.array(products), np.array(sizes), np.array(early_sizes)
