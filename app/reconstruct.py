@@ -242,6 +242,8 @@ def summary(outcome: Outcome) -> str:
     lines = [f'{report.frames_with_hand} of {report.frames} frames have a hand; {report.fps} frames per second on {report.provider}.']
     if report.reprojection_percent is not None:
         lines.append(f'The mesh lies {report.reprojection_px} px ({report.reprojection_percent} % of the hand) from the detected points.')
+    if report.sequence is not None and report.sequence.hands:
+        lines.append(report.sequence.sentence())
     if outcome.note:
         lines.append(outcome.note)
     lines.append(f'The results lie in {outcome.folder}')

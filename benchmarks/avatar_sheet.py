@@ -3,7 +3,7 @@
     python main.py reconstruct clip.mp4 --consistent --out out
     python -m benchmarks.avatar_sheet out/clip [FOLDER ...] [--out out/avatars.png] [--size 320] [--most 3]
 
-One row for each hand that has a texture: its own shape, relaxed, in its own skin.
+One row for each hand that has a texture: its own shape, opened, in its own skin.
 """
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _of(hands: HandsFile, number: int) -> HandsFile:
 def _row(path: Path, hands: HandsFile, model: HandModel, size: int) -> np.ndarray:
     studio, left = Studio(model, size, True), str(hands.side[0]) == 'left'
     studio.picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB).astype(np.float32) / 255
-    vertices = model.posed(pose_of(model, POSES['relaxed']), hands.shape[0], 'left' if left else 'right')[0]
+    vertices = model.posed(pose_of(model, POSES['rest']), hands.shape[0], 'left' if left else 'right')[0]
     flip = np.diag([-1.0, 1, 1])
     return np.hstack([studio.draw(vertices, flip @ view @ flip if left else view, left=left) for view in VIEWS])
 

@@ -27,7 +27,7 @@ class MotionSettings:
 
     finger: float = 8.0  # rad / s^2
     turn: float = 5.0  # rad / s^2, of the whole hand
-    ray: float = 3.0  # hand lengths / s^2
+    ray: float = 5.0  # hand lengths / s^2
     distance: float = 0.3  # e-folds / s^2
     finger_speed: float = 6.0  # rad / s
     turn_speed: float = 6.0

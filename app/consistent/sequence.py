@@ -35,6 +35,17 @@ class SequenceReport:
     frames_doubted: int  # hands whose frame contradicts those around it, and hardly counted
     textures: int
 
+    def sentence(self) -> str:
+        """For a person."""
+        said = ['One hand' if self.hands == 1 else f'{self.hands} hands were told apart']
+        said.append('each with one shape' if self.hands > 1 else 'with one shape')
+        said.append(f'{self.frames_filled} times filled in over {self.gaps_filled} gaps' if self.frames_filled else 'nothing filled in')
+        if self.frames_doubted:
+            said.append(f'{self.frames_doubted} times hardly believed, as it contradicts the frames around')
+        if self.scene_cuts:
+            said.append('one scene cut' if self.scene_cuts == 1 else f'{self.scene_cuts} scene cuts')
+        return ', '.join(said) + '.'
+
 
 class Sequence:
     """One clip. `prepare`, then `hands` for each frame in order. A context manager that leaves nothing on the disk."""
