@@ -58,6 +58,10 @@ def test_the_json_file_says_what_it_was_measured_on(quick):
     assert machine['cpu'] and machine['cores'] >= 1 and {'python', 'mediapipe', 'numpy'} <= machine['versions'].keys(), machine
     assert told['frames'] == 8 and told['size'] == [640, 480] and told['date'].startswith('20'), told
     assert any('EfficientNet-b0' in sentence for sentence in told['left_out']), 'a quick look leaves it out and must say so'
+    for name in ('CUDA', 'TensorRT'):
+        measured = any(one['provider'].lower() == name.lower() for one in told['network']['single'])
+        said = any(name in sentence for sentence in told['left_out'])
+        assert measured != said, f'{name} is measured, or it is said why not: {told["left_out"]}'
 
 
 def test_mediapipe_is_what_is_compared_with(quick):

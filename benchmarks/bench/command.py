@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.errors import InputError
-from app.regression import Regressor
+from app.regression import Provider, Regressor
 from benchmarks.bench.clip import Clip, read_clip, with_one_hand, with_two_hands
 from benchmarks.bench.fresh import KINDS, Start, start_anew
 from benchmarks.bench.machine import Machine, this_machine
-from benchmarks.bench.network import Networks, measure_networks
+from benchmarks.bench.network import Networks, Place, measure_networks
 from benchmarks.bench.peers import NoPeers, peer_graphs
 from benchmarks.bench.rounds import SURE, Figures, SecondHand, play_in_turn
 
@@ -112,7 +112,7 @@ def bench(args: argparse.Namespace, amount: Amount, tell: Callable[[str], None])
     clip = read_clip(args.clip, amount.frames, args.size)
     machine = this_machine()
     clips = [{1: with_one_hand, 2: with_two_hands}[hands](clip) for hands in amount.hands]
-    left_out = [] if provider != 'CPU' else ['CUDA and TensorRT: the network has no GPU to run on here, or was not to use it.']
+    places, left_out = network_places(args.provider, args.weights, amount.threads)
     peers = {}
     if args.quick:
         left_out.append('EfficientNet-b0 and the landmark network beside ours: not in a quick look.')
@@ -129,7 +129,7 @@ def bench(args: argparse.Namespace, amount: Amount, tell: Callable[[str], None])
         left_out.append('reconstruct with its files: not in a quick look, and not in another size than the clip has.')
     contenders, second_hand = play_in_turn(clips, threads, args.provider, args.weights, amount.rounds, commands, tell)
     batches = list(BATCHES[:2] if args.quick else BATCHES)
-    networks = measure_networks(args.weights, args.provider, threads, batches, peers, amount.rounds, amount.runs, tell)
+    networks = measure_networks(args.weights, places, batches, peers, amount.rounds, amount.runs, tell)
     starts = []
     for kind in KINDS:
         tell(f'new processes: {kind}')
@@ -148,6 +148,20 @@ def real_provider(asked: str, weights: Path | None) -> str:
     if asked in ('cuda', 'tensorrt') and not regressor.provider.lower().startswith(asked):
         raise InputError(f'{regressor.note} With --provider cpu, that is what is measured.')
     return regressor.provider
+
+
+def network_places(asked: Provider, weights: Path | None, threads: tuple[int, ...]) -> tuple[list[Place], list[str]]:
+    """Where the network alone is measured, and a sentence for each provider that is not there. All that are if 'auto' was asked for."""
+    places: list[Place] = [('cpu', count) for count in threads] if asked in ('auto', 'cpu') else []
+    left_out = []
+    for name in ('cuda', 'tensorrt'):
+        if asked in ('auto', name):
+            regressor = Regressor(weights, name)
+            if regressor.provider.lower().startswith(name):
+                places.append((name, None))
+            else:
+                left_out.append(regressor.note)
+    return places, left_out
 
 
 def decoding(clip: Clip) -> float:

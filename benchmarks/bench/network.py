@@ -19,6 +19,8 @@ from benchmarks.bench.peers import NAMES
 ALL, SKINNED = 'all answers', 'network + skinning'
 WARM_UP = 3  # runs that do not count
 
+Place = tuple[Provider, int | None]  # where a graph runs: provider, and the number of threads on a CPU
+
 
 @dataclass(frozen=True)
 class NetworkFigures:
@@ -98,22 +100,26 @@ class Runner:
                               float(np.median(self.cpu)), 1e3 * self.batch / middle)
 
 
-def measure_networks(weights: Path | None, provider: Provider, threads: list[int], batches: list[int], peers: dict[str, Path], rounds: int,
-                     runs: int, tell: Callable[[str], None]) -> Networks:
-    """All graphs in turn, at each number of threads; on a GPU once. `peers`: name -> ONNX file, none for a quick look."""
-    regressor = Regressor(weights, provider, threads[0])
+def measure_networks(weights: Path | None, places: list[Place], batches: list[int], peers: dict[str, Path], rounds: int, runs: int,
+                     tell: Callable[[str], None]) -> Networks:
+    """All graphs in turn, in each place. `peers`: name -> ONNX file, none for a quick look."""
+    regressor = Regressor(weights, 'cpu')
     named = {regressor.name: onnx.load(str(regressor.path))} | {NAMES[name]: onnx.load(str(path)) for name, path in peers.items()}
     graphs = {(name, ALL): model for name, model in named.items()}
     graphs |= {(name, SKINNED): skinned(model) for name, model in named.items() if 'vertices' in [o.name for o in model.graph.output]}
-    operations = {name: count_operations(model) for name, model in named.items()}
-    single, batched, rooflines, of_b0 = [], [], [], []
-    for count in threads if regressor.provider == 'CPU' else [None]:
-        tell(f'the network, {regressor.provider}' + (f', {count} threads' if count else ''))
-        alone = [runner(*key, model, provider, count, 1) for key, model in graphs.items()]
-        ours = alone[0]
-        side = SIDE if count else GPU_SIDE
+    ours, size = regressor.name, regressor.size
+    del regressor
+    found = Networks(ours, {name: count_operations(model) for name, model in named.items()}, [], [], [], [])
+    for provider, count in places:
+        tell(f'the network: {provider}' + (f', {count} threads' if count else ''))
+        own = Regressor(weights, provider, count).session  # the program's own, with TensorRT's kept engine
+        # TensorRT would build an engine for each graph for minutes
+        others = {key: model for key, model in graphs.items() if key != (ours, ALL) and provider != 'tensorrt'}
+        alone = [runner(ours, ALL, own, count, 1, size)]
+        alone += [runner(*key, session_of(model.SerializeToString(), provider, count), count, 1, size) for key, model in others.items()]
+        many = [runner(ours, ALL, own, count, batch, size) for batch in batches]
+        side = SIDE if provider == 'cpu' else GPU_SIDE
         product = matrix_product(side, provider, count)
-        many = [runner(regressor.name, ALL, graphs[regressor.name, ALL], provider, count, batch) for batch in batches]
         for one in (*alone, *many, product):
             one.round(WARM_UP)
             one.wall.clear(), one.cpu.clear()
@@ -123,19 +129,16 @@ def measure_networks(weights: Path | None, provider: Provider, threads: list[int
             product.round(max(2, runs // 4))
             for one in many:
                 one.round(max(2, runs // one.batch))
-        single += [one.figures() for one in alone]
-        batched += [one.figures() for one in many]
-        rooflines.append(roofline(ours, product, 2e-9 * side ** 3, 2e-9 * operations[regressor.name].macs))
-        b0 = next((one for one in alone if (one.name, one.part) == (NAMES['efficientnet-b0'], SKINNED)), None)
-        if b0 is not None:
-            mesh = next(one for one in alone if one.part == SKINNED)
-            of_b0.append(beside(mesh, b0))
-    return Networks(regressor.name, operations, single, of_b0, batched, rooflines)
+        found.single.extend(one.figures() for one in alone)
+        found.batches.extend(one.figures() for one in many)
+        found.rooflines.append(roofline(alone[0], product, 2e-9 * side ** 3, 2e-9 * found.operations[ours].macs))
+        meshes = {one.name: one for one in alone if one.part == SKINNED}
+        if {ours, NAMES['efficientnet-b0']} <= meshes.keys():
+            found.of_b0.append(beside(meshes[ours], meshes[NAMES['efficientnet-b0']]))
+    return found
 
 
-def runner(name: str, part: str, model: onnx.ModelProto, provider: Provider, threads: int | None, batch: int) -> Runner:
-    session = session_of(model.SerializeToString(), provider, threads)
-    size = model.graph.input[0].type.tensor_type.shape.dim[-1].dim_value
+def runner(name: str, part: str, session: ort.InferenceSession, threads: int | None, batch: int, size: int) -> Runner:
     crops = np.random.default_rng(0).random((batch, 3, size, size), np.float32)
     return Runner(name, part, session.get_providers()[0].removesuffix('ExecutionProvider'), threads, batch,
                   lambda: session.run(None, {'crop': crops}), [], [])
@@ -143,7 +146,7 @@ def runner(name: str, part: str, model: onnx.ModelProto, provider: Provider, thr
 
 def matrix_product(side: int, provider: Provider, threads: int | None) -> Runner:
     """A product of two square matrices, both of which lie where the provider computes."""
-    session = session_of(product_graph(side), provider, threads)
+    session = session_of(product_graph(side), 'cuda' if provider == 'tensorrt' else provider, threads)
     device = 'cpu' if session.get_providers()[0].startswith('CPU') else 'cuda'
     left = ort.OrtValue.ortvalue_from_numpy(np.random.default_rng(1).standard_normal((side, side), np.float32), device, 0)
     binding = session.io_binding()
@@ -154,7 +157,7 @@ def matrix_product(side: int, provider: Provider, threads: int | None) -> Runner
 
 
 def session_of(graph: bytes, provider: Provider, threads: int | None) -> ort.InferenceSession:
-    """A session set up as the program's own (`app/regression.py`), for any graph; TensorRT's is built anew and not kept."""
+    """A session set up as the program's own (`app/regression.py`), for any graph."""
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads or 1, 1, 3
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')

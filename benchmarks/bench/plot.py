@@ -19,6 +19,7 @@ WIDTH, HEIGHT, FINER = 1600, 1250, 2  # drawn twice as large, then halved: no ra
 PAPER, CARD, LINE = (244, 245, 247), (255, 255, 255), (222, 225, 230)
 INK, FAINT = (28, 33, 40), (112, 120, 132)
 PEER, OURS, DARK, GOOD, BAD = (176, 184, 194), (58, 125, 207), (24, 78, 150), (42, 145, 90), (196, 88, 60)
+PLACES = (OURS, DARK, GOOD, (150, 120, 200))
 STAGES = {'detect': (150, 120, 200), 'crop': (240, 196, 84), 'network': OURS, 'refine': (86, 180, 160), 'smooth': (132, 205, 130),
           'texture': (235, 150, 80), 'overlay': (216, 96, 108)}
 SHORT = {'mediapipe': 'MediaPipe Hands', 'mesh': 'mesh', 'halves': 'mesh, two halves', 'overlay': 'mesh + overlay',
@@ -125,12 +126,12 @@ def many(card: Card, result: Result) -> None:
     for one in figures:
         x = (counts.index(one.batch) + 0.5) * group + (places.index(where(one)) - len(places) / 2) * column
         tall = high * one.hands_per_second / most
-        card.bar(x + 2, floor - tall, column - 4, tall, (OURS, DARK, GOOD)[places.index(where(one)) % 3])
+        card.bar(x + 2, floor - tall, column - 4, tall, PLACES[places.index(where(one)) % len(PLACES)])
         card.text(x + column / 2, floor - tall - 11, f'{one.hands_per_second:.0f}', 14, INK, 'mm')
     for i, count in enumerate(counts):
         card.text((i + 0.5) * group, floor + 16, plural(count, 'hand'), 14, INK, 'mm')
     for i, place in enumerate(places):
-        card.bar(card.width - 130, -40 + 22 * i, 14, 14, (OURS, DARK, GOOD)[i % 3])
+        card.bar(card.width - 130, -40 + 22 * i, 14, 14, PLACES[i % len(PLACES)])
         card.text(card.width - 108, -33 + 22 * i, place, 14, INK, 'lm')
 
 

@@ -38,7 +38,7 @@ class Figures:
     threads: int | None  # of the network
     fps: float  # median of the rounds
     fps_rounds: tuple[float, ...]
-    fps_first: float  # of the first play, in which shape and texture are learned and everything is slow once
+    fps_first: float  # of the first play, in which shape and texture are learned (`mesh` does it for all) and everything is slow once
     p50: float  # milliseconds from one finished frame to the next
     p95: float
     cpu_ms: float  # processor time a frame, all threads; median of the rounds
@@ -66,6 +66,7 @@ def play_in_turn(clips: list[Clip], threads: list[int], provider: Provider, weig
         contenders = []
         for clip in clips:
             contenders.append(MediaPipe(clip))
+            open_ones.callback(contenders[-1].close)
             for count in threads:
                 tell('loading')
                 settings = PipelineSettings(mode='video', hands=clip.hands, threads=count, provider=provider, weights=weights)
@@ -75,8 +76,6 @@ def play_in_turn(clips: list[Clip], threads: list[int], provider: Provider, weig
                 settings = ReconstructSettings(threads=threads[-1], provider=provider, weights=weights)
                 contenders += [Command(clip, 'fast', replace(settings, consistent=False, write=('overlay',))),
                                Command(clip, 'consistent', replace(settings, consistent=True))]
-        for contender in contenders:
-            open_ones.callback(contender.close)
         plays: dict[Contender, list[Play]] = {contender: [] for contender in contenders}
         for number in range(rounds + 1):
             for contender in contenders:
