@@ -17,6 +17,7 @@ import trimesh
 from app.errors import InputError
 from app.hand_model import HandModel
 from app.outputs.scene import SceneWriter
+from app.outputs.texture_files import TextureFiles
 from tests.app.made_hands import made_frame, made_hand
 
 MODEL = HandModel.load()
@@ -129,6 +130,35 @@ def test_the_formats_own_validator_finds_nothing_to_say(tmp_path, gltf_validator
     assert not any(counts.values()), found['issues']['messages'][:5]
     assert found['info']['hasSkins'] and found['info']['animationCount'] == 1
     assert found['info']['totalTriangleCount'] == 2 * len(MODEL.faces)
+
+
+@pytest.fixture
+def textured(tmp_path):
+    """A scene of which one track has a texture, and that texture: red grows to the right, green downwards."""
+    y, x = np.mgrid[:256, :256].astype(np.uint8)
+    picture = np.stack([x, y, np.full_like(x, 90)], -1)
+    with TextureFiles(tmp_path) as textures:
+        textures.add(1, 'left', picture)
+        with SceneWriter(tmp_path / 'hands.glb', MODEL, textures) as writer:
+            for frame, hands in clip():
+                writer.write(frame, hands)
+    return tmp_path / 'hands.glb', picture
+
+
+def test_a_scene_with_a_texture_is_valid(textured, gltf_validator):
+    found = gltf_validator(textured[0])
+    assert not any(found['issues'][key] for key in ('numErrors', 'numWarnings')), found['issues']['messages'][:5]
+    assert found['info']['hasTextures'] and found['info']['totalTriangleCount'] == 2 * len(MODEL.faces)
+
+
+def test_another_reader_finds_the_texture_where_the_atlas_says(textured):
+    path, picture = textured
+    scene = trimesh.load(path, process=False)
+    mesh = scene.geometry['hand_1_left']
+    assert np.array_equal(np.asarray(mesh.visual.material.baseColorTexture.convert('RGB')), picture)
+    assert np.allclose(mesh.visual.uv, MODEL.uv, atol=1e-6), 'trimesh turns the coordinates to an origin at the bottom left, as the atlas has'
+    assert len(mesh.vertices) == len(MODEL.uv) and 1e-4 < mesh.convex_hull.volume and len(mesh.faces) == len(MODEL.faces)
+    assert scene.geometry['hand_0_right'].visual.vertex_attributes['color'].shape[1] == 4, 'a track without a texture keeps its colours'
 
 
 def test_one_frame_alone_is_valid_too(tmp_path, gltf_validator):
