@@ -14,14 +14,15 @@ import numpy as np
 from app.engine_cache import EngineCache, facts_of, tensorrt_version
 from app.errors import InputError
 from app.graph_cache import KeptGraph
+from app.openvino_session import OpenVinoSession
 
-Provider = Literal['auto', 'tensorrt', 'cuda', 'cpu']
+Provider = Literal['auto', 'tensorrt', 'cuda', 'openvino', 'cpu']
 WEIGHTS = Path(__file__).parent.parent / 'assets' / 'weights' / 's2hand-lite.onnx'
 VERSION = '1'  # of the graphs that this program reads
 OUTPUTS = ('points', 'presence', 'right', 'pose', 'shape', 'scale', 'translation', 'texture', 'light')
 METADATA = ('focal', 'size', 'hand_model')
 EXECUTION_PROVIDERS = {'tensorrt': 'TensorrtExecutionProvider', 'cuda': 'CUDAExecutionProvider', 'cpu': 'CPUExecutionProvider'}
-NAMES = {'tensorrt': 'TensorRT', 'cuda': 'CUDA'}
+NAMES = {'tensorrt': 'TensorRT', 'cuda': 'CUDA', 'openvino': 'OpenVINO'}
 CPU = EXECUTION_PROVIDERS['cpu']
 PACKAGES = {  # where ONNX Runtime's provider is there but its libraries are not
     'tensorrt': '"tensorrt-cu13<11" "onnxruntime-gpu[cuda,cudnn]"', 'cuda': '"onnxruntime-gpu[cuda,cudnn]"'}
@@ -47,8 +48,8 @@ class Prediction:
 
 
 class Regressor:
-    """One ONNX Runtime session. `provider` is the one that really runs, whatever was asked for; `note` says in one sentence why it is
-    another one, or what else a person should know, '' if all is as asked. Both may change when a GPU fails later on.
+    """One session of ONNX Runtime, or of OpenVINO. `provider` is the one that really runs, whatever was asked for; `note` says in one
+    sentence why it is another one, or what else a person should know, '' if all is as asked. Both may change when a GPU fails later on.
 
     Raises InputError if the weights are missing, are not this network, or belong to another hand model or version.
     """
@@ -70,7 +71,9 @@ class Regressor:
         self._spare = self.session = self._open_on_cpu()  # the network is read here, before a GPU works on it for minutes
         self._check(hand_model_hash)
         names = wanted_providers(provider, ort)
-        if names[0] != CPU:
+        if provider == 'openvino':
+            self.session = self._open_on_openvino() or self._spare
+        elif names[0] != CPU:
             self.session = self._open_on_gpu(names, tell or (lambda sentence: None)) or self._spare
         self._graph = b''  # 30 MB
         self.provider = self._real_provider()
@@ -94,7 +97,7 @@ class Regressor:
         except Exception as error:  # onnxruntime's exceptions share no narrower public base
             if self.session is self._spare:
                 raise
-            self.note = failure_note(error)
+            self.note = failure_note(error, 'OpenVINO' if self.provider == 'OpenVINO' else 'The GPU')
             self._leave_engines()
             self.session = self._spare
             self.provider = self._real_provider()
@@ -166,6 +169,17 @@ class Regressor:
             self._leave_engines()
             return None
 
+    def _open_on_openvino(self):
+        """A session of OpenVINO; None, and a note, if there is none or it cannot run the network."""
+        try:
+            return OpenVinoSession(self._graph, self.size, self._threads)
+        except ImportError as error:
+            self.note = ('OpenVINO was asked for, but it is not installed: pip install openvino. The network runs on ONNX Runtime.'
+                         if error.name == 'openvino' else failure_note(error, 'OpenVINO'))
+        except Exception as error:  # OpenVINO says RuntimeError, its bindings TypeError and more
+            self.note = failure_note(error, 'OpenVINO')
+        return None
+
     def _options(self, name: str, tell: Callable[[str], None]) -> dict[str, str]:
         """What a provider is told; for TensorRT also where its engine is kept."""
         if name == EXECUTION_PROVIDERS['cuda']:
@@ -208,7 +222,7 @@ def usual_threads() -> int:
 def wanted_providers(provider: Provider, ort) -> list[str]:
     """ONNX Runtime's provider names to try, best first. Without an NVIDIA device only the CPU is asked for, so that nothing is printed."""
     available = ort.get_available_providers()
-    order = {'auto': ('cuda',), 'tensorrt': ('tensorrt', 'cuda'), 'cuda': ('cuda',), 'cpu': ()}[provider]
+    order = {'auto': ('cuda',), 'tensorrt': ('tensorrt', 'cuda'), 'cuda': ('cuda',)}.get(provider, ())
     names = [EXECUTION_PROVIDERS[p] for p in order if EXECUTION_PROVIDERS[p] in available] if has_nvidia_device() else []
     if names and hasattr(ort, 'preload_dlls'):
         ort.preload_dlls()  # finds CUDA's libraries in the packages that pip installed
@@ -224,7 +238,7 @@ def has_nvidia_device() -> bool:
 
 def missing_note(asked: Provider, real: str, ort) -> str:
     """A sentence on why the network does not run on what was asked for, with the package to install; '' when it does."""
-    if asked in ('auto', 'cpu') or EXECUTION_PROVIDERS[asked].startswith(real):
+    if asked in ('auto', 'openvino', 'cpu') or EXECUTION_PROVIDERS[asked].startswith(real):
         return ''
     if EXECUTION_PROVIDERS[asked] not in ort.get_available_providers():
         why = 'the installed onnxruntime was built without it: pip uninstall onnxruntime, then pip install onnxruntime-gpu'
@@ -235,9 +249,9 @@ def missing_note(asked: Provider, real: str, ort) -> str:
     return f'{NAMES[asked]} was asked for, but {why}. The network runs on the {NAMES.get(real.lower(), real)}.'
 
 
-def failure_note(error: Exception) -> str:
-    """A sentence on a GPU that failed."""
+def failure_note(error: Exception, what: str = 'The GPU') -> str:
+    """A sentence on a GPU that failed, or on something else that the network should have run on."""
     said = ' '.join(str(error).split())
     if any(word in said.lower() for word in OUT_OF_MEMORY):
         return 'The GPU has not enough free memory for the network, which runs on the CPU instead; close what else uses the GPU.'
-    return f'The GPU could not be used ({said[:160]}); the network runs on the CPU instead.'
+    return f'{what} could not be used ({said[:160]}); the network runs on the CPU instead.'

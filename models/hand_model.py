@@ -61,7 +61,8 @@ class HandModel(nn.Module):
         self.chain, shapes = Chain(self.parents), len(self.shape_rows)
         order, above = self.chain.order.tolist(), [self.parents[j] if j else 0 for j in self.chain.order.tolist()]
         rest, rows = self.joint_template.numpy(), self.joint_rows.reshape(shapes, -1, 3).numpy()
-        template, wrist = self.template.numpy() - rest[0], np.concatenate([rows[:, 0], np.zeros((len(self.corrective_rows), 3), np.float32)])
+        template = self.template.numpy() - rest[0]
+        wrist = np.concatenate([rows[:, 0], np.zeros((len(self.corrective_rows), 3), np.float32)])  # correctives leave it where it is
         moves = np.concatenate([self.shape_rows.numpy(), self.corrective_rows.numpy()]).reshape(len(wrist), -1, 3) - wrist[:, None]
         keep('column_template', template.T.reshape(-1))  # (3N,)
         keep('column_rows', moves.transpose(0, 2, 1).reshape(len(wrist), -1))  # (S + 135, 3N)

@@ -17,8 +17,9 @@ from app.window.hand_card import set_role
 from app.window.section import Section, words
 from app.window.theme import GRID
 
-PROVIDERS: dict[Provider, str] = {'auto': 'Automatic', 'tensorrt': 'TensorRT', 'cuda': 'CUDA', 'cpu': 'Processor'}
-RUNNING = {'tensorrt': 'TensorRT', 'nvtensorrtrtx': 'TensorRT', 'cuda': 'CUDA', 'cpu': 'the processor'}  # as ONNX Runtime names them
+PROVIDERS: dict[Provider, str] = {'auto': 'Automatic', 'tensorrt': 'TensorRT', 'cuda': 'CUDA', 'openvino': 'OpenVINO', 'cpu': 'Processor'}
+RUNNING = {  # as ONNX Runtime names them
+    'tensorrt': 'TensorRT', 'nvtensorrtrtx': 'TensorRT', 'cuda': 'CUDA', 'openvino': 'OpenVINO', 'cpu': 'the processor'}
 
 
 class ModelSection(Section):

@@ -18,7 +18,8 @@ def one_by_one(parents, turns, bones):
 
 
 def test_every_tree_is_walked_as_joint_after_joint():
-    trees = (([-1, 0, 1, 2, 0, 4, 5, 0, 7], None), ([-1, 0, 0, 1, 1, 2, 4, 6, 3], [8, 0, 3]), ([-1, 0, 1, 2], [3]), ([-1, 0, 0, 2, 1], None))
+    trees = (([-1, 0, 1, 2, 0, 4, 5, 0, 7], None), ([-1, 0, 0, 1, 1, 2, 4, 6, 3], [8, 0, 3]), ([-1, 0, 1, 2], [3]),
+             ([-1, 0, 0, 2, 1], None))
     for parents, wanted in trees:
         torch.manual_seed(len(parents))
         turns, bones = axis_angle_to_matrix(torch.randn(3, len(parents), 3)), torch.randn(3, len(parents), 3, 1)
