@@ -49,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--side', choices=('right', 'left'),
                         help='side of the hands of --truth whose rows name none; without it, their bend tells')
     parser.add_argument('--weights', type=Path, default=WEIGHTS, help='network: .onnx, or a .safetensors checkpoint')
-    parser.add_argument('--contenders', default=','.join(LABELS), help='which of these are measured')
+    parser.add_argument('--contenders', default=','.join(LABELS),
+                        help=f'which of these are measured; with --video, which of {",".join(evaluation_video.LABELS)}')
     parser.add_argument('--crop', choices=('given', 'detected'), default='given',
                         help='cut around the known points, or around those that MediaPipe finds in the whole picture, where it does')
     parser.add_argument('--limit', type=int, help='at most this many pictures of each set, evenly spread')
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--threads', type=int, default=2, help='of the network')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write every figure to this file')
     parser.add_argument('--page', type=Path, metavar='FILE',
-                        help='write a page of pictures (.png or .jpg): best, middle and worst of each set')
+                        help='write a page of pictures (.png or .jpg): best, middle and worst of each set; of clips, frames of each')
     parser.add_argument('--page-rows', type=int, default=3, help='pictures of each kind on the page')
     parser.add_argument('--pred', type=Path, metavar='FILE',
                         help='write pred.json (or a .zip with it) of the one set, as FreiHAND and HO-3D want it')

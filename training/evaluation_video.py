@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('clips: steadiness, consistency and lag')
     group.add_argument('--video', action='extend', nargs='+', type=Path, default=[], metavar='PATH',
                        help='videos, folders of pictures, clips with truth.npz (python -m training.rendered_clips), or folders of those')
-    group.add_argument('--fps', type=float, help=f'rate of folders of pictures (default: {USUAL_FPS:.0f})')
-    group.add_argument('--hands', type=int, choices=(1, 2), help='hands that are followed at once (default: 1)')
+    group.add_argument('--fps', type=float, help=f'rate of folders of pictures; {USUAL_FPS:.0f} if none is given')
+    group.add_argument('--hands', type=int, choices=(1, 2), help='hands that are followed at once; 1 if nothing is said')
     group.add_argument('--video-weights', type=Path, metavar='FILE',
                        help='the same network trained on video: .onnx, or a .safetensors checkpoint')
     group.add_argument('--plots', type=Path, metavar='DIR',
