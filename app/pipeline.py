@@ -153,13 +153,13 @@ class Pipeline:
 
     def statuses(self) -> tuple[HandStatus, ...]:
         """What is known of each hand that was in the last frame."""
-        told = []
+        told, kept = [], self.settings.lock and self.settings.mode != 'image'
         for track in self.tracker.tracks:
             memory = self._memories.get(track.number)
             if memory is not None:
                 texture = memory.texture.state
                 told.append(HandStatus(track.number, track.side, track.presence, memory.shape.certainty, memory.shape.locked,
-                                       texture.seen, texture.locked))
+                                       texture.seen, texture.locked, kept, kept and self.settings.refine))
         return tuple(told)
 
     def process(self, frame: Frame, intrinsics: Intrinsics) -> list[Hand]:

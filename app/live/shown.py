@@ -45,6 +45,8 @@ class HandStatus:
     shape_locked: bool
     texture_seen: float  # share of the vertices, 0..1
     texture_locked: float  # share of those, 0..1
+    kept: bool = True  # whether one shape and skin are kept for it; if not, the rest tells what was known when they last were
+    learning: bool = True  # whether its shape is learnt from the pictures: only hands that are fitted to their points tell it
 
 
 @dataclass(frozen=True)

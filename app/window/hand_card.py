@@ -11,6 +11,8 @@ from app.window.section import words
 from app.window.theme import GRID, RADIUS, colours
 
 _ICON = 16  # pixels
+_MEANING = ('Calibrating: the program learns how long the fingers are, best from an open hand that turns. Locked: they stay that long.\n'
+            'Skin: how much of the hand was seen so far, and how much of that so often that its colour is kept as well.')
 _SURE, _UNSURE = 0.7, 0.4  # confidence: from which on it is good, below which it is bad
 
 
@@ -22,6 +24,7 @@ class HandCard(QFrame):
         self._shown: tuple | None = None
         self.name, self.confidence, self.state = QLabel(), QLabel(), words('', 'muted')
         self.state.setWordWrap(False)
+        self.state.setToolTip(_MEANING)
         self.picture = QLabel()
         self.picture.setFixedSize(QSize(_ICON, _ICON))
         self.bar = QProgressBar()
@@ -85,13 +88,13 @@ class HandCard(QFrame):
 
 def calibration(hand: HandStatus, lock: bool) -> tuple[int, str, str]:
     """Per cent of the way, in words, and an icon."""
-    if not lock:
+    if not lock or not hand.kept:
         return 0, 'shape and skin are free in each picture', 'unlocked'
     skin = f'skin {round(100 * hand.texture_seen)} % seen'
     if hand.shape_locked:
-        return 100, f'locked · {skin}', 'lock'
+        return 100, f'locked · {skin}, {round(100 * hand.texture_seen * hand.texture_locked)} % kept', 'lock'
     percent = min(round(100 * hand.shape_certainty), 99)  # 100 is for the lock alone
-    return percent, f'calibrating {percent} % · {skin}', 'hand'
+    return percent, f'calibrating {percent} % · {skin}' if hand.learning else 'not calibrating: the fit is off', 'hand'
 
 
 def set_role(label: QLabel, role: str) -> None:

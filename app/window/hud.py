@@ -228,12 +228,14 @@ def _grouped(stages: tuple[StageTime, ...]) -> list[tuple[str, float, str]]:
 
 
 def _hand(hand: HandStatus) -> str:
-    if hand.shape_locked:
-        state = 'shape locked'
-    elif hand.shape_certainty > 0:
-        state = f'calibrating {100 * hand.shape_certainty:.0f}\xa0%'
-    else:
+    if not hand.kept:
         state = 'shape free'
+    elif hand.shape_locked:
+        state = 'shape locked'
+    elif hand.learning:
+        state = f'calibrating {min(100 * hand.shape_certainty, 99):.0f}\xa0%'
+    else:
+        state = 'not calibrating'
     return f'{hand.side.capitalize()} hand {100 * hand.confidence:.0f}\xa0% sure, {state}'
 
 

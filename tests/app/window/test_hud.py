@@ -1,6 +1,8 @@
 """Speed and delay: everything is said, what is too slow is red with its reason, and it fits its place."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from PyQt5.QtCore import QRect
 
@@ -39,6 +41,17 @@ def test_everything_is_said(hud):
                  '9 a second', 'no hand is followed'):
         assert word in said, f'{word!r} is not among: {said}'
     assert hud.accessibleDescription(), 'it says nothing to those who cannot see it'
+
+
+@pytest.mark.parametrize('values,said', [
+    ({'shape_certainty': 0.0}, 'calibrating 0'), ({'shape_certainty': 0.996}, 'calibrating 99'),
+    ({'shape_certainty': 1.0, 'shape_locked': True}, 'shape locked'),
+    ({'shape_certainty': 1.0, 'shape_locked': True, 'kept': False}, 'shape free'),
+    ({'shape_certainty': 0.4, 'learning': False}, 'not calibrating')])
+def test_the_calibration_is_said_as_it_is(hud, values, said):
+    usual = {'shape_certainty': 1.0, 'shape_locked': False}
+    hud.show_statistics(statistics(hands=(replace(HAND, **{**usual, **values}),)))
+    assert any(said in words for words in hud.words()), hud.words()
 
 
 @pytest.mark.parametrize('foot', [NO_FOOT, FOOT], ids=['card', 'strip'])

@@ -161,7 +161,9 @@ def test_the_lock_of_a_hand_is_said(panel: SidePanel):
     card = panel.hands.cards[0]
     for status, lock, bar, words in (
             (hand(), True, 43, 'calibrating 43 %'), (hand(shape_certainty=0.999), True, 99, 'calibrating 99 %'),
-            (hand(shape_certainty=1, shape_locked=True), True, 100, 'locked'), (hand(), False, 0, 'free in each picture')):
+            (hand(shape_certainty=1, shape_locked=True), True, 100, 'locked · skin 62 % seen, 6 % kept'),
+            (hand(learning=False), True, 43, 'not calibrating'), (hand(), False, 0, 'free in each picture'),
+            (hand(shape_certainty=1, shape_locked=True, kept=False), True, 0, 'free in each picture')):
         panel.set_settings(replace(LiveSettings(), lock=lock))
         panel.show_statistics(SimpleNamespace(hands=(status,)))
         assert (card.bar.value(), card.name.text(), card.confidence.text()) == (bar, 'Right hand', '93 % sure')
