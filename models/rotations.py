@@ -9,7 +9,7 @@ TINY = 1e-8  # squared angle below which the series takes over; the clamp (never
 
 
 def unit(vectors: Tensor, dim: int, eps: float) -> Tensor:
-    """Vectors along `dim` made one long, those shorter than `eps` left short; as F.normalize, which is twice the operators when exported."""
+    """Vectors along `dim` made one long, those shorter than `eps` left short: F.normalize, but half the operators when exported."""
     return vectors / vectors.norm(dim=dim, keepdim=True).clamp(min=eps)
 
 
