@@ -57,8 +57,8 @@ class PointMotion:
         self._hand += share * (hand - self._hand)
         self._similar += share * (similar - self._similar)
         squares = np.maximum((rest * rest).sum(1), (self._rest * self._rest).sum(1))
-        growth, turn = np.abs(self._similar)
+        growth, turn = np.abs(self._similar).tolist()
         trembling = (self._jitter / seconds) ** 2
         return Motion(
-            math.sqrt(max(hand @ hand, self._hand @ self._hand)), float(turn), float(growth),
+            math.sqrt(max(hand @ hand, self._hand @ self._hand)), turn, max(growth - self._jitter / 4 / seconds, 0.0),
             np.sqrt(np.maximum(squares[FINGERS].mean(1) - trembling, 0)), math.sqrt(max(squares.mean() - trembling, 0)))

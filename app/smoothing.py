@@ -31,22 +31,22 @@ class SmoothingSettings:
     """How a hand is smoothed. Noise is the standard deviation of one frame, about what its neighbours say."""
 
     strength: float = 0.5  # 0 off, 0.5 as the numbers below say, 1 eight times as steady at rest
-    finger_noise: float = 0.016  # radians, of a pose coefficient
-    tilt_noise: float = 0.030  # radians, of the hand's turn about axes that lie in the picture
-    turn_noise: float = 0.0057  # radians, of its turn in the picture
-    drift: float = 4e-4  # radians squared per second by which all of these change at rest
-    bend: float = 1.12  # radians that a finger turns while its points move by a hand length against the hand
-    tilt: float = 0.57  # radians that the hand tilts meanwhile
-    turn: float = 0.67  # radians that it turns while its points turn by a radian
-    distance_noise: float = 0.0011  # of the logarithm of the wrist's distance, once the hand is placed on its points
+    finger_noise: float = 0.034  # radians, of a pose coefficient
+    tilt_noise: float = 0.024  # radians, of the hand's turn about axes that lie in the picture
+    turn_noise: float = 0.005  # radians, of its turn in the picture
+    drift: float = 5e-4  # radians squared per second by which all of these change at rest
+    bend: float = 1.5  # radians that a finger turns while its points move by a hand length against the hand
+    tilt: float = 0.24  # radians that the hand tilts meanwhile
+    turn: float = 0.48  # radians that it turns while its points turn by a radian
+    distance_noise: float = 0.02  # of the logarithm of the wrist's distance, once the hand is placed on its points
     distance_drift: float = 1e-5  # squared, per second
-    growth: float = 1.14  # of the logarithm of the distance while that of the hand's size in the picture changes by 1
-    cutoff: float = 6.0  # Hz, of the low pass of the points' speeds
-    jitter: float = 0.0043  # share of the hand by which the points tremble from frame to frame
+    growth: float = 1.5  # of the logarithm of the distance while that of the hand's size in the picture changes by 1
+    cutoff: float = 4.0  # Hz, of the low pass of the points' speeds
+    jitter: float = 0.005  # share of the hand by which the points tremble from frame to frame
     points_sigma: float = 0.007  # share of the hand, error of a point to which a moving hand is led back
-    quick_finger: float = 1.58  # hand lengths per second from which a finger's points count in full
+    quick_finger: float = 1.6  # hand lengths per second from which a finger's points count in full
     quick_hand: float = 6.0  # the same of the whole hand, whose points then all do
-    finger_hold: float = 0.0216  # radians by which a coefficient gives way to a point that is off by its error
+    finger_hold: float = 0.05  # radians by which a coefficient gives way to a point that is off by its error
     tilt_hold: float = 0.0164  # the same of the hand's turn
     place: OneEuro = OneEuro(rest=2.0, gain=16.0, speed=3.0)  # of the ray to the wrist where no points are to be followed
     distance: OneEuro = OneEuro(rest=0.5, gain=5.0)  # of the logarithm of the distance there
