@@ -37,7 +37,8 @@ OWN = 0.06  # weight of what was seen at which it counts for half
 AGREED = 0.5  # share of what was seen that must look like skin
 SMOOTH_RANGE = 0.28, 0.10  # log units of smooth differences from the tone that skin has: brightness, hue
 GAIN, LOOKS = (0.45, 0.10), 60.0  # log units of a gain that no skin tone explains: brightness, hue; independent looks at a hand
-FINEST = 0.35  # log units of fine ones
+DEEPER = 0.6  # by so much more may a colour differ well inside the outline, where no background can be: moles, tattoos, nails
+FINEST = 0.5  # log units of fine ones
 STIFFNESS, TO_TONE = 3.0, 0.01  # of the smooth differences: against their neighbours, and towards none
 ARM_DOUBT = 0.8  # sleeves and watches are there
 LESS_DETAIL = 0.45  # share of the model's creases and nails that gives way to the hand's own, which are a little blurred
@@ -106,9 +107,9 @@ def skin_texture(model: HandModel, side: Side, views: list[View]) -> SkinTexture
     base = atlas.at(tone + _held(known - tone, atlas.arm))
     total, weight, shown = np.zeros_like(base), np.zeros(len(base), np.float32), np.zeros(len(base), np.float32)
     for view, light in zip(views, lights):
-        rows, seen, trust = _read(atlas, atlas.topology[side], view, light)
+        rows, seen, trust, deep = _read(atlas, atlas.topology[side], view, light)
         trust *= 1 - ARM_DOUBT * atlas.at(atlas.arm[:, None], rows)[:, 0]
-        believed = trust * belief(seen - base[rows], NOT_SKIN).astype(np.float32)
+        believed = trust * belief((seen - base[rows]) / (1 + DEEPER * deep[:, None]), NOT_SKIN).astype(np.float32)
         total[rows] += believed[:, None] * seen
         weight[rows] += believed
         shown[rows] += trust
@@ -206,8 +207,8 @@ def vertex_light(atlas: Atlas, side: Side, view: View, albedo: np.ndarray, light
     return fitted_light(_sampled(cv2.blur(view.picture, (5, 5)), seen.pixels[rows]), albedo[rows], normals[rows], trust[rows], light)
 
 
-def _read(atlas: Atlas, topology: Topology, view: View, light: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Texels that a view shows: their numbers, log albedo (n, 3), and trust (n,)."""
+def _read(atlas: Atlas, topology: Topology, view: View, light: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Texels that a view shows: their numbers, log albedo (n, 3), trust (n,), and how deep inside the outline they lie (n,), 0..1."""
     normals = topology.normals(view.vertices)
     rays = view.vertices / np.linalg.norm(view.vertices, axis=1, keepdims=True)
     sight = sight_of(view.vertices, topology, view.camera, [(v, atlas.topology[s]) for v, s in view.others])
@@ -219,7 +220,8 @@ def _read(atlas: Atlas, topology: Topology, view: View, light: np.ndarray) -> tu
     places = atlas.columns(view.vertices, rows)
     free, inside = sight.of(places)
     kept = free & (inside > 0.1 * INSIDE)
-    rows, places, inside = rows[kept], places[:, kept], np.clip(inside[kept] / INSIDE, 0, 1)
+    rows, places, deep = rows[kept], places[:, kept], np.clip(inside[kept] / INSIDE - 1, 0, 1)
+    inside = np.clip(inside[kept] / INSIDE, 0, 1)
     normal = atlas.columns(normals, rows)
     normal /= np.maximum(np.sqrt((normal * normal).sum(0)), 1e-6)
     facing = np.clip(-(normal * places).sum(0) / np.sqrt((places * places).sum(0)), 0, 1)
@@ -230,7 +232,7 @@ def _read(atlas: Atlas, topology: Topology, view: View, light: np.ndarray) -> tu
     colours = _sampled(view.picture, np.stack([u, v], 1))
     r, g, b = colours.T
     trust *= np.where((np.maximum(np.maximum(r, g), b) > 0.9) | (np.minimum(np.minimum(r, g), b) < 0.002), np.float32(0.1), np.float32(1))
-    return rows, _log(colours) - _log(shading(np.ascontiguousarray(normal.T), light.astype(np.float32))), trust
+    return rows, _log(colours) - _log(shading(np.ascontiguousarray(normal.T), light.astype(np.float32))), trust, deep
 
 
 def _sampled(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from app.rendering.light import srgb_to_linear
 from app.types import Hand, Intrinsics, Side
 
 LEAST_BELIEF, LEAST_CONFIDENCE = 0.5, 0.6  # of a frame that a texture is made of
+FEWEST_LOOKS = 3  # of a hand that gets a texture of its own, where there are others
 LIGHT_RATE = 0.3  # how fast the light follows from frame to frame
 FIRST_LIGHT = np.array([[0.85] * 3, [0.0] * 3, [-0.22] * 3, [-0.16] * 3])  # from above and a little from the camera
 
@@ -38,7 +39,7 @@ class Skins:
         for hand in range(len(solved.sides)):
             good = (columns['row'] != FILLED) & (columns['belief'] > LEAST_BELIEF) & (columns['confidence'] > LEAST_CONFIDENCE)
             numbers = np.flatnonzero((columns['hand'] == hand) & good)
-            if not len(numbers):
+            if not len(numbers) or len(numbers) < FEWEST_LOOKS and len(solved.sides) > 1:
                 self._finish(hand)
                 continue
             self._choose(hand, numbers)
