@@ -75,7 +75,7 @@ def find_pieces(rows: RowFile, frames: RowFile) -> Found:
         for gap in np.flatnonzero(apart & ~another):
             fits = _same_hand(looks, gap)
             if looks.time[gap + 1] - looks.time[gap] <= GAP:
-                fits = fits and _on_its_way(looks, gap) and not _another_near(columns, place, looks, gap, int(track))
+                fits = fits and _on_its_way(looks, gap) and not _another_near(columns, place, looks, gap)
                 gaps_left += not fits
                 split[gap] = not fits
             else:
@@ -83,6 +83,7 @@ def find_pieces(rows: RowFile, frames: RowFile) -> Found:
         bounds = [0, *np.flatnonzero(split) + 1, len(of_track)]
         hands += [_stretches(looks, begin, end) for begin, end in zip(bounds, bounds[1:])]
     hands.sort(key=lambda stretches: (stretches[0].frames[0], stretches[0].rows[0]))
+    hands = _joined(hands, columns, place, scene)
     pieces = [_piece(number, looks) for number, stretches in enumerate(hands) for looks in stretches]
     return Found(pieces, len(hands), int(scene[-1]) if len(scene) else 0, gaps_left)
 
@@ -143,10 +144,31 @@ def _speed(looks: _Looks, part: slice) -> np.ndarray:
     return (middle[-1] - middle[0]) / max(time[-1] - time[0], 1e-3) if len(time) > 1 else np.zeros(2)
 
 
-def _another_near(columns: dict, place: np.ndarray, looks: _Looks, gap: int, track: int) -> bool:
+def _joined(hands: list[list[_Looks]], columns: dict, place: np.ndarray, scene: np.ndarray) -> list[list[_Looks]]:
+    """Hands in order of their beginnings -> the same, those put together that are one: the tracker gives a hand that it lost a new number
+    when it has moved on too far, or was found anew at once."""
+    kept: list[list[_Looks]] = []
+    for hand in hands:
+        for earlier in kept:
+            before, after = earlier[-1], hand[0]
+            short = 0 < after.frames[0] - before.frames[-1] and after.time[0] - before.time[-1] <= GAP
+            if not short or before.left[-1] != after.left[0] or scene[before.frames[-1]] != scene[after.frames[0]]:
+                continue
+            both = _Looks(*(np.concatenate([getattr(part, name) for part in (before, after)]) for name in _Looks.__dataclass_fields__))
+            gap = len(before.rows) - 1
+            if _same_hand(both, gap) and _on_its_way(both, gap) and not _another_near(columns, place, both, gap):
+                earlier[-1:] = [both, *hand[1:]]
+                break
+        else:
+            kept.append(list(hand))
+    return kept
+
+
+def _another_near(columns: dict, place: np.ndarray, looks: _Looks, gap: int) -> bool:
     """Whether another hand was, during the gap, near the way from one end to the other."""
     first, last = np.searchsorted(place, (looks.frames[gap], looks.frames[gap + 1] + 1))  # rows come in order of frames
-    others = first + np.flatnonzero(columns['track'][first:last] != track)
+    others = np.arange(first, last)
+    others = others[~np.isin(others, looks.rows[[gap, gap + 1]])]
     if not len(others):
         return False
     share = (columns['time'][others] - looks.time[gap]) / (looks.time[gap + 1] - looks.time[gap])

@@ -61,6 +61,15 @@ def test_a_gap_in_which_another_hand_passes_is_not_filled(tmp_path):
     assert result.hands == 3 and result.gaps_left == 1 and not any((piece.rows == FILLED).any() for piece in result.pieces)
 
 
+def test_a_hand_that_the_tracker_lost_and_numbered_anew_is_one(tmp_path):
+    result = found(tmp_path, part(np.arange(30)), part(np.arange(36, 90), 5))
+    assert result.hands == 1 and (result.pieces[0].rows == FILLED).sum() == 6
+    at_once = found(tmp_path, part(np.arange(30)), part(np.arange(30, 90), 5))
+    assert at_once.hands == len(at_once.pieces) == 1 and len(at_once.pieces[0].rows) == 90
+    other = found(tmp_path, part(np.arange(30)), part(np.arange(36, 90), 5, side='left'))
+    assert other.hands == 2, 'a left hand became a right one'
+
+
 def test_two_hands_that_only_meet_stay_two(tmp_path):
     result = found(tmp_path, part(np.arange(90)), part(np.arange(90), 1, (30, 0), side='left'))
     assert result.hands == 2 and sorted(piece.side for piece in result.pieces) == ['left', 'right']
