@@ -16,25 +16,24 @@ FLAT = (  # heading, figure, decimals
     ('frames', 'frames', 0), ('found %', 'found_percent', 1), ('tracks', 'tracks', 0), ('flips', 'side_flips', 0), ('filled', 'filled', 0),
     ('2D px', 'error_2d_px', 2), ('2D %', 'error_2d_percent', 2), ('95 %', 'error_2d_percent_p95', 2), ('fast', 'error_2d_fast_percent', 2),
     ('fit %', 'fit_percent', 2), ('jump %', 'jump_percent', 1), ('shake px', 'high_pass_2d_px', 2), ('shake %', 'high_pass_2d_percent', 2),
-    ('tremble', 'tremble_2d_percent', 2), ("error's", 'jitter_2d_percent', 2), ('lag', 'lag_frames', 2),
-    ('of fingers', 'lag_pose_frames', 2))
+    ('tremble %', 'tremble_2d_percent', 2), ('off truth %', 'jitter_2d_percent', 2), ('lag', 'lag_frames', 2),
+    ('finger lag', 'lag_pose_frames', 2))
 SOLID = (
-    ('frames', 'frames', 0), ('shake mm', 'high_pass_3d_mm', 2), ('tremble', 'tremble_3d_mm', 2), ("error's", 'jitter_3d_mm', 2),
-    ('depth mm', 'high_pass_depth_mm', 2), ('tremble', 'tremble_depth_mm', 2), ("error's", 'jitter_depth_mm', 2),
-    ('lag of depth', 'lag_depth_frames', 2),
-    ('bones %', 'bone_spread_percent', 3), ('of hand', 'bone_spread_hand_percent', 3), ('texture', 'texture_spread_grey', 2),
-    ('acc. m/s2', 'acceleration_error', 2),
-    ('in camera', 'acceleration_error_camera', 2), ('PA-MPJPE', 'pa_mpjpe_mm', 2), ('MPJPE wrist', 'mpjpe_root_mm', 2))
+    ('frames', 'frames', 0), ('shake mm', 'high_pass_3d_mm', 2), ('tremble', 'tremble_3d_mm', 2), ('off truth', 'jitter_3d_mm', 2),
+    ('depth shake', 'high_pass_depth_mm', 2), ('d. tremble', 'tremble_depth_mm', 2), ('d. off truth', 'jitter_depth_mm', 2),
+    ('depth lag', 'lag_depth_frames', 2), ('bones %', 'bone_spread_percent', 3), ('of hand', 'bone_spread_hand_percent', 3),
+    ('texture', 'texture_spread_grey', 2), ('acc. m/s2', 'acceleration_error', 2), ('in camera', 'acceleration_error_camera', 2),
+    ('PA-MPJPE', 'pa_mpjpe_mm', 2), ('MPJPE wrist', 'mpjpe_root_mm', 2))
 RATIOS = (
-    ('shake 2D', 'high_pass_2d_percent', 2), ('tremble', 'tremble_2d_percent', 2), ("error's", 'jitter_2d_percent', 2),
-    ('shake 3D', 'high_pass_3d_mm', 2), ('tremble', 'tremble_3d_mm', 2), ("error's", 'jitter_3d_mm', 2), ('depth', 'high_pass_depth_mm', 2),
-    ('tremble', 'tremble_depth_mm', 2), ("error's", 'jitter_depth_mm', 2),
-    ('bones', 'bone_spread_percent', 2), ('texture', 'texture_spread_grey', 2), ('2D', 'error_2d_percent', 2),
-    ('2D fast', 'error_2d_fast_percent', 2), ('acc.', 'acceleration_error', 2), ('PA-MPJPE', 'pa_mpjpe_mm', 2))
+    ('2D', 'error_2d_percent', 2), ('2D fast', 'error_2d_fast_percent', 2), ('shake 2D', 'high_pass_2d_percent', 2),
+    ('tremble 2D', 'tremble_2d_percent', 2), ('off truth 2D', 'jitter_2d_percent', 2), ('shake 3D', 'high_pass_3d_mm', 2),
+    ('tremble 3D', 'tremble_3d_mm', 2), ('off truth 3D', 'jitter_3d_mm', 2), ('depth shake', 'high_pass_depth_mm', 2),
+    ('d. tremble', 'tremble_depth_mm', 2), ('d. off truth', 'jitter_depth_mm', 2), ('bones', 'bone_spread_percent', 2),
+    ('texture', 'texture_spread_grey', 2), ('acc.', 'acceleration_error', 2), ('PA-MPJPE', 'pa_mpjpe_mm', 2))
 LEGEND = (
     '2D: from the reference, mean, 95th percentile, and mean of the tenth of the frames with the quickest motion',
-    'shake: RMS about the centred mean of 11 frames: joints in the picture, joints relative to the wrist, distance. Real motion is in it;',
-    "tremble: what shakes from frame to frame, by third differences; error's: shake of the distance from truth. Real motion is in neither",
+    'shake: RMS about the centred mean of 11 frames: joints in the picture, joints relative to the wrist, distance (d.). Motion is in it;',
+    'tremble: what shakes from frame to frame, by third differences; off truth: shake of the distance from truth. Motion is in neither',
     'bones, texture: what changes within a track; of hand: whatever the track. Lags in frames')
 
 
