@@ -57,8 +57,9 @@ class Feed(CalibrationDataReader):
 
 
 def parts_of(model: onnx.ModelProto) -> list[Part]:
-    """Everything in a graph that can be quantised: convolutions of pictures and linear layers with learned weights."""
-    weights = {t.name: len(t.dims) for t in model.graph.initializer}
+    """Everything in a graph that can be quantised: convolutions of pictures and linear layers with learned weights. The hand model's tables
+    are multiplied with, too, but are no weights by name."""
+    weights = {t.name: len(t.dims) for t in model.graph.initializer if t.name.endswith('.weight')}
     groups: dict[str, list[str]] = {}
     for node in model.graph.node:
         if node.op_type in KINDS and weights.get(node.input[1]) == (4 if node.op_type == 'Conv' else 2):

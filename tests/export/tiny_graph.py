@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 SIZE, WIDTH, VERTICES = 32, 8, 30
 SHAPES = {'joints_3d': (21, 3), 'points': (21, 3), 'vertices': (VERTICES, 3), 'presence': (1,), 'right': (1,), 'pose': (16, 3),
           'shape': (10,), 'scale': (1,), 'translation': (3,), 'texture': (VERTICES, 3), 'light': (11,)}
-LEARNED = ('joints_3d', 'points')  # from linear layers; the others from products of matrices, as the skinning is
+LEARNED = ('joints_3d', 'points')  # from linear layers; the others from products with tables, as the skinning is
 METADATA = {'name': 'tiny', 'version': '1', 'hand_model': 'abc', 'size': str(SIZE), 'focal': '80.0', 'precision': 'fp32'}
 
 
@@ -41,6 +41,8 @@ def tiny_graph(path: Path, outlier: float = 0.0, metadata: dict[str, str] = META
                                           [f'{name}_row'], name=name, transB=1))
             if name == 'joints_3d':  # in metres: a hand is small
                 numbers[f'{layer}.weight'] *= 0.01
+        elif name == 'vertices':  # a table of the hand model
+            nodes.append(helper.make_node('Gemm', ['f', learned(f'{name}_rows', WIDTH, count)], [f'{name}_row'], name=name))
         else:
             nodes.append(helper.make_node('MatMul', ['f', learned(f'{name}_rows', WIDTH, count)], [f'{name}_row'], name=name))
         numbers[f'{name}_shape'] = np.array([-1, *shape])
