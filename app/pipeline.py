@@ -88,8 +88,8 @@ class Looked:
 class Pipeline:
     """Owns the network, the detector and all memory of one source. A context manager; `reset` before another source.
 
-    `process` is `look`, then `place`. What comes next to be cut out follows from `look` alone, so two threads may share the work: one looks at
-    a frame while the other places the hands of the frame before. Each of the two gets the frames in order, and the results are the same.
+    `process` is `look`, then `place`. Where to cut next follows from `look` alone, so two threads may share the work: one looks at a frame
+    while the other places the hands of the frame before. Each of the two gets the frames in order, and the results are the same.
     """
 
     def __init__(self, settings: PipelineSettings = PipelineSettings(), model_path: Path | None = None, model: HandModel | None = None,
@@ -198,7 +198,8 @@ class Pipeline:
                 memory.forget_motion(self.settings.smoothing)
         placed = [self._placed(looked.frame, intrinsics, sighting) for sighting in looked.sightings]
         with self.clock.stage('texture'):
-            hands = [self._coloured(looked.frame, intrinsics, hand, sighting.prediction, [(h.vertices, h.side) for h in placed if h is not hand])
+            hands = [self._coloured(looked.frame, intrinsics, hand, sighting.prediction,
+                                    [(other.vertices, other.side) for other in placed if other is not hand])
                      for hand, sighting in zip(placed, looked.sightings)]
         self._memories = {n: m for n, m in self._memories.items() if n in looked.known}
         return hands
