@@ -64,7 +64,8 @@ def rates(card: Card, result: Result) -> None:
         peer = one.kind == 'mediapipe'
         card.bar(left, y + 0.18 * row, wide * one.fps_of_mediapipe / most, 0.64 * row, PEER if peer else OURS)
         card.text(left + wide * one.fps_of_mediapipe / most + 8, y + row / 2, f'{one.fps_of_mediapipe:.2f} x', 16, INK, 'lm')
-        card.text(card.width, y + row / 2, f'{one.fps:.0f} /s   {number(one.cpu_ms, " ms"):>8}', 14, FAINT, 'rm')
+        card.text(card.width - 68, y + row / 2, f'{one.fps:.0f} /s', 14, FAINT, 'rm')
+        card.text(card.width, y + row / 2, number(one.cpu_ms, ' ms'), 14, FAINT, 'rm')
         y += row
     for wanted, name in ((MESH_FPS, 'mesh'), (OVERLAY_FPS, 'overlay')):
         x = left + wide * wanted / most
