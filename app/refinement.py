@@ -129,15 +129,16 @@ class Refiner:
     def _fit(self, start, before, points, depths, confidence, intrinsics, shape_fixed, shape_prior, trust) -> HandFit | str:
         """State the problem, or say in words why there is none."""
         s = self.settings
-        known = np.isfinite(points.sum(1)) & (confidence > 0)
-        count = int(known.sum())
+        known = np.isfinite(points[:, 0] + points[:, 1]) & (confidence > 0)
+        count = int(np.count_nonzero(known))
         if count < FEWEST_POINTS:
             return f'only {count} of {POINTS} points are known'
         if count < POINTS:
             points = np.where(known[:, None], points, 0)
             confidence = np.where(known, confidence, 0)
-        inside = points[known]
-        spread = float(np.sort(np.abs(inside - np.sort(inside, 0)[count // 2]).sum(1))[count // 2])  # medians, as outliers may be far
+        inside = points if count == POINTS else points[known]
+        away = np.abs(inside - np.sort(inside, 0)[count // 2])
+        spread = float(np.sort(away[:, 0] + away[:, 1])[count // 2])  # medians, as outliers may be far
         if spread < 0.5:
             return 'the points lie on one spot'
         focal = np.array([intrinsics.fx, intrinsics.fy], float)
@@ -191,7 +192,11 @@ def size_direction(kinematics: Kinematics) -> np.ndarray:
 
 
 def _mean_distance(projected: np.ndarray, points: np.ndarray) -> float:
-    distances = np.sqrt(((projected - points) ** 2).sum(1))
+    away = projected - points
+    distances = np.sqrt(np.einsum('ij,ij->i', away, away))
+    mean = float(np.add.reduce(distances)) / len(distances)
+    if math.isfinite(mean):
+        return mean
     distances = distances[np.isfinite(distances)]
     return float(distances.mean()) if len(distances) else 0.0
 
