@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from app.detection import Detector
 from app.reconstruct_settings import ReconstructSettings
 from app.regression import WEIGHTS, has_nvidia_device
 from app.timing import StageClock
+from benchmarks.bench import peers
 from benchmarks.bench.clip import Clip, fitted, read_clip, with_one_hand, with_two_hands
 from benchmarks.bench.contenders import Command, Contender, Overlapped, Play, both_clocks
 from benchmarks.bench.operations import count_operations
@@ -115,6 +118,34 @@ def test_operations_are_counted_by_hand():
 def test_no_product_of_the_network_is_left_uncounted():
     counted = count_operations(onnx.load(str(WEIGHTS)))
     assert counted.uncounted == 0 and counted.macs > 1e8, counted
+
+
+def test_graphs_of_peers_are_made_once_and_those_of_earlier_code_removed(monkeypatch, tmp_path):
+    monkeypatch.setenv('S2HAND_CACHE', str(tmp_path))
+    made = []
+
+    def export(command, **_):  # the export itself takes half a minute
+        made.append(Path(command[-1]))
+        made[-1].mkdir(parents=True)
+        for name in peers.NAMES:
+            (made[-1] / f'{name}.onnx').touch()
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(peers.subprocess, 'run', export)
+    old = tmp_path / 'bench' / '0123456789abcdef'
+    old.mkdir(parents=True)
+    assert peers.peer_graphs() == peers.peer_graphs() == {name: made[0] / f'{name}.onnx' for name in peers.NAMES}
+    assert len(made) == 1 and list((tmp_path / 'bench').iterdir()) == made, 'only those of the present code are kept'
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='a shell script plays Python')
+def test_peers_that_cannot_be_made_are_left_out_with_the_reason(monkeypatch, tmp_path):
+    monkeypatch.setenv('S2HAND_CACHE', str(tmp_path))
+    monkeypatch.setattr(sys, 'executable', str(tmp_path / 'python'))
+    (tmp_path / 'python').write_text('#!/bin/sh\necho "ModuleNotFoundError: No module named \'torch\'" >&2\nexit 1\n')
+    (tmp_path / 'python').chmod(0o755)
+    with pytest.raises(peers.NoPeers, match="No module named 'torch'"):
+        peers.peer_graphs()
 
 
 def contender(kind: str, hands: int, threads: int | None, clip: Clip) -> Contender:

@@ -7,6 +7,7 @@ MediaPipe's landmark network, whose 21 points are all that MediaPipe Hands runs 
 """
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -23,11 +24,11 @@ class NoPeers(Exception):
     """The peers could not be made; the message says why."""
 
 
-def peer_graphs(folder: Path | None = None) -> dict[str, Path]:
+def peer_graphs() -> dict[str, Path]:
     """Name -> ONNX file, from the cache folder if they were made before by the same code. Raises NoPeers."""
     sources = [path for part in ('models', 'export') for path in sorted((ROOT / part).rglob('*.py'))] + [Path(__file__)]
     key = sha256(b''.join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    folder = folder or cache_folder() / 'bench' / key
+    folder = cache_folder() / 'bench' / key
     files = {name: folder / f'{name}.onnx' for name in NAMES}
     if not all(path.is_file() for path in files.values()):
         try:
@@ -36,6 +37,9 @@ def peer_graphs(folder: Path | None = None) -> dict[str, Path]:
             raise NoPeers(f'exporting them took more than {LONGEST:.0f} s') from error
         if done.returncode:
             raise NoPeers((done.stderr.strip().splitlines() or ['exporting them failed'])[-1])
+        for old in folder.parent.glob('[0-9a-f]' * len(key)):  # what earlier code made, 40 MB each
+            if old != folder:
+                shutil.rmtree(old, ignore_errors=True)
     return files
 
 
