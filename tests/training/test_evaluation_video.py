@@ -169,6 +169,20 @@ def test_hands_that_cross_keep_to_the_nearest_points():
     assert link([b], 5.0) == [2], 'a hand that comes back after seconds is another one'
 
 
+def test_two_hands_are_two_records_whatever_the_order_in_which_they_are_told(joints):
+    other = joints + (0.25, 0, 0)
+    both = [a + b for a, b in zip(seen_of(joints, 0), seen_of(other, 1))]
+    swapped = [(b + a)[::1 if t % 2 else -1] for t, (a, b) in enumerate(zip(seen_of(joints, 7), seen_of(other, 8)))]
+    one = seen_of(other, 3)  # follows a single hand
+    records = records_of({'mediapipe': both, 'live': swapped, 'network': one}, np.arange(FRAMES) / FPS, FPS)
+    assert {key: [int(r.common.sum()) for r in parts] for key, parts in records.items()} == dict.fromkeys(records, [0, FRAMES])
+    assert {int(n) for n in records['live'][1].track} == {8}, 'the nearest points are those of the same hand'
+    figures = figures_of(records['network'])
+    assert figures['found_percent'] == 50 and figures['frames'] == FRAMES
+    pair = figures_of(records_of({'mediapipe': both, 'live': swapped}, np.arange(FRAMES) / FPS, FPS)['live'])
+    assert pair['frames'] == 2 * FRAMES and pair['error_2d_px'] == pytest.approx(0) and pair['tracks'] == 2
+
+
 def test_world_points_are_placed_where_the_camera_sees_them(joints):
     world = joints[3] - joints[3].mean(0)
     found = placed(world, CAMERA.project(joints[3]), CAMERA)
