@@ -7,11 +7,15 @@ import json
 from hashlib import sha256
 from types import SimpleNamespace
 
+import numpy as np
 import onnx
 import pytest
 
 from app.errors import InputError
+from app.regression import WEIGHTS
 from export import tensorrt_engine
+from export.int8 import parts_of, quantised, ranges_of
+from export.parity import check_crops
 from export.tensorrt_engine import find_tensorrt, write_engine
 from tests.export.tiny_graph import tiny_graph
 
@@ -105,4 +109,18 @@ def test_what_tensorrt_refuses_is_one_sentence_and_no_file(tmp_path):
 def test_the_shipped_network_becomes_an_engine(tmp_path, precision):
     out = tmp_path / 'net.engine'
     assert tensorrt_engine.run(options('--precision', precision, '--compute-capability', '8.6', '8.9', '12.0', '--out', out)) == 0
+    assert out.stat().st_size > 5e6, f'the engine has {out.stat().st_size / 1e6:.1f} MB'
+
+
+@needs_tensorrt
+@pytest.mark.slow
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason='no exported network in assets/weights')
+def test_the_shipped_network_in_eight_bits_becomes_an_engine(tmp_path):
+    crops = np.round(255 * check_crops(224, 2, 2)).astype(np.uint8).transpose(0, 2, 3, 1)
+    model = onnx.shape_inference.infer_shapes(onnx.load(str(WEIGHTS)))
+    made = quantised(model, ranges_of(WEIGHTS, crops), parts_of(model))
+    onnx.helper.set_model_props(made, {p.key: p.value for p in made.metadata_props} | {'precision': 'int8'})
+    onnx.save(made, str(tmp_path / 'net.onnx'))
+    out = tmp_path / 'net.engine'
+    assert tensorrt_engine.run(options('--network', tmp_path / 'net.onnx', '--compute-capability', '8.6', '8.9', '12.0', '--out', out)) == 0
     assert out.stat().st_size > 5e6, f'the engine has {out.stat().st_size / 1e6:.1f} MB'
