@@ -4,7 +4,8 @@
 
 ResNet-18 of half the width (128 px) and EfficientNet-b0 (224 px) start from nothing and learn end to end; the landmark trunk starts from
 MediaPipe's weights, its first blocks frozen. All learn from 2D points, depths, fits and rendered pictures (the last row of the ablation
-without its photometric terms). The steps that fit into the time are found by timing a few. One thread: a fair clock on a machine that others use too.
+without its photometric terms). The time is processor time of the training's one thread, a fair clock on a machine that others use too; the steps
+that fit into it are found by timing a few.
 """
 from __future__ import annotations
 
@@ -32,17 +33,19 @@ def settings_of(base: Config, encoder: str, steps: int, out: Path) -> Config:
     """The settings for one encoder."""
     stage = base.stages[0]
     weights = replace(stage.losses, photometric=0.0, outliers=0.0, smoothness=0.0)
-    stage = replace(stage, steps=steps, losses=weights, frozen_blocks=FROZEN.get(encoder, 0), parts=('encoder', 'branch', 'decoder'),
-                    encoder_rate=0.5 if encoder in FROZEN else 1.0)
+    parts = ('encoder', 'decoder') if encoder in FROZEN else ('encoder', 'branch', 'decoder')  # the landmark trunk knows its points
+    stage = replace(stage, steps=steps, losses=weights, frozen_blocks=FROZEN.get(encoder, 0), parts=parts,
+                    encoder_rate=0.5 if encoder in FROZEN else 1.0,
+                    precision='float32' if encoder in FROZEN else stage.precision)  # bf16 makes its depthwise convolutions slower
     return replace(base, encoder=encoder, out=str(out), threads=1, stages=(stage,), data=replace(base.data, rendered_validation=''))
 
 
 def seconds_of(base: Config, encoder: str, steps: int, folder: Path) -> float:
-    """How long a run of so many steps takes; what it leaves in `folder` serves the next one."""
+    """Processor seconds that a run of so many steps takes; what it leaves in `folder` serves the next one."""
     (folder / 'state.pt').unlink(missing_ok=True)
-    started = time.monotonic()
+    started = time.process_time()
     train(settings_of(base, encoder, steps, folder))
-    return time.monotonic() - started
+    return time.process_time() - started
 
 
 def milliseconds(checkpoint: Path) -> float:
@@ -63,7 +66,7 @@ def milliseconds(checkpoint: Path) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--minutes', type=float, default=6.0, help='of training for each encoder')
+    parser.add_argument('--minutes', type=float, default=6.0, help='of processor time for the training of each encoder')
     parser.add_argument('--encoders', default='resnet18-half,efficientnet-b0,landmark')
     parser.add_argument('--config', type=Path, default=ROOT / 'training' / 'small.toml')
     parser.add_argument('--out', type=Path, default=ROOT / 'runs' / 'encoders')

@@ -24,6 +24,7 @@ from export.operators import troubles
 from export.parity import LIMITS_MM, Parity, check_crops, measure_parity
 from models.camera import FOCAL
 from models.checkpoint import VERSION, file_hash, load_checkpoint, read_header, save_checkpoint
+from models.encoder import Features
 from models.hand_model import OPEN_HAND
 from models.s2hand import S2Hand, S2HandOutput
 
@@ -46,12 +47,13 @@ class HalfFront(nn.Module):
         self.whole, self.half_blocks = encoder, copy.deepcopy(encoder).half()
         self.landmarks, self.for_mesh = encoder.landmarks, encoder.for_mesh
 
-    def forward(self, crop: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, crop: torch.Tensor) -> Features:
         low = self.whole.front(crop, self.whole.low_block + 1)
-        x = low.half()
+        x, fine = low.half(), None
         for index in range(self.whole.low_block + 1, self.whole.depth):
             x = self.half_blocks.block(x, index)
-        return self.whole.finish(tuple(end.float() for end in x) if isinstance(x, tuple) else x.float()), low
+            fine = x.float() if index == self.whole.fine_block else fine
+        return Features(self.whole.finish(tuple(end.float() for end in x) if isinstance(x, tuple) else x.float()), low, fine)
 
 
 class Graph(nn.Module):

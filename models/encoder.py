@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +19,27 @@ class Landmarks:
     right: Tensor  # (B, 1) probability that it is a right hand
 
 
-class Encoder(nn.Module, ABC):
-    """Crop (B, 3, size, size) in [0, 1] -> pooled features (B, `features`) and a low-level map (B, `low_channels`, size / 4, size / 4).
+class Features(NamedTuple):
+    """What an encoder makes of crops of side S."""
 
-    A subclass says `begin`, `block` and `finish`, and how many `blocks` there are; the low-level map is the answer of block `low_block`.
+    pooled: Tensor  # (B, F)
+    low: Tensor | None  # (B, `low_channels`, S / 4, S / 4): texture and light are read from it; None after `tail`
+    fine: Tensor | None  # (B, `fine_channels`, S / 16, S / 16): looked at where joints are; None where only pooled features were kept
+
+
+class Encoder(nn.Module, ABC):
+    """Crop (B, 3, size, size) in [0, 1] -> `Features`.
+
+    A subclass says `begin`, `block` and `finish`, and how many blocks there are (`depth`); the low-level map is the answer of block
+    `low_block`, the fine one that of `fine_block`.
     """
 
     size: int
     features: int
     low_channels: int
     low_block: int
+    fine_channels: int
+    fine_block: int
 
     @property
     @abstractmethod
@@ -63,14 +75,14 @@ class Encoder(nn.Module, ABC):
         """(B, `features`) the part of the pooled features that the mesh is regressed from: all of them, unless an encoder has two ends."""
         return features
 
-    def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, crop: Tensor) -> Features:
         x = self.begin(crop)
-        low = x
+        low = fine = None
         for index in range(self.depth):
             x = self.block(x, index)
-            if index == self.low_block:
-                low = x
-        return self.finish(x), low
+            low = x if index == self.low_block else low
+            fine = x if index == self.fine_block else fine
+        return Features(self.finish(x), low, fine)
 
     def front(self, crop: Tensor, blocks: int) -> Tensor:
         """The answer after the first `blocks` blocks; after all of them, the pooled features."""
@@ -79,13 +91,15 @@ class Encoder(nn.Module, ABC):
             x = self.block(x, index)
         return self.finish(x) if blocks == self.depth else x
 
-    def tail(self, x: Tensor, blocks: int) -> Tensor:
-        """What `front` of the same number of blocks left -> pooled features."""
+    def tail(self, x: Tensor, blocks: int) -> Features:
+        """What `front` of the same number of blocks left -> features, without the low-level map, and without the fine one if that is past."""
         if blocks == self.depth:
-            return x
+            return Features(x, None, None)
+        fine = x if blocks == self.fine_block + 1 else None
         for index in range(blocks, self.depth):
             x = self.block(x, index)
-        return self.finish(x)
+            fine = x if index == self.fine_block else fine
+        return Features(self.finish(x), None, fine)
 
 
 class PointHeads(nn.Module):

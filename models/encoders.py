@@ -1,4 +1,4 @@
-"""Encoders by name: crop (B, 3, S, S) in [0, 1] -> pooled features and a low-level map at a quarter of the crop's side."""
+"""Encoders by name: crop (B, 3, S, S) in [0, 1] -> pooled features and two maps, at a quarter and a sixteenth of the crop's side."""
 from __future__ import annotations
 
 from typing import Literal, get_args
@@ -13,6 +13,7 @@ from models.resnet import HalfResNet18
 
 EncoderName = Literal['landmark', 'efficientnet-b0', 'efficientnet-b3', 'resnet18-half']
 LOW_BLOCKS = {'efficientnet-b0': 2, 'efficientnet-b3': 4}  # the last block at a quarter of the crop's side
+FINE_BLOCKS = {'efficientnet-b0': 10, 'efficientnet-b3': 17}  # and at a sixteenth
 
 
 class EfficientNetEncoder(Encoder):
@@ -27,6 +28,8 @@ class EfficientNetEncoder(Encoder):
         self.low_block = LOW_BLOCKS[name]
         self.features = self.encoder._conv_head.out_channels
         self.low_channels = self.encoder._blocks[self.low_block]._project_conv.out_channels
+        self.fine_block = FINE_BLOCKS[name]
+        self.fine_channels = self.encoder._blocks[self.fine_block]._project_conv.out_channels
         self.heads = PointHeads(self.features, self.size)
 
     @property

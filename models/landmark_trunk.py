@@ -15,8 +15,10 @@ from models.encoder import Encoder, Landmarks
 
 SIZE = 224  # pixels of the crop's side
 FEATURES = 1152  # pooled channels
+SPOTS, CELLS = 32, 49  # channels of what the mesh's end says of each of its 7 x 7 cells, kept apart where pooling forgets the place
 LOW_CHANNELS = 24  # of the low-level map, at a quarter of the crop's side
 LOW_BLOCK = 2  # the block that ends in the low-level map
+FINE_CHANNELS = 112  # of the fine map, at a sixteenth, where the two ends part
 SPLIT = 11  # from this block on there are two ends: the network's own, which its points come from, and one that learns for the mesh
 BLOCKS = (  # channels in the middle, kernel, stride, channels out (0: the block ends after its depthwise convolution)
     (24, 3, 1, 16), (64, 3, 2, 24), (144, 3, 1, 24), (144, 5, 2, 40), (240, 5, 1, 40), (240, 3, 2, 80), (480, 3, 1, 80), (480, 3, 1, 80),
@@ -56,16 +58,18 @@ class Block(nn.Module):
 
 
 class LandmarkTrunk(Encoder):
-    """Crop (B, 3, 224, 224) in [0, 1] -> pooled features (B, 2 * 1152) and low-level map (B, 24, 56, 56); `landmarks` are its own heads.
+    """Crop (B, 3, 224, 224) in [0, 1] -> features (B, 2 * 1152 + 32 * 49), maps (B, 24, 56, 56) and (B, 112, 14, 14); `landmarks` are its own heads.
 
     The last five blocks stand twice. Learning the mesh from a few thousand pictures takes their points further from the truth than the
     millions that MediaPipe's own were learned from, and following a hand through a video hangs on the points: so those keep an end of
     their own.
     """
 
-    features = FEATURES
+    features = FEATURES + SPOTS * CELLS
     low_channels = LOW_CHANNELS
     low_block = LOW_BLOCK
+    fine_channels = FINE_CHANNELS
+    fine_block = SPLIT - 1
     size = SIZE
 
     def __init__(self) -> None:
@@ -77,6 +81,7 @@ class LandmarkTrunk(Encoder):
             channels = outputs
         self.blocks = nn.ModuleList(blocks)
         self.mesh_blocks = nn.ModuleList([copy.deepcopy(block) for block in blocks[SPLIT:]])
+        self.spots = SameConv(FEATURES, SPOTS, 1)
         self.points = nn.Linear(FEATURES, 63)
         self.world = nn.Linear(FEATURES, 63)
         self.presence = nn.Linear(FEATURES, 1)
@@ -93,7 +98,7 @@ class LandmarkTrunk(Encoder):
     def front_modules(self, blocks: int) -> nn.ModuleList:
         if SPLIT < blocks < self.depth:
             raise ValueError(f'the trunk can be cut up to block {SPLIT}, where its two ends part, or after all {self.depth}')
-        ends = self.mesh_blocks if blocks == self.depth else []
+        ends = [*self.mesh_blocks, self.spots] if blocks == self.depth else []
         return nn.ModuleList([self.stem, *self.blocks[:blocks], *ends] if blocks else [])
 
     def begin(self, crop: Tensor) -> Tensor:
@@ -106,14 +111,15 @@ class LandmarkTrunk(Encoder):
         return self.blocks[index](own), self.mesh_blocks[index - SPLIT](mesh)
 
     def finish(self, x: tuple[Tensor, Tensor]) -> Tensor:
-        """(B, 2 * 1152): the own end's features, then the mesh's."""
-        return torch.cat([end.mean((2, 3)) for end in x], 1)
+        """(B, 2 * 1152 + 32 * 49): the own end's pooled features, then the mesh's, pooled and cell by cell."""
+        own, mesh = x
+        return torch.cat([own.mean((2, 3)), mesh.mean((2, 3)), self.spots(mesh).flatten(1)], 1)
 
     def for_mesh(self, features: Tensor) -> Tensor:
         return features[:, FEATURES:]
 
     def landmarks(self, features: Tensor) -> Landmarks:
-        """The landmark network's own answers from pooled features (B, 2 * 1152)."""
+        """The landmark network's own answers from features (B, 2 * 1152 + 32 * 49)."""
         features = features[:, :FEATURES]
         points = self.points(features).reshape(-1, 21, 3)
         return Landmarks(points, self.world(features).reshape(-1, 21, 3), torch.sigmoid(self.presence(features)),

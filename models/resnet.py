@@ -29,12 +29,14 @@ class BasicBlock(nn.Module):
 
 
 class HalfResNet18(Encoder):
-    """8 blocks; the low-level map is what the first two, at a quarter of the side, answer."""
+    """8 blocks; the low-level map is the second one's answer, at a quarter of the side, the fine map the sixth one's, at a sixteenth."""
 
     size = 128
     features = WIDTHS[-1]
     low_channels = WIDTHS[0]
     low_block = 1
+    fine_channels = WIDTHS[2]
+    fine_block = 5
 
     def __init__(self) -> None:
         super().__init__()

@@ -5,8 +5,9 @@ and light head, sized by the hand model. Written anew, with four changes, each f
 - the root rotation is regressed as 6 numbers (Zhou et al., 2019), which are continuous where axis-angle is not; results are axis-angle;
 - pose coefficients are regressed in standard deviations about their natural mean, so that an unsure network answers a relaxed hand;
 - the wrist is regressed as a place in the crop and a log depth, so that errors of depth do not move the hand in the picture;
-- the first answer is projected and compared with the 2D branch's points, and a small network corrects it by what it sees there, twice: the
-  2D-3D consistency that S2HAND asks for in training, asked for in the answer.
+- the first answer is projected and compared with the 2D branch's points, and with what the picture shows where its joints fall; a small
+  network corrects it by that, twice: the 2D-3D consistency that S2HAND asks for in training, asked for in the answer. (Features sampled
+  at the projected mesh are the idea of PyMAF, Zhang et al., ICCV 2021.)
 """
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ from models.texture_head import TextureHead
 
 HIDDEN, WIDTH = 1024, 512
 CORRECTIONS = 2
+LOCAL = 32  # channels that are looked at around each joint
 START_DEPTH = 0.75  # metres; where a mean hand fills its crop
 
 
@@ -76,9 +78,10 @@ def head(outputs: int, start: tuple[float, ...] | None = None) -> nn.Sequential:
 
 
 class GeometryHead(nn.Module):
-    """Pooled features (B, F) and the 2D branch's points (B, 21, 3) -> `Geometry`; layer names follow the official decoder."""
+    """Pooled features (B, F), the 2D branch's points (B, 21, 3) and the fine map (B, C, h, h) -> `Geometry`; layer names follow the official
+    decoder. Without a map (pooled features were all that was kept) the corrections see the points alone."""
 
-    def __init__(self, features: int, hand: HandModel, size: int, dropout: float = 0.0) -> None:
+    def __init__(self, features: int, fine_channels: int, hand: HandModel, size: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.size, self.skeleton = size, Skeleton(hand)
         self.base_layers = nn.Sequential(
@@ -93,22 +96,35 @@ class GeometryHead(nn.Module):
                                         nn.Linear(256, sum(self.sizes)))
         nn.init.zeros_(self.correction[-1].weight)
         nn.init.zeros_(self.correction[-1].bias)
+        self.look = nn.Conv2d(fine_channels, LOCAL, 1)
+        self.local = nn.Sequential(nn.Linear(21 * LOCAL, 256), nn.ReLU(), nn.Linear(256, 256))
+        nn.init.zeros_(self.local[-1].weight)
+        nn.init.zeros_(self.local[-1].bias)
         for name in ('coefficient_mean', 'coefficient_sigma', 'pose_mean', 'pose_components'):
             self.register_buffer(name, getattr(hand, name).clone(), persistent=False)
 
-    def forward(self, features: Tensor, points: Tensor) -> Geometry:
-        return self.steps(features, points)[-1]
+    def forward(self, features: Tensor, points: Tensor, fine: Tensor | None) -> Geometry:
+        return self.steps(features, points, fine)[-1]
 
-    def steps(self, features: Tensor, points: Tensor) -> list[Geometry]:
+    def steps(self, features: Tensor, points: Tensor, fine: Tensor | None) -> list[Geometry]:
         """The first answer and the corrected ones, the last of which counts."""
         x = self.base_layers(features)
+        looked = None if fine is None else F.relu(self.look(fine))
         raw = torch.cat([self.pose_reg(x), self.shape_reg(x), self.rot_reg(x), self.scale_reg(x), self.trans_reg(x)], 1)
         answers = [self.geometry(raw)]
         for _ in range(CORRECTIONS):
-            seen = self.off(answers[-1], points.detach())
-            raw = raw + self.correction(torch.cat([x, raw, seen], 1))
+            seen, flat = self.off(answers[-1], points.detach())
+            hidden = self.correction[0](torch.cat([x, raw, seen], 1))
+            if looked is not None:
+                hidden = hidden + self.local(self.around(looked, flat.detach()))
+            raw = raw + self.correction[1:](hidden)
             answers.append(self.geometry(raw))
         return answers
+
+    def around(self, looked: Tensor, flat: Tensor) -> Tensor:
+        """(B, 21 * C) what a map (B, C, h, h) of the crop says at pixels (B, 21, 2) of the crop; nothing outside of it."""
+        places = (flat + 0.5) * (2 / self.size) - 1
+        return F.grid_sample(looked, places[:, None], align_corners=False)[:, :, 0].flatten(1)
 
     def geometry(self, raw: Tensor) -> Geometry:
         """The regressed numbers (B, R) -> what they mean."""
@@ -118,14 +134,15 @@ class GeometryHead(nn.Module):
         coefficients = self.coefficient_mean + self.coefficient_sigma * pose
         return Geometry(coefficients, rotation_from_6d(six), shape, torch.exp(scale.clamp(-1, 1)), wrist)
 
-    def off(self, geometry: Geometry, points: Tensor) -> Tensor:
-        """(B, 63) how far points (B, 21, 3) lie from the answer's joints, in tenths of the crop's side: x, y and relative depth."""
+    def off(self, geometry: Geometry, points: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 63) how far points (B, 21, 3) lie from the answer's joints, in tenths of the crop's side: x, y and relative depth; and where in the
+        crop (B, 21, 2) the joints fall."""
         fingers = (self.pose_mean + torch.matmul(geometry.coefficients, self.pose_components)).reshape(-1, 15, 3)
         joints = self.skeleton.from_pose(geometry.rotation, fingers, geometry.shape) * geometry.scale[..., None]
         wrist = geometry.translation[:, None]
         flat = project(joints + wrist, self.size)
         depth = joints[..., 2:] * (FOCAL * self.size) / wrist[..., 2:]
-        return ((points - torch.cat([flat, depth], -1)) * (10 / self.size)).flatten(1)
+        return ((points - torch.cat([flat, depth], -1)) * (10 / self.size)).flatten(1), flat
 
 
 class S2Hand(nn.Module):
@@ -137,7 +154,7 @@ class S2Hand(nn.Module):
         self.encoder_name = encoder
         self.encoder = make_encoder(encoder)
         self.size = self.encoder.size
-        self.decoder = GeometryHead(self.encoder.features, self.hand, self.size, dropout)
+        self.decoder = GeometryHead(self.encoder.features, self.encoder.fine_channels, self.hand, self.size, dropout)
         self.texture_light_from_low = TextureHead(self.encoder.low_channels, self.hand)
 
     def place(self, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
@@ -153,9 +170,9 @@ class S2Hand(nn.Module):
         return self.texture_light_from_low(low, crop, vertices)
 
     def forward(self, crop: Tensor) -> S2HandOutput:
-        features, low = self.encoder(crop)
+        features, low, fine = self.encoder(crop)
         seen = self.encoder.landmarks(features)
-        geometry = self.decoder(self.encoder.for_mesh(features), seen.points)
+        geometry = self.decoder(self.encoder.for_mesh(features), seen.points, fine)
         vertices, joints, fingers = self.place(geometry)
         texture, lights = self.textured(low, crop, vertices)
         pose = torch.cat([matrix_to_axis_angle(geometry.rotation)[:, None], fingers], 1)

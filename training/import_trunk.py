@@ -74,6 +74,7 @@ def trunk_weights(data: bytes) -> dict[str, Tensor]:
     for name, value in [*state.items()]:  # the mesh's end begins as the network's own
         if name.startswith('blocks.') and (number := int(name.split('.')[1])) >= SPLIT:
             state[name.replace(f'blocks.{number}.', f'mesh_blocks.{number - SPLIT}.')] = value.clone()
+    state |= {f'spots.{name}': torch.zeros_like(value) for name, value in trunk.spots.state_dict().items()}  # says nothing yet
     wanted = {name: value.shape for name, value in trunk.state_dict().items()}
     if {name: value.shape for name, value in state.items()} != wanted:
         raise ValueError('this is not the hand landmark network (full) that the trunk was written after')

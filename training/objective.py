@@ -7,13 +7,14 @@ from torch.nn import functional as F
 
 from app.errors import InputError
 from models.camera import FOCAL, project
-from models.encoder import Encoder, Landmarks
+from models.encoder import Encoder, Features, Landmarks
 from models.renderer import lit, render
 from models.rotations import axis_angle_to_matrix
 from models.s2hand import Geometry, S2Hand
 from models.skeleton import Skeleton
 from training import losses, photometric
 from training.config import LossWeights, Stage
+from training.video_terms import video_terms
 
 PRECISION = {'float32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
@@ -30,9 +31,9 @@ class Objective(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The terms, means over the batch, weighted; their sum is the loss. `batch` as `training.crops.collate` or `Kept.batch` make it."""
         network, weights = self.network, self.stage.losses
-        features, low, crop = self.encoded(batch)
+        (features, low, fine), crop = self.encoded(batch)
         seen = network.encoder.landmarks(features)
-        *early, last = network.decoder.steps(network.encoder.for_mesh(features), seen.points)
+        *early, last = network.decoder.steps(network.encoder.for_mesh(features), seen.points, fine)
         each = self.weight_of(batch)
         terms = self.geometry_terms(last, batch, weights)
         for answer in early:
@@ -42,21 +43,23 @@ class Objective(nn.Module):
         if crop is not None and (weights.photometric or weights.outliers or weights.smoothness):
             terms |= self.appearance_terms(last, low, crop, batch, weights)
         means = {name: (term * each).mean() for name, term in terms.items()}
+        if 'window' in batch:
+            means |= video_terms(last, *self.place(last), batch, network.size, self.stage.video)
         if weights.presence:
             means['presence'] = weights.presence * self.presence_term(seen, batch)
         return means
 
-    def encoded(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Features, low-level map and crop; the last two are None for kept answers."""
+    def encoded(self, batch: dict[str, Tensor]) -> tuple[Features, Tensor | None]:
+        """Features and the crop, which is None for kept answers."""
         encoder, kind = self.network.encoder, PRECISION[self.stage.precision]
         with torch.autocast(batch['points'].device.type, kind, enabled=kind != torch.float32):
             if 'kept' in batch:
                 kept = batch['kept']
                 kept = kept.contiguous(memory_format=torch.channels_last) if kept.ndim == 4 else kept
-                return encoder.tail(kept, self.frozen).float(), None, None
+                features = float32(encoder.tail(kept, self.frozen))
+                return features._replace(fine=batch['fine']) if 'fine' in batch else features, None
             crop = batch['crop'].float().div(255).contiguous(memory_format=torch.channels_last)
-            features, low = encoder(crop)  # frozen blocks have no gradients, so that nothing is remembered for them
-            return features.float(), low.float(), crop
+            return float32(encoder(crop)), crop  # frozen blocks have no gradients, so that nothing is remembered for them
 
     def weight_of(self, batch: dict[str, Tensor]) -> Tensor:
         """(B,) what each example counts: crops without a known hand nothing."""
@@ -148,6 +151,11 @@ def frozen_blocks_of(stage: Stage, encoder: Encoder) -> int:
     except ValueError as error:
         raise InputError(f'stage {stage.name}: frozen_blocks = {blocks}: {error}') from error
     return blocks
+
+
+def float32(features: Features) -> Features:
+    """The same without half precision."""
+    return Features(*(None if value is None else value.float() for value in features))
 
 
 def box_of(points: Tensor) -> Tensor:

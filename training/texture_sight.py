@@ -87,8 +87,9 @@ def look(network: S2Hand, crops: np.ndarray, rng: np.random.Generator) -> dict[s
     for start in range(0, len(crops), BATCH):
         part = crops[start:start + BATCH]
         images = torch.from_numpy(part).permute(0, 3, 1, 2).float().to(device) / 255
-        features, low = network.encoder(images)
-        vertices, _, _ = network.place(network.decoder(network.encoder.for_mesh(features), network.encoder.landmarks(features).points))
+        features, low, fine = network.encoder(images)
+        points = network.encoder.landmarks(features).points
+        vertices, _, _ = network.place(network.decoder(network.encoder.for_mesh(features), points, fine))
         moved = rng.normal(0, SHIFT, (len(part), 1, 2)) * (np.arange(start, start + len(part)) % 2)[:, None, None]
         moved = torch.from_numpy(moved).float().to(device) / (FOCAL * size) * vertices[:, :1, 2:]
         vertices = torch.cat([vertices[..., :2] + moved, vertices[..., 2:]], -1)

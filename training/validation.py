@@ -22,9 +22,9 @@ def figures_of(objective: Objective, batches: Iterable[Batch]) -> dict[str, floa
     network: S2Hand = objective.network
     sums: dict[str, list[float]] = {}
     for batch in batches:
-        features, _, _ = objective.encoded(batch)
+        (features, _, fine), _ = objective.encoded(batch)
         seen = network.encoder.landmarks(features)
-        geometry = network.decoder(network.encoder.for_mesh(features), seen.points)
+        geometry = network.decoder(network.encoder.for_mesh(features), seen.points, fine)
         exact = bool(batch['exact'].all())
         if exact:
             vertices, joints, _ = network.place(geometry)

@@ -104,7 +104,8 @@ def test_half_precision_stays_within_half_a_millimetre_and_keeps_geometry_in_flo
     half = {t.name for t in graph.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16}
     kinds = {node.op_type for node in graph.graph.node if half & {*node.input}}
     assert 'Conv' in kinds and not kinds & {'Gemm', 'MatMul', 'Sin', 'Sqrt', 'Div'}, f'in half precision are {sorted(kinds)}'
-    assert path.stat().st_size < 0.8 * 4 * sum(p.numel() for p in network.parameters())
+    share = path.stat().st_size / (4 * sum(p.numel() for p in network.parameters()))
+    assert share < 0.85, f'{100 * share:.0f} % of the size in float32; the blocks are half of it, the heads stay'
 
 
 def test_a_graph_that_answers_otherwise_is_not_written(tmp_path, monkeypatch, lively, exported):

@@ -13,11 +13,16 @@ def test_front_and_tail_together_are_the_whole_wherever_it_is_cut(name):
     encoder = make_encoder(name).eval()
     crop = torch.rand(2, 3, encoder.size, encoder.size)
     with torch.inference_mode():
-        whole, low = encoder(crop)
-        assert encoder.for_mesh(whole).shape == (2, encoder.features) and low.shape == (2, encoder.low_channels, encoder.size // 4, encoder.size // 4)
-        for blocks in (0, 1, encoder.depth // 2, encoder.depth):
-            apart = float((encoder.tail(encoder.front(crop, blocks), blocks) - whole).abs().max() / whole.abs().max())
+        whole, low, fine = encoder(crop)
+        assert encoder.for_mesh(whole).shape == (2, encoder.features)
+        assert low.shape == (2, encoder.low_channels, encoder.size // 4, encoder.size // 4)
+        assert fine.shape == (2, encoder.fine_channels, encoder.size // 16, encoder.size // 16)
+        for blocks in (0, 1, encoder.depth // 2, encoder.fine_block + 1, encoder.depth):
+            again = encoder.tail(encoder.front(crop, blocks), blocks)
+            apart = float((again.pooled - whole).abs().max() / whole.abs().max())
             assert apart < 1e-5, f'cut after {blocks} blocks the features differ by {apart:.1e} of the largest'
+            if blocks <= encoder.fine_block + 1:
+                assert torch.allclose(again.fine, fine, atol=1e-5), f'cut after {blocks} blocks the fine map is another'
 
 
 @pytest.mark.parametrize('name', NAMES)

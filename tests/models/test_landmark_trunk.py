@@ -11,7 +11,7 @@ import torch
 
 from app.detector_file import detector_path
 from app.errors import InputError
-from models.landmark_trunk import LandmarkTrunk
+from models.landmark_trunk import FEATURES, LandmarkTrunk
 from training.import_trunk import read_landmark_file, trunk_weights
 
 EXPECTED = Path(__file__).with_name('landmark_crops.npz')
@@ -32,7 +32,7 @@ def answers(weights):
     with np.load(EXPECTED) as file:
         expected = {key: file[key] for key in file.files}
     with torch.inference_mode():
-        features, low = trunk.eval()(torch.from_numpy(expected['crops']).permute(0, 3, 1, 2) / 255)
+        features, low, _ = trunk.eval()(torch.from_numpy(expected['crops']).permute(0, 3, 1, 2) / 255)
         return trunk.landmarks(features), features, low, expected
 
 
@@ -56,14 +56,14 @@ def test_a_rendered_right_hand_is_seen_as_a_right_hand(answers):
 
 def test_features_and_low_level_map_have_the_announced_sizes(answers):
     _, features, low, _ = answers
-    assert features.shape[1:] == (2 * LandmarkTrunk.features,), 'its own end and the one for the mesh'
+    assert features.shape[1:] == (FEATURES + LandmarkTrunk.features,), 'its own end and the one for the mesh'
     assert low.shape[1:] == (LandmarkTrunk.low_channels, LandmarkTrunk.size // 4, LandmarkTrunk.size // 4)
 
 
 def test_it_has_47_convolutions_beside_the_end_for_the_mesh():
     trunk = LandmarkTrunk()
-    counts = [sum(isinstance(m, torch.nn.Conv2d) for m in part.modules()) for part in (trunk, trunk.mesh_blocks)]
-    assert counts[0] - counts[1] == 47, f'{counts[0]} in all, {counts[1]} of them for the mesh'
+    counts = [sum(isinstance(m, torch.nn.Conv2d) for m in part.modules()) for part in (trunk, trunk.mesh_blocks, trunk.spots)]
+    assert counts[0] - counts[1] - counts[2] == 47, f'{counts[0]} in all, {counts[1]} and {counts[2]} of them for the mesh'
 
 
 def test_training_the_end_for_the_mesh_leaves_the_points_as_they_are(weights):

@@ -96,7 +96,7 @@ def test_efficientnet_encoders_have_the_published_number_of_parameters(name, par
     encoder = make_encoder(name)
     assert sum(p.numel() for p in encoder.encoder.parameters()) == parameters
     with torch.inference_mode():
-        features, low = encoder.eval()(torch.rand(1, 3, 224, 224))
+        features, low, _ = encoder.eval()(torch.rand(1, 3, 224, 224))
     assert features.shape == (1, encoder.features) and low.shape == (1, encoder.low_channels, 56, 56)
 
 
