@@ -179,8 +179,8 @@ class _Run:
 
     def _count(self, hands: list[Hand], filled: Collection[int]) -> None:
         self.frames += 1
-        self.with_hand += bool(hands)
         hands = [hand for hand in hands if hand.track not in filled]
+        self.with_hand += bool(hands)
         self.pixels += [hand.reprojection for hand in hands]
         self.percents += [100 * hand.reprojection / hand.box_side for hand in hands]
 

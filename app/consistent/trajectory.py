@@ -214,7 +214,7 @@ def _solved(blocks: np.ndarray, beside: list[np.ndarray], gradient: np.ndarray, 
     for offset in range(width):
         view = band[reach - offset].reshape(rows, width)
         view[:, offset:] = np.diagonal(blocks, offset, 1, 2)
-    band[reach] *= 1 + damping
+    band[reach] = band[reach] * (1 + damping) + 1e-6  # without motion terms nothing holds a frame that was filled in
     if rows > 1:
         band[reach - width].reshape(rows, width)[1:] = beside[0]
     if rows > 2:

@@ -32,14 +32,16 @@ def pictures(demo_clip):
     return [cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for frame in frames]
 
 
-def clip_of(path, images, **options):
-    return write_clip(path, len(images), size=(images[0].shape[1], images[0].shape[0]), images=[np.ascontiguousarray(i) for i in images], **options)
+def clip_of(path, images):
+    size = images[0].shape[1], images[0].shape[0]
+    return write_clip(path, len(images), size=size, images=[np.ascontiguousarray(image) for image in images])
 
 
 def files_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_a_whole_clip_is_nearer_to_the_truth_and_steadier_than_frame_by_frame(demo_clip, tmp_path):
     with np.load(FOLDER / 'demo_truth.npz') as file:
         truth = dict(file)
@@ -57,6 +59,7 @@ def test_a_whole_clip_is_nearer_to_the_truth_and_steadier_than_frame_by_frame(de
         assert ours <= 1.02 * theirs, f'{name}: {ours:.2f} for the clip as a whole, {theirs:.2f} frame by frame'
 
 
+@pytest.mark.slow
 def test_a_hand_hidden_for_a_moment_is_filled_in_and_marked(pictures, tmp_path):
     hidden = [cv2.GaussianBlur(image, (0, 0), 25) if 18 <= number < 26 else image for number, image in enumerate(pictures[:40])]
     outcome = reconstruct(clip_of(tmp_path / 'hidden.mp4', hidden), tmp_path / 'out', ONLY)
@@ -69,6 +72,7 @@ def test_a_hand_hidden_for_a_moment_is_filled_in_and_marked(pictures, tmp_path):
     assert swerve < 4, f'the hand swerves by {swerve:.1f} px from one frame to the next where it was filled in, allowed 4 px'
 
 
+@pytest.mark.slow
 def test_a_scene_cut_is_two_hands_and_nothing_between_them_is_smoothed(pictures, tmp_path):
     after = [image[:, ::-1] // 2 + 100 for image in pictures[20:32]]  # in a mirror, in another light
     outcome = reconstruct(clip_of(tmp_path / 'cut.mp4', pictures[:12] + after), tmp_path / 'out', ONLY)
@@ -89,6 +93,7 @@ def test_a_clip_without_a_hand_has_empty_results_and_a_warning(tmp_path):
     assert files_in(outcome.folder) == ['hands.npz', 'report.json', 'settings.json']
 
 
+@pytest.mark.slow
 def test_uneven_times_and_a_turned_phone(pictures, tmp_path):
     times = np.cumsum(np.random.default_rng(2).choice([1 / 60, 1 / 30, 1 / 12], 16)).tolist()
     lying = [np.rot90(image, 1) for image in pictures[:16]]
@@ -128,8 +133,9 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(pictures, tmp_path, smal
 def test_pictures_and_what_leaves_the_passes_out_are_done_in_one(pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(Sequence, 'prepare', lambda self: pytest.fail('several passes were made'))
     cv2.imwrite(str(tmp_path / 'hand.png'), pictures[0][..., ::-1])
-    for given, settings in ((tmp_path / 'hand.png', ONLY), (clip_of(tmp_path / 'a.mp4', pictures[:3]), ReconstructSettings(hands=1, lock=False)),
-                            (tmp_path / 'a.mp4', ReconstructSettings(hands=1, consistent=False, write=('hands',)))):
+    clip = clip_of(tmp_path / 'a.mp4', pictures[:3])
+    for given, settings in ((tmp_path / 'hand.png', ONLY), (clip, ReconstructSettings(hands=1, lock=False)),
+                            (clip, ReconstructSettings(hands=1, consistent=False, write=('hands',)))):
         assert reconstruct(given, tmp_path / 'out', settings).report.sequence is None
 
 

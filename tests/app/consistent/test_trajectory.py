@@ -112,6 +112,16 @@ def test_a_short_gap_is_filled_on_the_way_and_marked(tmp_path):
     assert answer['confidence'][30:40].max() < 0.7 < answer['confidence'][:30].min()
 
 
+def test_without_smoothing_every_frame_is_fitted_for_itself(tmp_path):
+    times = np.arange(24) / 30
+    poses, wrists = waving(times)
+    seen = np.r_[0:10, 14:24]
+    rows = rows_of(seen, times[seen], poses[seen], wrists[seen], noise=2.0)
+    _, _, joints = solved(tmp_path, rows, times, strength=0.0)
+    off = np.linalg.norm(CAMERA.project(joints[seen]) - rows['points'], axis=2).mean()
+    assert off < 2.0, f'{off:.2f} px from the points, whose noise of 2 px is fitted where nothing is smoothed'
+
+
 def test_windows_agree_with_a_solution_of_all_frames_at_once(tmp_path, monkeypatch):
     times = np.arange(150) / 30
     poses, wrists = waving(times)
