@@ -98,7 +98,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     seen.add_argument('--fov', type=_degrees, metavar='DEGREES', help=f'of the longer side ({DEFAULT_FIELD_OF_VIEW:.0f} assumed)')
     how = parser.add_argument_group('how')
     how.add_argument('--weights', type=Path, metavar='FILE', help='an exported network (.onnx) instead of the one that ships')
-    how.add_argument('--provider', choices=('auto', 'tensorrt', 'cuda', 'openvino', 'cpu'), default=default.provider, help='what the network runs on')
+    how.add_argument('--provider', choices=('auto', 'tensorrt', 'cuda', 'openvino', 'cpu'), default=default.provider,
+                     help='what the network runs on')
     how.add_argument('--threads', type=int, default=default.threads, choices=range(1, 65), metavar='N',
                      help='of the network on the CPU (all cores, at most 4)')
     how.add_argument('--refine', action=argparse.BooleanOptionalAction, default=True, help='fit the mesh to the detected points')
@@ -107,7 +108,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ways = how.add_mutually_exclusive_group()
     ways.add_argument('--consistent', action='store_true', default=None,
                       help='a video as a whole (as is done anyway): one shape, one texture and one smooth motion for each hand')
-    ways.add_argument('--fast', '--no-consistent', dest='consistent', action='store_false', default=None, help='a video in one pass, frame by frame')
+    ways.add_argument('--fast', '--no-consistent', dest='consistent', action='store_false', default=None,
+                      help='a video in one pass, frame by frame')
     how.add_argument('--quiet', action='store_true', help='no progress bar')
     how.add_argument('--progress-lines', action='store_true', help='progress for another program: JSON lines on standard output')
 

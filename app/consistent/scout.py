@@ -113,7 +113,8 @@ class Scout:
         if not doubted:
             return {}
         size, clock = self.pipeline.regressor.size, self.pipeline.clock
-        crops = [crop_from_points(to_frame(looks[at][2].points.astype(float), looks[at][0]), opposite(tracks[at].side), size) for at in doubted]
+        points = [to_frame(looks[at][2].points.astype(float), looks[at][0]) for at in doubted]
+        crops = [crop_from_points(of_hand, opposite(tracks[at].side), size) for of_hand, at in zip(points, doubted)]
         pictures = [cut(image, crop) for crop in crops]
         with clock.stage('network'):
             predictions = self.pipeline.regressor(np.stack(pictures))

@@ -45,7 +45,8 @@ def test_the_file_has_exactly_the_promised_keys_and_shapes(tmp_path):
         kinds = {key: archive[key].dtype.kind for key in KEYS}
     assert shapes == {
         'frame': (5,), 'time': (5,), 'track': (5,), 'side': (5,), 'confidence': (5,), 'pose': (5, 16, 4), 'shape': (5, 10),
-        'translation': (5, 3), 'vertices': (5, vertices, 3), 'joints_3d': (5, 21, 3), 'joints_2d': (5, 21, 2), 'colours': (5, vertices, 3), 'filled': (5,),
+        'translation': (5, 3), 'vertices': (5, vertices, 3), 'joints_3d': (5, 21, 3), 'joints_2d': (5, 21, 2), 'colours': (5, vertices, 3),
+        'filled': (5,),
         'faces': MODEL.faces.shape, 'intrinsics': (3, 3)}
     assert kinds['side'] == 'U' and all(kinds[key] == 'f' for key in ('pose', 'shape', 'vertices', 'time', 'intrinsics'))
 

@@ -156,7 +156,7 @@ def test_another_reader_finds_the_texture_where_the_atlas_says(textured):
     scene = trimesh.load(path, process=False)
     mesh = scene.geometry['hand_1_left']
     assert np.array_equal(np.asarray(mesh.visual.material.baseColorTexture.convert('RGB')), picture)
-    assert np.allclose(mesh.visual.uv, MODEL.uv, atol=1e-6), 'trimesh turns the coordinates to an origin at the bottom left, as the atlas has'
+    assert np.allclose(mesh.visual.uv, MODEL.uv, atol=1e-6), 'trimesh turns them to an origin at the bottom left, as the atlas has'
     assert len(mesh.vertices) == len(MODEL.uv) and 1e-4 < mesh.convex_hull.volume and len(mesh.faces) == len(MODEL.faces)
     assert scene.geometry['hand_0_right'].visual.vertex_attributes['color'].shape[1] == 4, 'a track without a texture keeps its colours'
 
