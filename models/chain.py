@@ -41,5 +41,5 @@ class Chain(nn.Module):
             parent = turned[-1] if alone else turned[-1].index_select(1, getattr(self, f'above_{d}'))
             made = torch.matmul(parent, level)
             turned.append(made[..., :3])
-            ways.append(made[..., 3])
-        return torch.cat(turned, 1), torch.matmul(self.ways, torch.cat(ways, 1))
+            ways.append(made[..., 3:])
+        return torch.cat(turned, 1), torch.matmul(self.ways, torch.cat(ways, 1).flatten(2))
