@@ -61,7 +61,8 @@ def clip_text(name: str, made: dict) -> str:
     lines = [f'{name}: {frames} frames at {made["fps"]:g} per second, measured against {REFERENCES[made["reference"]]}']
     if not hands:
         return '\n'.join([*lines, '  no hand in it', *(f'  {note}' for note in made['notes']), ''])
-    lines.append(f'  {hands} hand{"s" if hands > 1 else ""}; compared where all have it: {made["common_frames"]} frames')
+    many = f'{hands} hands, or one that was lost between,' if hands > 1 else 'one hand,'
+    lines.append(f'  {many} compared where all contenders have it: {made["common_frames"]} frames')
     return '\n'.join([*lines, *(f'  {note}' for note in made['notes']), *tables(made['contenders']), ''])
 
 
@@ -72,4 +73,4 @@ def all_text(kind: str, made: dict) -> str:
     for base in AGAINST:
         if rows := table(made['ratios'].get(base, {}), RATIOS, NAMES):
             lines += ['', f'  times those of: {NAMES[base]}', *rows]
-    return '\n'.join([*lines, '', *(f'  {line}' for line in LEGEND), ''])
+    return '\n'.join([*lines, '', *(f'  {line}' for line in LEGEND), '']).lstrip('\n')
