@@ -251,8 +251,7 @@ class Pipeline:
         with self.clock.stage('smooth'):
             pose, translation = axis_angle_to_quaternion(state.pose), state.translation
             if settings.mode != 'image':
-                pose, translation = memory.smoother.smooth(
-                    state.pose, state.shape, translation, points, camera, frame.time, follow=settings.refine)
+                pose, translation = memory.smoother.smooth(state.pose, state.shape, translation, points, camera, frame.time)
             vertices, joints = self.model.posed(pose, state.shape)
             vertices += translation.astype(np.float32)
             joints = joints + translation

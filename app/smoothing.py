@@ -3,9 +3,10 @@
 1. The pose is filtered on the tangent space of its rotations: a Kalman filter for each of its coefficients, and for the hand's turn about
    each camera axis. By how much a frame's fit errs is known; how much the hand may have moved meanwhile is told by the detected points
    (`app/point_motion.py`): a finger whose points stand still hardly moves, whatever its fit says; one whose points run is let go at once.
-2. Where points run, the filtered hand is then led back to them, one Gauss-Newton step in the directions that the picture fixes. What
-   it does not show, mostly depth, stays as filtered: there the fit is noisiest.
-3. The wrist is placed so that the filtered hand lies on the points; a fit's own depth makes up for errors of its pose, which are gone.
+2. Where points run, the filtered pose is then led back towards the fitted one, one Gauss-Newton step in the directions that the picture
+   fixes. What it does not show, mostly depth, stays as filtered: there a fit is noisiest.
+3. The wrist is placed so that the filtered hand appears where the fitted one does, and as large. Its distance is not the fitted one, which
+   makes up for errors of the fitted pose; what is left of its trembling is filtered as well.
 
 Nothing is predicted, so nothing overshoots.
 """
@@ -16,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.kinematics import Kinematics
-from app.one_euro import OneEuro, VectorFilter
+from app.kinematics import Kinematics, Posed
+from app.one_euro import OneEuro, VectorFilter  # noqa: F401  VectorFilter is passed on to the measures, whose peer has points alone
 from app.point_motion import FINGERS, Motion, PointMotion
 from app.rotations import axis_angle_to_quaternion, one_axis_angle, one_matrix
 from app.types import Intrinsics
@@ -35,21 +36,19 @@ class SmoothingSettings:
     tilt_noise: float = 0.024  # radians, of the hand's turn about axes that lie in the picture
     turn_noise: float = 0.005  # radians, of its turn in the picture
     drift: float = 5e-4  # radians squared per second by which all of these change at rest
-    bend: float = 1.5  # radians that a finger turns while its points move by a hand length against the hand
-    tilt: float = 0.24  # radians that the hand tilts meanwhile
+    bend: float = 1.7  # radians that a finger turns while its points move by a hand length against the hand
+    tilt: float = 0.4  # radians that the hand tilts meanwhile
     turn: float = 0.48  # radians that it turns while its points turn by a radian
     distance_noise: float = 0.02  # of the logarithm of the wrist's distance, once the hand is placed on its points
     distance_drift: float = 1e-5  # squared, per second
-    growth: float = 1.5  # of the logarithm of the distance while that of the hand's size in the picture changes by 1
+    growth: float = 1.0  # of the logarithm of the distance while that of the hand's size in the picture changes by 1
     cutoff: float = 4.0  # Hz, of the low pass of the points' speeds
     jitter: float = 0.005  # share of the hand by which the points tremble from frame to frame
     points_sigma: float = 0.007  # share of the hand, error of a point to which a moving hand is led back
-    quick_finger: float = 1.6  # hand lengths per second from which a finger's points count in full
+    quick_finger: float = 1.4  # hand lengths per second from which a finger's points count in full
     quick_hand: float = 6.0  # the same of the whole hand, whose points then all do
     finger_hold: float = 0.05  # radians by which a coefficient gives way to a point that is off by its error
     tilt_hold: float = 0.0164  # the same of the hand's turn
-    place: OneEuro = OneEuro(rest=2.0, gain=16.0, speed=3.0)  # of the ray to the wrist where no points are to be followed
-    distance: OneEuro = OneEuro(rest=0.5, gain=5.0)  # of the logarithm of the distance there
     points: OneEuro = OneEuro(rest=2.0, gain=4.0)  # of bare points or joints, per hand length per second: for a peer without a fit
     gap: float = 0.3  # seconds without a frame after which the past is forgotten
 
@@ -89,11 +88,9 @@ class HandSmoother:
     def reset(self) -> None:
         """Forget the past: the next hand passes unchanged."""
         self._state: _State | None = None
-        self._place = VectorFilter(self.settings.place, self.settings.strength, self.settings.gap)
-        self._distance = VectorFilter(self.settings.distance, self.settings.strength, self.settings.gap)
 
-    def smooth(self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics, time: float,
-               follow: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    def smooth(self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics,
+               time: float) -> tuple[np.ndarray, np.ndarray]:
         """The hand of one frame -> its pose as unit quaternions (16, 4) and the wrist's translation (3,) in metres, smoothed.
 
         Args:
@@ -102,7 +99,6 @@ class HandSmoother:
             translation: (3,) metres, the wrist.
             points: (21, 2) px, detected.
             time: seconds. One that does not advance gives the last result again; a step back or a gap begins anew.
-            follow: whether the hand is to lie on the points; otherwise its place is filtered as it is.
         Raises:
             ValueError: wrong shapes, or the first hand is not finite; later ones that are not give the last result again.
         """
@@ -117,28 +113,28 @@ class HandSmoother:
         if step is None or step < 0 or step > self.settings.gap:
             if not finite:
                 raise ValueError('the first hand of a filter, and its time, must be finite')
-            self._begin(pose, translation, points, camera, time)
+            self._begin(pose, translation, points, time)
         elif step > 0 and finite:
-            self._go_on(pose, shape, translation, points, camera, step, follow)
-            self._state.time = time
-        return self._state.result
+            self._go_on(pose, shape, translation, points, camera, time)
+        return (axis_angle_to_quaternion(pose), translation) if self._state is None else self._state.result
 
-    def _begin(self, pose: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics, time: float) -> None:
+    def _begin(self, pose: np.ndarray, translation: np.ndarray, points: np.ndarray, time: float) -> None:
         motion = PointMotion(self.settings.cutoff, self.settings.jitter)
         motion.step(points, 1.0, 0.0)
         self._state = _State(
             time, self._coefficients(pose), one_matrix(pose[0]), self._noise.copy(), math.log(max(translation[2], NEAREST)),
             self.settings.distance_noise ** 2, motion, (axis_angle_to_quaternion(pose), translation))
-        self._place.reset()
-        self._distance.reset()
-        self._placed_as_it_is(translation, time)
 
-    def _go_on(self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics, step: float,
-               follow: bool) -> None:
-        state, settings, count = self._state, self.settings, self.kinematics.count
-        length = HAND * camera.fx / max(translation[2], NEAREST)
-        motion = state.motion.step(points, length, step)
+    def _go_on(self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics,
+               time: float) -> None:
+        state, count, step = self._state, self.kinematics.count, time - self._state.time
         fitted, wrist, bones = self._coefficients(pose), one_matrix(pose[0]), self.kinematics.bones(shape)
+        posed = self.kinematics.posed(fitted, wrist, bones)
+        if not posed.points[:, 2].min() + translation[2] > NEAREST:  # it is seen nowhere in the picture
+            self.reset()
+            return
+        length = HAND * camera.fx / translation[2]
+        motion = state.motion.step(points, length, step)
         variance = state.variance + self._looser * step * self._unrest(motion, step)
         gain = variance / (variance + self._noise)
         state.variance = (1 - gain) * variance
@@ -147,18 +143,15 @@ class HandSmoother:
         state.wrist = one_matrix(change[count:]) @ state.wrist
 
         coefficients, turned = state.coefficients, state.wrist
-        if follow:
-            off = np.append(fitted - coefficients, one_axis_angle(wrist @ turned.T))
-            led = self._led_back(off, fitted, wrist, bones, translation, camera, length, motion)
-            coefficients, turned = coefficients + led[:count], one_matrix(led[count:]) @ turned
-            joints = self.kinematics.posed(coefficients, turned, bones).points
-            translation = self._placed_on(joints, translation, points, camera, motion, step)
-        else:
-            translation = self._placed_as_it_is(translation, state.time + step)
+        off = np.append(fitted - coefficients, one_axis_angle(wrist @ turned.T))
+        led = self._led_back(off, posed, translation, camera, length, motion)
+        coefficients, turned = coefficients + led[:count], one_matrix(led[count:]) @ turned
+        joints = self.kinematics.posed(coefficients, turned, bones).points
+        translation = self._placed(joints, translation, camera.project(posed.points + translation), camera, motion, step)
         smooth = pose.copy()  # what the coefficients cannot tell of a pose passes as it is
         smooth[0] = one_axis_angle(turned)
         smooth[1:] += ((coefficients - fitted) @ self.kinematics.components).reshape(-1, 3)
-        state.result = axis_angle_to_quaternion(smooth), translation
+        state.time, state.result = time, (axis_angle_to_quaternion(smooth), translation)
 
     def _coefficients(self, pose: np.ndarray) -> np.ndarray:
         return (pose[1:].ravel() - self.kinematics.mean) @ self._inverse
@@ -171,8 +164,8 @@ class HandSmoother:
         rates[-1] = (settings.turn * motion.turn) ** 2
         return settings.drift + step * rates
 
-    def _led_back(self, off: np.ndarray, fitted: np.ndarray, wrist: np.ndarray, bones: np.ndarray, translation: np.ndarray,
-                  camera: Intrinsics, length: float, motion: Motion) -> np.ndarray:
+    def _led_back(self, off: np.ndarray, posed: Posed, translation: np.ndarray, camera: Intrinsics, length: float,
+                  motion: Motion) -> np.ndarray:
         """The part (K + 3,) of what the filtered pose is `off` (K + 3,) from the fitted one that the moving points ask for."""
         settings = self.settings
         quick = self._looser * ((motion.fingers / settings.quick_finger) ** 2 + (motion.hand / settings.quick_hand) ** 2
@@ -180,12 +173,11 @@ class HandSmoother:
         weights = np.empty(21)
         weights[FINGERS] = np.minimum(quick, 1)[:, None]
         weights[0] = weights[1:].mean()
-        posed = self.kinematics.posed(fitted, wrist, bones)
         place = posed.points + translation
-        inverse = np.sqrt(weights) / (settings.points_sigma * length * np.maximum(place[:, 2], NEAREST))
+        inverse = np.sqrt(weights) / (settings.points_sigma * length * place[:, 2])
         project = np.zeros((21, 3, 3))  # pixels by the camera point, in sigmas
         project[:, 0, 0], project[:, 1, 1] = inverse * camera.fx, inverse * camera.fy
-        project[:, :2, 2] = place[:, :2] / np.maximum(place[:, 2:], NEAREST) * (-inverse[:, None] * (camera.fx, camera.fy))
+        project[:, :2, 2] = place[:, :2] / place[:, 2:] * (-inverse[:, None] * (camera.fx, camera.fy))
         jacobian = self.kinematics.jacobian(posed, project, False)[:, :2, :-3]
         jacobian = (jacobian - jacobian.mean(0)).reshape(42, -1)  # where the hand is, is no matter of its pose
         sight = jacobian.T @ jacobian
@@ -193,25 +185,20 @@ class HandSmoother:
         sight.reshape(-1)[::len(sight) + 1] += self._hold
         return np.linalg.solve(sight, right)
 
-    def _placed_on(self, joints: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics, motion: Motion,
-                   step: float) -> np.ndarray:
-        """The wrist (3,) for joints (21, 3) about it: the points' least squares, its distance filtered, then the middle on the middle."""
+    def _placed(self, joints: np.ndarray, translation: np.ndarray, targets: np.ndarray, camera: Intrinsics, motion: Motion,
+                step: float) -> np.ndarray:
+        """The wrist (3,) with which joints (21, 3) about it project nearest to targets (21, 2), its distance filtered."""
         state, settings = self._state, self.settings
-        place = seated(joints, translation, points, camera)
+        place = seated(joints, translation, targets, camera)
         variance = state.distance_variance + self._looser * step * (settings.distance_drift + step * (settings.growth * motion.growth) ** 2)
         gain = variance / (variance + settings.distance_noise ** 2)
         state.distance_variance = (1 - gain) * variance
         state.log_distance += gain * (math.log(place[2]) - state.log_distance)
-        return centred(joints, place * (math.exp(state.log_distance) / place[2]), points, camera)
-
-    def _placed_as_it_is(self, translation: np.ndarray, time: float) -> np.ndarray:
-        distance = max(float(translation[2]), NEAREST)
-        far = float(np.exp(self._distance(np.log([distance]), time)[0]))
-        return np.append(self._place(translation[:2] / distance, time, HAND / far) * far, far)
+        return centred(joints, place * (math.exp(state.log_distance) / place[2]), targets, camera)
 
 
 def seated(joints: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics) -> np.ndarray:
-    """The translation (3,) with which joints (21, 3) project nearest to points (21, 2), two Gauss-Newton steps from a start; that comes back
+    """The translation (3,) with which joints (21, 3) project nearest to points (21, 2), two Gauss-Newton steps from a start; it comes back
     where they lead nowhere."""
     focal, found = np.array([camera.fx, camera.fy]), translation
     rays = (points - (camera.cx, camera.cy)) / focal

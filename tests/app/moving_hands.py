@@ -71,11 +71,11 @@ class Mover:
         return (self.frame(i / rate, noise, seed) for i in range(round(seconds * rate)))
 
 
-def smoothed(mover: Mover, frames, settings: SmoothingSettings = SmoothingSettings(), follow: bool = True):
+def smoothed(mover: Mover, frames, settings: SmoothingSettings = SmoothingSettings()):
     """-> joints (T, 21, 3) before and after smoothing, and the true ones."""
     smoother, before, after, truth = HandSmoother(mover.kinematics, settings), [], [], []
     for frame in frames:
-        pose, place = smoother.smooth(frame.pose, np.zeros(10), frame.translation, frame.points, CAMERA, frame.time, follow)
+        pose, place = smoother.smooth(frame.pose, np.zeros(10), frame.translation, frame.points, CAMERA, frame.time)
         before.append(mover.kinematics.model.joints(frame.pose, np.zeros(10)) + frame.translation)
         after.append(mover.kinematics.model.joints(pose, np.zeros(10)) + place)
         truth.append(frame.joints)
