@@ -11,7 +11,7 @@ from types import ModuleType
 
 
 def import_pyrender() -> ModuleType:
-    """Import pyrender 0.1.45 on numpy 2 and on machines without a display. The only way the project imports it.
+    """Import pyrender 0.1.45 on numpy 2 and on machines without a display.
 
     Raises:
         ImportError: pyrender or a system library of OpenGL is missing.

@@ -288,7 +288,7 @@ class Pipeline:
         state = HandState(pose, shape, wrist)
         if not self.settings.refine:
             return state
-        depths, confidence = prediction.depths / crop.scale, np.full(21, presence)
+        depths, confidence = prediction.depths / crop.scale, np.full(21, presence * prediction.trust)
         refined = self.refiner.refine(state, points, depths, confidence, camera, shape_fixed=memory.shape.locked,
                                       shape_prior=memory.shape.prior if remembers else None, previous=memory.last)
         if remembers and not memory.shape.locked and not refined.problem:

@@ -102,7 +102,8 @@ class _Run:
         self.written: set[str] = {'report.json', 'settings.json'}
 
     def all_frames(self, progress: bool | Literal['lines']) -> Outcome:
-        """Every frame in order, then the report. Frames are decoded ahead, and drawn and written behind, each on its own thread."""
+        """Every frame in order, then the report. Frames are decoded ahead, looked at by the network ahead, and drawn
+        and written behind, each on its own thread."""
         started = time.perf_counter()
         sequence, textures = None, None
         with ExitStack() as files:
@@ -116,11 +117,14 @@ class _Run:
                     self._again, self.settings.camera, self.pipeline, self.folder, textures.add, told.tell))
                 sequence.prepare()
             self._open_writers(files, textures)
-            with Behind(lambda done: self._write(*done, files)) as writer, Ahead(self._decoded(self.source)) as frames:
-                for frame in frames:
+            look = (lambda frame: frame) if sequence else self.pipeline.look
+            with Behind(lambda done: self._write(*done, files)) as writer, Ahead(self._decoded(self.source)) as frames, \
+                    Ahead(map(look, frames)) as looked:
+                for one in looked:
+                    frame = one if sequence else one.frame
                     height, width = frame.image.shape[:2]
                     intrinsics = self.settings.camera(width, height)
-                    hands = sequence.hands(frame, intrinsics) if sequence else self.pipeline.process(frame, intrinsics)
+                    hands = sequence.hands(frame, intrinsics) if sequence else self.pipeline.place(one, intrinsics)
                     filled = sequence.filled(frame) if sequence else frozenset()
                     self.pipeline.clock.end_frame()
                     self._count(hands, filled)

@@ -19,7 +19,7 @@ from app.openvino_session import OpenVinoSession
 Provider = Literal['auto', 'tensorrt', 'cuda', 'openvino', 'cpu']
 WEIGHTS = Path(__file__).parent.parent / 'assets' / 'weights' / 's2hand-lite.onnx'
 VERSION = '1'  # of the graphs that this program reads
-OUTPUTS = ('points', 'presence', 'right', 'pose', 'shape', 'scale', 'translation', 'texture', 'light')
+OUTPUTS = ('joints_2d', 'points', 'presence', 'right', 'pose', 'shape', 'scale', 'translation', 'texture', 'light')
 METADATA = ('focal', 'size', 'hand_model')
 EXECUTION_PROVIDERS = {'tensorrt': 'TensorrtExecutionProvider', 'cuda': 'CUDAExecutionProvider', 'cpu': 'CPUExecutionProvider'}
 NAMES = {'tensorrt': 'TensorRT', 'cuda': 'CUDA', 'openvino': 'OpenVINO'}
@@ -28,6 +28,7 @@ PACKAGES = {  # where ONNX Runtime's provider is there but its libraries are not
     'tensorrt': '"tensorrt-cu13<11" "onnxruntime-gpu[cuda,cudnn]"', 'cuda': '"onnxruntime-gpu[cuda,cudnn]"'}
 OUT_OF_MEMORY = ('out of memory', 'memoryallocation', 'failed to allocate memory', 'alloc_failed', 'bfcarena', 'out_of_memory')
 _OF_BYTE = np.float32(1 / 255)
+_USUAL_DISTANCE = 0.04  # of the hand's box, between the mesh's joints and the detected points
 MOST_AT_ONCE = 16  # crops in one run on TensorRT, whose engines are built for a range of batch sizes
 
 
@@ -45,6 +46,7 @@ class Prediction:
     translation: np.ndarray  # (3,) metres, the wrist in the crop camera
     texture: np.ndarray  # (N, 3) sRGB albedo in 0..1
     light: np.ndarray  # (11,) ambient and directional light
+    trust: float = 1.0  # in 0..1, in its points, see `trust_in_points`
 
 
 class Regressor:
@@ -85,7 +87,8 @@ class Regressor:
         return [Prediction(
             points=out['points'][i, :, :2], depths=out['points'][i, :, 2], presence=float(out['presence'][i, 0]),
             right=float(out['right'][i, 0]), pose=out['pose'][i], shape=out['shape'][i], scale=float(out['scale'][i, 0]),
-            translation=out['translation'][i], texture=out['texture'][i], light=out['light'][i]) for i in range(len(crops))]
+            translation=out['translation'][i], texture=out['texture'][i], light=out['light'][i],
+            trust=trust_in_points(out['points'][i, :, :2], out['joints_2d'][i])) for i in range(len(crops))]
 
     def _run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """Crops (B, 3, S, S) in 0..1 -> arrays by name. A GPU that fails is left for the CPU, for good."""
@@ -203,6 +206,17 @@ class Regressor:
 
     def _real_provider(self) -> str:
         return self.session.get_providers()[0].removesuffix('ExecutionProvider')
+
+
+def trust_in_points(points: np.ndarray, joints_2d: np.ndarray) -> float:
+    """How far the detected points (21, 2) are to be believed, in 0..1, beside the mesh's own projected joints (21, 2).
+
+    The two come from two ends of the network. Where they lie more than the usual 4 % of the hand apart, either may be wrong, and a fit that
+    follows the points alone would throw away a good mesh: their inverse variance falls with the fourth power of the distance.
+    """
+    box = max(float((points.max(0) - points.min(0)).max()), 1.0)
+    apart = float(np.sqrt(((points - joints_2d) ** 2).sum(1)).mean()) / box
+    return min(1.0, (_USUAL_DISTANCE / max(apart, 1e-6)) ** 2)
 
 
 def _batch(crops: Sequence[np.ndarray]) -> np.ndarray:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.kinematics import Kinematics, Posed
-from app.one_euro import OneEuro, VectorFilter  # noqa: F401  VectorFilter is passed on to the measures, whose peer has points alone
+from app.one_euro import OneEuro
 from app.point_motion import FINGERS, Motion, PointMotion
 from app.rotations import axis_angle_to_quaternion, one_axis_angle, one_matrix
 from app.types import Intrinsics

@@ -17,7 +17,7 @@ from app.errors import InputError
 from app.hand_model import DEFAULT_PATH, HandModel
 from app.mirror import mirror_points_3d
 from app.refinement import HandState, Refiner
-from app.regression import Regressor
+from app.regression import Regressor, trust_in_points
 from app.rotations import axis_angle_to_matrix, axis_angle_to_quaternion, matrix_to_axis_angle
 from app.types import Crop
 from models.camera import FOCAL
@@ -153,7 +153,8 @@ class Contenders:
         pose[0] = matrix_to_axis_angle(turn @ axis_angle_to_matrix(pose[0]))
         refined = self.refiner.refine(
             HandState(pose, out['shape'].astype(float), place), to_frame(out['points'][:, :2].astype(float), crop),
-            out['points'][:, 2].astype(float) / crop.scale, np.full(21, float(out['presence'][0])), camera)
+            out['points'][:, 2].astype(float) / crop.scale,
+            np.full(21, float(out['presence'][0]) * trust_in_points(out['points'][:, :2], out['joints_2d'])), camera)
         state = refined.state
         vertices, joints = self.model.posed(axis_angle_to_quaternion(state.pose), state.shape)
         rows['refined'].append((sample.to_right(refined.points), self._unmirrored(sample, joints + state.translation),

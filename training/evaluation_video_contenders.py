@@ -18,13 +18,14 @@ from app.detection import Detector, quiet_native_stderr
 from app.detector_file import detector_path
 from app.hand_model import HandModel
 from app.mirror import mirror_intrinsics, mirror_points_2d, mirror_points_3d
+from app.one_euro import VectorFilter
 from app.outputs.hands_file import read_hands
 from app.pipeline import Pipeline, PipelineSettings
 from app.reconstruct import reconstruct
 from app.reconstruct_settings import ReconstructSettings
 from app.rendering.topology import Topology, topology_of
 from app.rendering.visibility import visibility
-from app.smoothing import HAND, SmoothingSettings, VectorFilter
+from app.smoothing import HAND, SmoothingSettings
 from app.tracking import Track, Tracker, TrackingSettings
 from app.types import Crop, Frame, Hand, Intrinsics, Side
 from training.evaluation_answers import Network

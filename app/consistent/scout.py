@@ -19,7 +19,7 @@ from app.types import Crop, Frame, Intrinsics
 
 ROW = np.dtype([  # what is kept of a hand in a frame
     ('frame', '<i4'), ('time', '<f8'), ('track', '<i4'), ('left', '?'),
-    ('presence', '<f4'), ('agreement', '<f4'),  # in 0..1, that it is a hand, and one of this side
+    ('presence', '<f4'), ('agreement', '<f4'), ('trust', '<f4'),  # in 0..1, that it is a hand, one of this side, and in its points
     ('points', '<f4', (21, 2)), ('depths', '<f4', (21,)),  # frame pixels
     ('pose', '<f4', (16, 3)), ('wrist', '<f4', (3,)),  # of a right hand in the (for a left one mirrored) frame's camera
     ('camera', '<f4', (4,)), ('width', '<f4'),  # fx, fy, cx, cy and width of the frame, pixels
@@ -129,7 +129,7 @@ class Scout:
         pose = prediction.pose.astype(float)
         pose[0] = matrix_to_axis_angle(crop_to_frame_rotation(upright, camera) @ axis_angle_to_matrix(pose[0]))
         row['frame'], row['time'], row['track'], row['left'] = frame.index, frame.time, track.number, crop.mirrored
-        row['presence'], row['agreement'] = prediction.presence, prediction.right
+        row['presence'], row['agreement'], row['trust'] = prediction.presence, prediction.right, prediction.trust
         row['points'], row['depths'], row['pose'] = points, prediction.depths / crop.scale, pose
         focal = self.pipeline.regressor.focal
         row['wrist'] = wrist_in_frame(prediction.translation.astype(float), prediction.scale, focal, upright, camera)

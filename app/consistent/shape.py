@@ -35,7 +35,7 @@ def _word(row: np.ndarray, side: str, refiner: Refiner, shape: np.ndarray, preci
     """What one frame says: precision (10, 10), that times its mean, and how far it is to be trusted; None if its fit failed."""
     right, points, camera = right_handed(row, side)
     refined = refiner.refine(HandState(right.pose, shape, right.translation), points, row['depths'].astype(float),
-                             np.full(21, float(row['presence'])), camera, shape_prior=(shape, precision))
+                             np.full(21, float(row['presence'] * row['trust'])), camera, shape_prior=(shape, precision))
     if refined.problem or refined.shape_information is None:
         return None
     own, weighted = refined.shape_information

@@ -27,4 +27,4 @@ def fitted(row: np.ndarray, side: str, shape: np.ndarray, refiner: Refiner) -> R
     """One frame fitted for itself, with the hand's shape."""
     right, points, camera = right_handed(row, side)
     return refiner.refine(HandState(right.pose, shape, right.translation), points, row['depths'].astype(float),
-                          np.full(21, float(row['presence'])), camera, shape_fixed=True)
+                          np.full(21, float(row['presence'] * row['trust'])), camera, shape_fixed=True)

@@ -133,9 +133,9 @@ class Solver:
         focal = spread(np.stack([(one[2].fx, one[2].fy) for one in right]))
         centre = spread(np.stack([(one[2].cx, one[2].cy) for one in right]))
         focal[focal[:, 0] == 0] = focal[seen[0]]
-        presence = np.clip(looks['presence'].astype(float), 0, 1)
+        sure = np.clip(looks['presence'].astype(float), 0, 1) * looks['trust']
         length = np.clip(focal[seen, 0] * HAND / np.exp(states.place[seen, 2]), 10, None)
-        weights = np.repeat(((presence / (settings.points_sigma * length)) ** 2)[:, None], 21, 1)
+        weights = np.repeat(((sure / (settings.points_sigma * length)) ** 2)[:, None], 21, 1)
         depth_weights = weights * (settings.points_sigma * HAND / settings.depth_sigma) ** 2
         depth_weights[:, 0] = 0
         told = agrees.astype(float)

@@ -7,10 +7,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from app.errors import InputError
-from app.regression import OUTPUTS, Regressor
+from app.regression import OUTPUTS, Regressor, trust_in_points
 
-SIZES = {'points': (21, 3), 'presence': (1,), 'right': (1,), 'pose': (16, 3), 'shape': (10,), 'scale': (1,), 'translation': (3,),
-         'texture': (30, 3), 'light': (11,)}
+SIZES = {'joints_2d': (21, 2), 'points': (21, 3), 'presence': (1,), 'right': (1,), 'pose': (16, 3), 'shape': (10,), 'scale': (1,),
+         'translation': (3,), 'texture': (30, 3), 'light': (11,)}
 META = {'name': 'tiny', 'version': '1', 'focal': '80.0', 'size': '32', 'hand_model': 'abc'}
 
 
@@ -71,3 +71,11 @@ def test_weights_of_another_hand_model_are_refused(tmp_path):
     Regressor(path, 'cpu', hand_model_hash='abc')
     with pytest.raises(InputError, match='another hand model'):
         Regressor(path, 'cpu', hand_model_hash='def')
+
+
+def test_points_are_trusted_less_the_farther_they_lie_from_the_mesh():
+    points = np.random.default_rng(0).uniform(0, 100, (21, 2))
+    points[:2] = (0, 0), (100, 100)  # a box of 100
+    got = [trust_in_points(points, points + (distance, 0)) for distance in (0, 3.9, 8, 40)]
+    assert np.allclose(got, [1, 1, 0.25, 0.01], atol=1e-6), f'apart by 0, 3.9, 8 and 40 % they are trusted {got}'
+    assert trust_in_points(np.zeros((21, 2)), np.zeros((21, 2))) == 1.0, 'points on one spot are no reason to divide by nothing'

@@ -8,8 +8,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 SIZE, WIDTH, VERTICES = 32, 8, 30
-SHAPES = {'joints_3d': (21, 3), 'points': (21, 3), 'vertices': (VERTICES, 3), 'presence': (1,), 'right': (1,), 'pose': (16, 3),
-          'shape': (10,), 'scale': (1,), 'translation': (3,), 'texture': (VERTICES, 3), 'light': (11,)}
+SHAPES = {'joints_3d': (21, 3), 'joints_2d': (21, 2), 'points': (21, 3), 'vertices': (VERTICES, 3), 'presence': (1,), 'right': (1,),
+          'pose': (16, 3), 'shape': (10,), 'scale': (1,), 'translation': (3,), 'texture': (VERTICES, 3), 'light': (11,)}
 LEARNED = ('joints_3d', 'points')  # from linear layers; the others from products with tables, as the skinning is
 METADATA = {'name': 'tiny', 'version': '1', 'hand_model': 'abc', 'size': str(SIZE), 'focal': '80.0', 'precision': 'fp32'}
 

@@ -42,7 +42,7 @@ def rows_of(frames: np.ndarray, times: np.ndarray, poses: np.ndarray, wrists: np
     joints = joints_of(poses, wrists, shape, side)
     rows = np.zeros(len(frames), ROW)
     rows['frame'], rows['time'], rows['track'], rows['left'] = frames, times, track, side == 'left'
-    rows['presence'], rows['agreement'] = 0.98, 0.97
+    rows['presence'], rows['agreement'], rows['trust'] = 0.98, 0.97, 1
     rows['points'] = CAMERA.project(joints) + rng.normal(0, noise, (len(frames), 21, 2)) if noise else CAMERA.project(joints)
     rows['depths'] = (joints[..., 2] - joints[:, :1, 2]) * CAMERA.fx / joints[:, :1, 2]
     left = side == 'left'
