@@ -29,11 +29,11 @@ import numpy as np
 from app.hand_model import HandModel
 from app.outputs.atomic import temporary_name, whole_file
 from app.rotations import matrix_to_axis_angle
-from app.types import Intrinsics
-from benchmarks.clips import MediaPipeVideo
+from app.types import Frame, Intrinsics
 from benchmarks.demo_motion import FPS, demo_motion
 from benchmarks.demo_room import room
 from training.appearance import folded_sleeve
+from training.evaluation_video_contenders import MediaPipe
 from training.forearm import tube
 from training.rasteriser import rasterise
 from training.scene import CLOTH, FOREARM, Studio
@@ -113,12 +113,13 @@ def write_clip(path: Path, frames: list[np.ndarray]) -> None:
 
 def found_by_mediapipe(path: Path, truth: np.ndarray) -> tuple[float, float]:
     """Share of frames in which MediaPipe finds a hand where it is, and the median distance of its points, both percent."""
-    detector, errors, total = MediaPipeVideo(1), [], 0
+    detector, errors, total = MediaPipe(1), [], 0
+    detector.begin(None)
     with av.open(str(path)) as container:
         for number, frame in enumerate(container.decode(video=0)):
             total += 1
-            for points, _ in detector(frame.to_ndarray(format='rgb24'), number / FPS):
-                error = 100 * np.linalg.norm(points - truth[number], axis=1).mean() / np.ptp(truth[number], 0).max()
+            for hand in detector.look(Frame(frame.to_ndarray(format='rgb24'), number, number / FPS, 0.0), CAMERA):
+                error = 100 * np.linalg.norm(hand.points - truth[number], axis=1).mean() / np.ptp(truth[number], 0).max()
                 if error < 40:
                     errors.append(error)
     detector.close()
