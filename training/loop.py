@@ -23,6 +23,7 @@ from training.objective import Objective
 from training.run_state import Position, save_state
 from training.validation import figures_of
 from training.video_batches import VideoBatches
+from training.video_sets import learns_from_clips
 
 Batches = KeptBatches | CropBatches | VideoBatches
 SHOWN_EVERY = 20  # steps between two lines of figures in TensorBoard
@@ -231,13 +232,17 @@ def learning_parts(objective: Objective) -> list[tuple[list[nn.Parameter], float
 
 
 def freeze_norms(objective: Objective) -> None:
-    """Batch norms of parts that do not learn keep their statistics."""
+    """Batch norms of parts that do not learn keep their statistics; with clips all do, because frames of a clip are alike."""
     network, stage = objective.network, objective.stage
     network.encoder.front_modules(objective.frozen).eval()
     still = {'encoder': network.encoder, 'decoder': network.decoder, 'texture': network.texture_light_from_low}
     for name, module in still.items():
         if name not in stage.parts:
             module.eval()
+    if learns_from_clips(stage):
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
 
 
 def set_dropout(network: S2Hand, rate: float) -> None:
