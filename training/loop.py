@@ -66,7 +66,7 @@ class StageTraining:
         self.total = stage.steps or self.steps * stage.epochs
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: rate_at(step / self.total, stage))
         self.scaler = torch.amp.GradScaler(run.device.type, enabled=stage.precision == 'fp16')
-        self.mean = AveragedModel(run.network, multi_avg_fn=get_ema_multi_avg_fn(stage.ema), use_buffers=True) if stage.ema else None
+        self.mean = AveragedModel(run.network, multi_avg_fn=running_mean(stage.ema), use_buffers=True) if stage.ema else None
         self.learning = [p for group, _ in groups for p in group]
         self.wrapped: nn.Module = self.objective
         if run.share.world > 1:
@@ -193,6 +193,19 @@ def measure(network: S2Hand, stage: Stage, validation: dict[str, Batches], devic
         figures[name] = figures_of(objective, ({k: v.to(device) for k, v in b.items()} for b in batches.epoch(0, parts)))
     network.train(was)
     return figures
+
+
+def running_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], int | Tensor], None]:
+    """Of lists of tensors of one type: numbers are averaged, indices taken over. A mean of equal integers is cut off to one less."""
+    average = get_ema_multi_avg_fn(decay)
+
+    def update(mean: list[Tensor], now: list[Tensor], count: int | Tensor) -> None:
+        if mean[0].is_floating_point():
+            average(mean, now, count)
+            return
+        for kept, value in zip(mean, now):
+            kept.copy_(value)
+    return update
 
 
 def rate_at(done: float, stage: Stage) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 import training.train
 from app.errors import InputError
@@ -13,7 +14,7 @@ from models.checkpoint import load_checkpoint
 from tests.training.made_clips import make_small_clips
 from tests.training.made_set import make_set, settings_text
 from training.config import Config, read_config
-from training.loop import StageTraining
+from training.loop import StageTraining, running_mean
 from training.train import train
 from training.video_sets import learns_from_clips
 
@@ -161,3 +162,15 @@ def test_folders_without_clips_are_said_before_anything_takes_long(made, tmp_pat
 def test_the_settings_of_the_run_on_clips_are_readable(root):
     config = read_config(root / 'training' / 'video.toml')
     assert config.video.clips and learns_from_clips(config.stages[0]) and config.stages[0].keep
+
+
+@pytest.mark.parametrize('decay', [0.9, 0.99, 0.995, 0.997, 0.999])
+def test_the_running_mean_leaves_tables_of_indices_alone(decay):
+    network = torch.nn.Module()
+    network.register_buffer('table', torch.arange(2000), persistent=False)
+    network.register_buffer('mean', torch.ones(3))
+    mean = AveragedModel(network, multi_avg_fn=running_mean(decay), use_buffers=True)
+    network.mean.fill_(2.0)
+    for _ in range(20):
+        mean.update_parameters(network)
+    assert torch.equal(mean.module.table, network.table) and 1 < float(mean.module.mean[0]) <= 2
