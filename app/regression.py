@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from app.engine_cache import EngineCache, facts_of, tensorrt_version
@@ -221,6 +220,8 @@ def trust_in_points(points: np.ndarray, joints_2d: np.ndarray) -> float:
 
 def _batch(crops: Sequence[np.ndarray]) -> np.ndarray:
     """Crops (S, S, 3) uint8 -> (B, 3, S, S) float32 in 0..1: each byte is read and each number written once."""
+    import cv2  # here, because the command line needs the names of the providers and nothing else of this module
+
     batch = np.empty((len(crops), 3, *crops[0].shape[:2]), np.float32)
     for crop, planes in zip(crops, batch):
         for channel, plane in zip(cv2.split(crop), planes):
