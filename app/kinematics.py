@@ -22,16 +22,23 @@ class Posed(NamedTuple):
     axis_angles: _AxisAngles  # of the joints' own turns
 
 
+def bones_above(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
+    """Parents (21,) of the 21 nodes, which are 16 joints and 5 tips; and (21, 21), 1 at [n, m] where the bone that ends in node m lies on the way
+    from the wrist to node n."""
+    tip_joints = model.skin_weights[model.tip_vertices].argmax(1)
+    parents = np.concatenate([model.parents, tip_joints])
+    above = np.zeros((POINTS, POINTS))
+    for node in range(1, POINTS):
+        above[node] = above[parents[node]]
+        above[node, node] = 1
+    return parents, above
+
+
 class Kinematics:
     """Bones, tree and axes of one model, prepared for speed."""
 
     def __init__(self, model: HandModel):
-        tip_joints = model.skin_weights[model.tip_vertices].argmax(1)
-        parents = np.concatenate([model.parents, tip_joints])  # of the 21 nodes: 16 joints, 5 tips
-        above = np.zeros((POINTS, POINTS))  # above[n, m]: the bone that ends in node m lies on the way from the wrist to node n
-        for node in range(1, POINTS):
-            above[node] = above[parents[node]]
-            above[node, node] = 1
+        parents, above = bones_above(model)
         self.model = model
         self.components = model.pose_components.astype(np.float64)
         self.mean = model.pose_mean.astype(np.float64)

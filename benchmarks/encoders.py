@@ -4,8 +4,8 @@
 
 ResNet-18 of half the width (128 px) and EfficientNet-b0 (224 px) start from nothing and learn end to end; the landmark trunk starts from
 MediaPipe's weights, its first blocks frozen. All learn from 2D points, depths, fits and rendered pictures (the last row of the ablation
-without its photometric terms). The time is processor time of the training's one thread, a fair clock on a machine that others use too; the steps
-that fit into it are found by timing a few.
+without its photometric terms). The time is processor time of the training's one thread, a fair clock on a machine that others use too; the
+steps that fit into it are found by timing a few.
 """
 from __future__ import annotations
 

@@ -16,8 +16,7 @@ from app.types import Intrinsics
 from models.hand_model import HandModel
 from models.skeleton import Skeleton
 from training.examples import Subject
-from training.fitting import FitWeights, fit
-from training.real import key_of, load_fits, save_fits, trust_of
+from training.real import kept_fits, trust_of
 
 LABELS, TRUTH = 'labels.npz', 'truth.npz'
 FEWEST = 3  # frames of a clip: with fewer nothing moves evenly or unevenly
@@ -150,19 +149,11 @@ def labelled_clips(folders: list[Path], hand: HandModel, steps: int, kept: Path 
     session = np.repeat(np.unique([part[1] for part in whole], return_inverse=True)[1], counts)
     inputs = {'points': points - middle, 'uncertainty': uncertainty, 'depth': depth, 'session': session,
               'focal': np.repeat([part[9].fx for part in whole], counts)}
-    key = key_of(inputs, hand, steps, FitWeights())
-    fits = load_fits(kept, key) if kept else None
-    if fits is None:
-        fits = fit(hand, **inputs, steps=steps)
-        if kept:
-            save_fits(kept, key, fits)
-    with torch.no_grad():
-        fingers = hand.pose_from_coefficients(torch.as_tensor(fits.coefficients))
-        joints = Skeleton(hand).from_pose(torch.as_tensor(fits.rotation), fingers, torch.as_tensor(fits.shape)).numpy()
+    fits, fingers, joints = kept_fits(inputs, hand, steps, kept)
     trust, clips, at = trust_of(fits, points, uncertainty), {}, 0
     for folder, person, files, left, matrix, time, own, unsure, deep, camera in whole:
         rows = range(at, at + len(files))
-        subjects = [Subject(own[i], unsure[i], deep[i], camera, fits.rotation[k], fingers[k].numpy(), fits.shape[k], joints[k],
+        subjects = [Subject(own[i], unsure[i], deep[i], camera, fits.rotation[k], fingers[k], fits.shape[k], joints[k],
                             float(trust[k])) for i, k in enumerate(rows)]
         clips[folder] = ClipFrames(folder.name, person, files, left, matrix, time, subjects, np.full((len(files), 3), np.nan), False)
         at += len(files)

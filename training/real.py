@@ -45,6 +45,21 @@ def known_depth(picture: Picture) -> np.ndarray:
     return depth
 
 
+def kept_fits(inputs: dict[str, np.ndarray], hand: HandModel, steps: int, kept: Path | None) -> tuple[Fits, np.ndarray, np.ndarray]:
+    """The fits to `inputs` (as `training.fitting.fit` takes them), from the file `kept` if they are there; the fingers' poses (n, 15, 3) and the
+    joints (n, 21, 3) about the wrist."""
+    key = key_of(inputs, hand, steps, FitWeights())
+    fits = load_fits(kept, key) if kept else None
+    if fits is None:
+        fits = fit(hand, **inputs, steps=steps)
+        if kept:
+            save_fits(kept, key, fits)
+    with torch.no_grad():
+        fingers = hand.pose_from_coefficients(torch.as_tensor(fits.coefficients))
+        joints = Skeleton(hand).from_pose(torch.as_tensor(fits.rotation), fingers, torch.as_tensor(fits.shape))
+    return fits, fingers.numpy(), joints.numpy()
+
+
 def fit_pictures(pictures: list[Picture], hand: HandModel, size: int, steps: int, kept: Path | None = None) -> tuple[Fits, list[Subject]]:
     """The fits of all pictures, and the subjects they make. Sessions share a shape.
 
@@ -58,18 +73,10 @@ def fit_pictures(pictures: list[Picture], hand: HandModel, size: int, steps: int
     session = np.unique([p.session for p in right], return_inverse=True)[1]
     inputs = {'points': points - middle, 'uncertainty': uncertainty, 'depth': depth, 'session': session,
               'focal': np.array([c.fx for c in cameras])}
-    key = key_of(inputs, hand, steps, FitWeights())
-    fits = load_fits(kept, key) if kept else None
-    if fits is None:
-        fits = fit(hand, **inputs, steps=steps)
-        if kept:
-            save_fits(kept, key, fits)
-    with torch.no_grad():
-        fingers = hand.pose_from_coefficients(torch.as_tensor(fits.coefficients))
-        joints = Skeleton(hand).from_pose(torch.as_tensor(fits.rotation), fingers, torch.as_tensor(fits.shape)).numpy()
+    fits, fingers, joints = kept_fits(inputs, hand, steps, kept)
     sure, known = trust_of(fits, points, uncertainty), np.isfinite(depth).any(1)
     zeroed = np.where(np.isfinite(depth), depth, 0)
-    return fits, [Subject(points[i], uncertainty[i], zeroed[i], cameras[i], fits.rotation[i], fingers[i].numpy(), fits.shape[i], joints[i],
+    return fits, [Subject(points[i], uncertainty[i], zeroed[i], cameras[i], fits.rotation[i], fingers[i], fits.shape[i], joints[i],
                           float(sure[i]), float(known[i])) for i in range(len(points))]
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.hand_model import JOINTS, POINTS, POSED_JOINTS, HandModel
+from app.kinematics import bones_above
 from app.rotations import axis_angle_to_matrix, hat, left_jacobian
 
 
@@ -22,12 +23,7 @@ class RowKinematics:
     """Bones, tree and axes of one model with one shape."""
 
     def __init__(self, model: HandModel, shape: np.ndarray):
-        tip_joints = model.skin_weights[model.tip_vertices].argmax(1)
-        parents = np.concatenate([model.parents, tip_joints])  # of the 21 nodes: 16 joints, 5 tips
-        above = np.zeros((POINTS, POINTS))  # above[n, m]: the bone that ends in node m lies on the way from the wrist to node n
-        for node in range(1, POINTS):
-            above[node] = above[parents[node]]
-            above[node, node] = 1
+        parents, above = bones_above(model)
         order = model.joint_map
         self._chain = np.concatenate([above[order], above[1:JOINTS]])[:, 1:].copy()
         self._moves = above[order][:, 1:JOINTS].copy()  # moves[k, j]: joint j + 1 moves point k, but no joint moves itself
