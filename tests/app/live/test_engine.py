@@ -273,31 +273,36 @@ def test_a_slow_network_drops_frames_and_the_statistics_say_so(start, demo_clip,
 
 def test_where_drawing_lags_the_3d_view_is_drawn_in_every_second_picture_and_it_is_said(start, demo_clip, one_hand, monkeypatch):
     from app.live.view import HandsView
+    from app.overlay import Overlay
 
-    draw = HandsView.draw
+    drawn = {'picture': 0, 'view': 0}
 
-    def slow(self, *args, **kwargs):
-        threading.Event().wait(0.15)
-        return draw(self, *args, **kwargs)
+    def counted(kind, name, wait):
+        draw = kind.draw
+
+        def slow(self, *args, **kwargs):
+            drawn[name] += 1
+            threading.Event().wait(wait)
+            return draw(self, *args, **kwargs)
+
+        monkeypatch.setattr(kind, 'draw', slow)
 
     watched = start(settings=replace(one_hand, view=SMALL_VIEW)).prepared()
-    monkeypatch.setattr(HandsView, 'draw', slow)
+    counted(Overlay, 'picture', 0)
+    counted(HandsView, 'view', 0.15)
     watched.engine.open(demo_clip, loop=True)
-    views = []
 
     def thrifty():
         shown = watched.engine.take()
         if shown is not None:
             watched.engine.painted(shown)
-            views.append(shown.view)
         return any('every second picture' in remark for remark in watched.engine.statistics().remarks)
 
     watched.until(thrifty, 'a remark says that the view is drawn less often')
-    views.clear()
-    watched.until(lambda: thrifty() and len(views) > 6, 'pictures come')
-    again = sum(a is b for a, b in zip(views, views[1:]))
-    # pictures may come faster than this thread takes them, so the share of a half is not seen
-    assert 0 < again < len(views) - 1, f'{again} of {len(views)} views were drawn for the picture before'
+    before = dict(drawn)
+    watched.until(lambda: thrifty() and drawn['picture'] - before['picture'] > 8, 'pictures come')
+    pictures, views = (drawn[name] - before[name] for name in ('picture', 'view'))
+    assert pictures / 3 <= views <= 2 * pictures / 3, f'{views} views were drawn for {pictures} pictures'
 
 
 def test_a_hand_that_was_fading_when_the_clip_ended_goes_all_the_same(start, demo_frames, one_hand, tmp_path):
