@@ -33,34 +33,45 @@ def quiet_native_stderr():
         os.close(sink)
 
 
+def landmarker(hands: int, score: float = SMALLEST_SCORE, video: bool = False):
+    """MediaPipe's own hand landmarker, for pictures that have nothing to do with each other or for those of a video. Its start-up lines are
+    dropped."""
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    options = vision.HandLandmarkerOptions(
+        # the file's bytes, not its path: MediaPipe cannot open every Unicode path
+        base_options=BaseOptions(model_asset_buffer=detector_path().read_bytes()),
+        running_mode=vision.RunningMode.VIDEO if video else vision.RunningMode.IMAGE,
+        num_hands=hands,
+        min_hand_detection_confidence=score,
+        min_hand_presence_confidence=score,
+    )
+    with quiet_native_stderr():
+        return vision.HandLandmarker.create_from_options(options)
+
+
+def mediapipe_image(image: np.ndarray):
+    """A picture (H, W, 3) uint8 RGB as MediaPipe takes it."""
+    from mediapipe import Image, ImageFormat
+
+    return Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(image))
+
+
 class Detector:
     """Up to `hands` hands per picture. Close it when done (a context manager). Raises InputError if the model's file cannot be used."""
 
     def __init__(self, hands: int = 2, score: float = SMALLEST_SCORE):
-        import mediapipe as mp
-        from mediapipe.tasks.python import BaseOptions, vision
-
-        self._mp = mp
-        path = detector_path()
-        options = vision.HandLandmarkerOptions(
-            # the file's bytes, not its path: MediaPipe cannot open every Unicode path
-            base_options=BaseOptions(model_asset_buffer=path.read_bytes()),
-            running_mode=vision.RunningMode.IMAGE,
-            num_hands=hands,
-            min_hand_detection_confidence=score,
-            min_hand_presence_confidence=score,
-        )
         try:
+            self._landmarker = landmarker(hands, score)
             with quiet_native_stderr():
-                self._landmarker = vision.HandLandmarker.create_from_options(options)
                 self.detect(np.zeros((128, 128, 3), np.uint8))  # the first picture prints lines too
         except (RuntimeError, ValueError) as error:
-            raise InputError(f'the hand detector at {path} cannot be loaded; run `python main.py setup` to make it anew') from error
+            raise InputError(f'the hand detector at {detector_path()} cannot be loaded; run `python main.py setup` to make it anew') from error
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Hands in image (H, W, 3) uint8 RGB, best first."""
         height, width = image.shape[:2]
-        found = self._landmarker.detect(self._mp.Image(image_format=self._mp.ImageFormat.SRGB, data=np.ascontiguousarray(image)))
+        found = self._landmarker.detect(mediapipe_image(image))
         detections = []
         for landmarks, handedness in zip(found.hand_landmarks, found.handedness):
             points = np.array([(p.x, p.y, p.z) for p in landmarks]) * (width, height, width) - (0.5, 0.5, 0)

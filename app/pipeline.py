@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from app.tracking import Track, Tracker, TrackingSettings
 from app.types import Crop, Frame, Hand, Intrinsics, Mode
 
 
+Seen = TypeVar('Seen')
 LIVE_TIMINGS = 600  # frames whose timings a live run keeps; it may go on for hours
 DEFAULT_LIGHT = np.array([[1, 1, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]], np.float32)  # the same from everywhere
 
@@ -169,19 +171,35 @@ class Pipeline:
 
     def look(self, frame: Frame) -> Looked:
         """The first half of a frame: follow and find hands, and run the network on them."""
-        clock, tracker, image = StageClock(), self.tracker, frame.image
+        clock, tracker = StageClock(), self.tracker
         if self.settings.mode == 'image':
             tracker.forget()
-        seen = self._look(clock, image, frame.time, tracker.tracks)
-        if tracker.wants_search(frame.time):
-            with clock.stage('detect'):
-                new = tracker.searched(self.detector.detect(image), frame.time)
-            seen |= self._look(clock, image, frame.time, new)
-        for track in tracker.drop_duplicates():
-            seen.pop(track.number, None)
-        sightings = tuple(seen[t.number] for t in tracker.tracks if t.number in seen)
+        sightings = tuple(sighting for _, sighting in self.follow(frame, clock, lambda tracks: self._look(frame, clock, tracks)))
         known = frozenset(t.number for t in (*tracker.tracks, *tracker.lost))
         return Looked(frame, sightings, known, clock.end_frame())
+
+    def follow(self, frame: Frame, clock: StageClock, look: Callable[[list[Track]], dict[int, Seen]]) -> list[tuple[Track, Seen]]:
+        """Follow the hands into a frame, and find new ones where it is time. `look` tells the tracker of tracks, and answers by their numbers
+        what it saw of them; the tracks that remain, with that."""
+        tracker = self.tracker
+        seen = look(list(tracker.tracks))
+        if tracker.wants_search(frame.time):
+            with clock.stage('detect'):
+                new = tracker.searched(self.detector.detect(frame.image), frame.time)
+            seen |= look(list(new))
+        for track in tracker.drop_duplicates():
+            seen.pop(track.number, None)
+        return [(track, seen[track.number]) for track in tracker.tracks if track.number in seen]
+
+    def cut_out(self, frame: Frame, clock: StageClock, tracks: list[Track]) -> list[tuple[Crop, np.ndarray, Prediction]]:
+        """Each track cut out of the frame (S, S, 3), and what the network says of it, which runs on all of them at once."""
+        if not tracks:
+            return []
+        with clock.stage('crop'):
+            crops = [crop_from_points(self.tracker.expected_points(t, frame.time), t.side, self.regressor.size) for t in tracks]
+            pictures = [cut(frame.image, c) for c in crops]
+        with clock.stage('network'):
+            return list(zip(crops, pictures, self.regressor(pictures)))
 
     def place(self, looked: Looked, intrinsics: Intrinsics) -> list[Hand]:
         """The second half: the hands in the camera `intrinsics`, fitted, smoothed and coloured."""
@@ -214,20 +232,12 @@ class Pipeline:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def _look(self, clock: StageClock, image: np.ndarray, time: float, tracks: list[Track]) -> dict[int, Sighting]:
-        """Cut each track out, run the network on all cuts at once, and tell the tracker; what was seen, by track number."""
-        tracks = list(tracks)
-        if not tracks:
-            return {}
-        with clock.stage('crop'):
-            crops = [crop_from_points(self.tracker.expected_points(t, time), t.side, self.regressor.size) for t in tracks]
-            pictures = [cut(image, c) for c in crops]
-        with clock.stage('network'):
-            predictions = self.regressor(pictures)
+    def _look(self, frame: Frame, clock: StageClock, tracks: list[Track]) -> dict[int, Sighting]:
+        """Run the network on the tracks and tell the tracker; what was seen, by track number."""
         seen = {}
-        for track, crop, prediction in zip(tracks, crops, predictions):
+        for track, (crop, _, prediction) in zip(tracks, self.cut_out(frame, clock, tracks)):
             points = to_frame(prediction.points.astype(float), crop)
-            if self.tracker.observe(track, points, prediction.presence, prediction.right, time):
+            if self.tracker.observe(track, points, prediction.presence, prediction.right, frame.time):
                 seen[track.number] = Sighting(track.number, prediction.presence, crop, prediction, points)
         return seen
 

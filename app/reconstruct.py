@@ -3,11 +3,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Collection, Iterator
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from app.reconstruct_settings import ReconstructSettings, add_arguments, from_ar
 from app.sources import Source, open_source
 from app.timing import StageClock
 from app.types import Frame, Hand, Intrinsics
+
+if TYPE_CHECKING:  # loads scipy
+    from app.consistent.sequence import Sequence
 
 __all__ = ['Outcome', 'add_arguments', 'reconstruct', 'run']
 
@@ -117,14 +120,9 @@ class _Run:
                     self._again, self.settings.camera, self.pipeline, self.folder, textures.add, told.tell))
                 sequence.prepare()
             self._open_writers(files, textures)
-            look = (lambda frame: frame) if sequence else self.pipeline.look
             with Behind(lambda done: self._write(*done, files)) as writer, Ahead(self._decoded(self.source)) as frames, \
-                    Ahead(map(look, frames)) as looked:
-                for one in looked:
-                    frame = one if sequence else one.frame
-                    height, width = frame.image.shape[:2]
-                    intrinsics = self.settings.camera(width, height)
-                    hands = sequence.hands(frame, intrinsics) if sequence else self.pipeline.place(one, intrinsics)
+                    closing(self._of_passes(frames, sequence) if sequence else self._in_one_pass(frames)) as answers:
+                for frame, hands, intrinsics in answers:
                     filled = sequence.filled(frame) if sequence else frozenset()
                     self.pipeline.clock.end_frame()
                     self._count(hands, filled)
@@ -150,6 +148,23 @@ class _Run:
         """The frames once more from the beginning; what cannot be read is said by the last pass."""
         with opened(self.given, self.settings) as source:
             yield from self._decoded(source)
+
+    def _in_one_pass(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Hand], Intrinsics]]:
+        """Every frame with its hands; the network looks at the next one meanwhile."""
+        with Ahead(map(self.pipeline.look, frames)) as looked:
+            for one in looked:
+                camera = self._camera(one.frame)
+                yield one.frame, self.pipeline.place(one, camera), camera
+
+    def _of_passes(self, frames: Iterable[Frame], sequence: Sequence) -> Iterator[tuple[Frame, list[Hand], Intrinsics]]:
+        """Every frame with the hands that the passes before have settled."""
+        for frame in frames:
+            camera = self._camera(frame)
+            yield frame, sequence.hands(frame, camera), camera
+
+    def _camera(self, frame: Frame) -> Intrinsics:
+        height, width = frame.image.shape[:2]
+        return self.settings.camera(width, height)
 
     def _decoded(self, source: Source) -> Iterator[Frame]:
         iterator = iter(source)

@@ -268,5 +268,5 @@ def failure_note(error: Exception, what: str = 'The GPU') -> str:
     """A sentence on a GPU that failed, or on something else that the network should have run on."""
     said = ' '.join(str(error).split())
     if any(word in said.lower() for word in OUT_OF_MEMORY):
-        return 'The GPU has not enough free memory for the network, which runs on the CPU instead; close what else uses the GPU.'
+        return f'{what} has not enough free memory for the network, which runs on the CPU instead; close what else uses it.'
     return f'{what} could not be used ({said[:160]}); the network runs on the CPU instead.'

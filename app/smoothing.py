@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.kinematics import Kinematics, Posed
-from app.one_euro import OneEuro
 from app.point_motion import FINGERS, Motion, PointMotion
 from app.rotations import axis_angle_to_quaternion, one_axis_angle, one_matrix
 from app.types import Intrinsics
@@ -49,7 +48,6 @@ class SmoothingSettings:
     quick_hand: float = 6.0  # the same of the whole hand, whose points then all do
     finger_hold: float = 0.05  # radians by which a coefficient gives way to a point that is off by its error
     tilt_hold: float = 0.0164  # the same of the hand's turn
-    points: OneEuro = OneEuro(rest=2.0, gain=4.0)  # of bare points or joints, per hand length per second: for a peer without a fit
     gap: float = 0.3  # seconds without a frame after which the past is forgotten
 
     def __post_init__(self):

@@ -23,7 +23,7 @@ from app.rendering.visibility import Visibility, visibility
 from app.types import Intrinsics, Side
 
 _SAMPLED = 144  # pixels of the hand's longer side when colours are read: a vertex then reads about its own patch of skin
-_DARKEST, _BRIGHTEST = 0.0015, 0.93  # linear light of a camera's black and of its clipped white
+DARKEST, _BRIGHTEST = 0.0015, 0.93  # linear light of a camera's black and of its clipped white
 _FULL_INSIDE = 0.035  # of the hand's size: that far from the silhouette a colour is surely skin
 _LEAST_FACING = 0.15
 _OUTLIER = 0.30, 0.12  # log units from what is known at which a colour stops being believed: brightness, hue
@@ -69,11 +69,9 @@ class _Skin:
 def _skin(model: HandModel) -> _Skin:
     count = len(model.template)
     right, left = topology_of(model.faces, count), topology_of(np.ascontiguousarray(model.faces[:, ::-1]), count)
-    sigma = model.skin_sigma[:, None, None]
-    up, down = (_log(srgb_to_linear(np.clip(model.albedo + sign * sigma * model.skin_basis, 0.02, 0.98))) for sign in (0.5, -0.5))
     stiffness = np.concatenate([np.ones(len(model.skin_sigma)), np.full(3, _TONE_SIGMA**-2)]).astype(np.float32)
     tolerance = 1 - (1 - _SLEEVE) * (arm_share(model) > 0.02)
-    return _Skin({'right': right, 'left': left}, _log(srgb_to_linear(model.albedo)), up - down, stiffness, *harmonics(right, _FIELDS),
+    return _Skin({'right': right, 'left': left}, log_light(srgb_to_linear(model.albedo)), log_tones(model), stiffness, *harmonics(right, _FIELDS),
                  tolerance.astype(np.float32))
 
 
@@ -139,7 +137,7 @@ class TextureMemory:
             self._hear_network(network_texture)
         if len(rows) < 30 or weight.sum() < 3:  # too little to tell light from skin
             return self._result(self._light if self._light is not None else _FIRST_LIGHT)
-        seen_log, normals = _log(colours), normals[rows]
+        seen_log, normals = log_light(colours), normals[rows]
         first = self._light is None
         if first:
             self._light = _guess(network_light, normals, weight) * _surroundings(image, seen.pixels)
@@ -148,13 +146,13 @@ class TextureMemory:
             light = self._fit_light(colours, seen_log, normals, rows, weight * own, first)
             if first:
                 self._light = light
-            view = seen_log - _log(shading(normals, light))  # the log albedo that this frame shows
+            view = seen_log - log_light(shading(normals, light))  # the log albedo that this frame shows
             residual = view - self._known[rows]
             if first:
-                belief = weight * _robust(residual - _centre(residual, weight))
+                belief = weight * robust_belief(residual - _centre(residual, weight))
             else:  # a vertex seen for the first time may differ from the guess as far as skin can
                 met = self._weight[rows] > _MET
-                belief = weight * np.where(met, _robust(residual), 1) * _robust(
+                belief = weight * np.where(met, robust_belief(residual), 1) * robust_belief(
                     (view - self._prior[rows]) / skin.tolerance[rows, None], _NOT_SKIN)
             if first or not self.lock or self._tone_views < _TONE_LOCKED:
                 self._fit_tone(view[::3], rows[::3], belief[::3], confidence, restart=first)  # a third says as much
@@ -164,7 +162,7 @@ class TextureMemory:
                 bright = self._gain.mean()
                 self._light = light * np.exp(_LIGHTS_SHARE[0] * bright + _LIGHTS_SHARE[1] * (self._gain - bright))
         if first:
-            belief = weight * _robust((view - self._prior[rows]) / skin.tolerance[rows, None], _NOT_SKIN)
+            belief = weight * robust_belief((view - self._prior[rows]) / skin.tolerance[rows, None], _NOT_SKIN)
         self._light = self._light + (1.0 if first else _LIGHT_RATE) * (light - self._light)
         if self._remember(view, rows, belief):
             self._blend()
@@ -175,7 +173,7 @@ class TextureMemory:
         return self._last
 
     def _hear_network(self, texture: np.ndarray) -> None:
-        guess = _log(srgb_to_linear(np.asarray(texture))) - self._skin.albedo
+        guess = log_light(srgb_to_linear(np.asarray(texture))) - self._skin.albedo
         guess -= guess.mean(0)  # its overall tone is the tone's affair
         self._network_views = min(self._network_views + 1, 30)
         self._network += (np.clip(guess, -0.5, 0.5) - self._network) / self._network_views
@@ -188,12 +186,12 @@ class TextureMemory:
         """Least squares of colours = albedo * (light . [1, normal]) against the albedo known so far, outliers down -> (4, 3)."""
         known, light = self._known[rows], self._light
         if first:  # nobody knows the exposure yet: as much of it as skin can be is skin
-            known = known + _centre(seen_log - known - _log(shading(normals, light)), weight)
+            known = known + _centre(seen_log - known - log_light(shading(normals, light)), weight)
         design = np.empty((len(rows), 4), np.float32)
         design[:, 0], design[:, 1:] = 1, normals
         albedo = np.exp(known)
         for _ in range(2 if first else 1):
-            trust = weight * _robust(seen_log - known - _log(shading(normals, light)))
+            trust = weight * robust_belief(seen_log - known - log_light(shading(normals, light)))
             scaled = np.ascontiguousarray(albedo.T)[:, :, None] * design  # (3, n, 4)
             transposed = (scaled * trust[:, None]).transpose(0, 2, 1)
             matrix = transposed @ scaled
@@ -202,7 +200,7 @@ class TextureMemory:
             right = (transposed @ colours.T[:, :, None])[:, :, 0] + hold * light.T
             light = np.linalg.solve(matrix, right[:, :, None])[:, :, 0].T
             # least squares is a little too bright wherever there is noise, and skin and light would drift apart frame by frame
-            light = light * np.exp(trust @ (seen_log - known - _log(shading(normals, light))) / (trust.sum() + 1e-6))
+            light = light * np.exp(trust @ (seen_log - known - log_light(shading(normals, light))) / (trust.sum() + 1e-6))
         return light
 
     def _fit_tone(self, view: np.ndarray, rows: np.ndarray, belief: np.ndarray, confidence: float, restart: bool) -> None:
@@ -257,11 +255,19 @@ class TextureMemory:
         self._known = self._prior + drift + own[:, None] * (residual - drift)
 
 
-def _log(light: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(light, _DARKEST)).astype(np.float32, copy=False)
+def log_tones(model: HandModel) -> np.ndarray:
+    """(M, N, 3) change of the log albedo per standard deviation of each of the model's skin tones."""
+    sigma = model.skin_sigma[:, None, None]
+    up, down = (log_light(srgb_to_linear(np.clip(model.albedo + sign * sigma * model.skin_basis, 0.02, 0.98))) for sign in (0.5, -0.5))
+    return up - down
 
 
-def _robust(residual: np.ndarray, limits: tuple[float, float] = _OUTLIER) -> np.ndarray:
+def log_light(light: np.ndarray) -> np.ndarray:
+    """Linear light -> its logarithm, float32, no darker than a camera's black."""
+    return np.log(np.maximum(light, DARKEST)).astype(np.float32, copy=False)
+
+
+def robust_belief(residual: np.ndarray, limits: tuple[float, float] = _OUTLIER) -> np.ndarray:
     """(n, 3) log residuals -> (n,) belief 0..1: brightness may err more than hue."""
     r, g, b = residual.T
     bright = (r + g + b) * (1 / 3)
@@ -330,7 +336,7 @@ def _surroundings(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     around = (u < low[0]) | (u > high[0]) | (v < low[1]) | (v > high[1])
     if around.sum() < 0.2 * around.size:
         return np.ones(3, np.float32)
-    world = _log(TO_LINEAR[small[around]].mean(0))
+    world = log_light(TO_LINEAR[small[around]].mean(0))
     bright = world.mean()
     return np.exp(np.clip(0.5 * (bright - np.log(_GREY)), -0.7, 0.7) + np.clip(0.25 * (world - bright), -0.07, 0.07)).astype(np.float32)
 
@@ -340,7 +346,7 @@ def _centre(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     object that covers a third of the hand; from there the mean of what is near finds the middle of the skin."""
     centre = _weighted_median(values, weight)
     for width in (2.5, 1.5, 1.0):
-        near = weight * _robust(values - centre, (width * _OUTLIER[0], width * _OUTLIER[1]))
+        near = weight * robust_belief(values - centre, (width * _OUTLIER[0], width * _OUTLIER[1]))
         centre = near @ values / max(float(near.sum()), 1e-9)
     return centre
 

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from models.encoder import Encoder
 from training.clip_crops import ClipCrops
-from training.crops import Place
-from training.kept import Kept, write
+from training.kept import Kept, feed, kept_at
 
 BATCH = 64
 
@@ -19,23 +17,11 @@ BATCH = 64
 def keep_clips(crops: ClipCrops, encoder: Encoder, blocks: int, folder: Path, workers: int) -> Kept:
     """The answers of the encoder's first `blocks` blocks for all crops, from `folder` if they are there."""
     digest = hashlib.sha256(f'{blocks} {crops.draws} {crops.seed} {crops.size} {crops.jitter} {crops.augment}'.encode())
-    digest_of(encoder.front_modules(blocks), digest)
+    feed(digest, encoder.front_modules(blocks))
     for clip in crops.clips:
         digest.update(f'{clip.name} {len(clip)}'.encode())
         digest.update(np.float32([subject.points for subject in clip.subjects]).tobytes())
-    path = folder / f'kept-clips-{digest.hexdigest()[:16]}.npy'
-    if not path.exists():
-        unfinished = path.with_suffix('.part.npy')
-        write(crops, encoder, blocks, unfinished, 'clips', workers, 0)
-        unfinished.rename(path)
-    rows = [crops.row(Place(0, index)) for index in range(len(crops))]
-    return Kept(np.load(path, mmap_mode='r'), {key: np.stack([row[key] for row in rows]) for key in rows[0]})
-
-
-def digest_of(module: nn.Module, digest) -> None:
-    """Feed a module's weights to a hash."""
-    for name, value in module.state_dict().items():
-        digest.update(name.encode() + (value.cpu() + 0).numpy().tobytes())  # + 0: -0 and 0 are the same weight
+    return kept_at(folder / f'kept-clips-{digest.hexdigest()[:16]}.npy', crops, encoder, blocks, 'clips', workers, 0)
 
 
 class Chosen(Kept):
@@ -74,7 +60,7 @@ class Pooled(Kept):
 def pooled_of(kept: Chosen, encoder: Encoder, blocks: int, folder: Path, what: str) -> Pooled:
     """Pooled features of all that is kept after `blocks` blocks, from `folder` if they are there."""
     digest = hashlib.sha256(f'{blocks} {len(kept)}'.encode() + np.ascontiguousarray(kept.indices).tobytes())
-    digest_of(encoder, digest)
+    feed(digest, encoder)
     digest.update(np.float32(kept.rows['points']).tobytes())
     path = folder / f'pooled-{what}-{digest.hexdigest()[:16]}.npy'
     if not path.exists():

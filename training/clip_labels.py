@@ -30,7 +30,7 @@ import numpy as np
 
 import app  # noqa: F401  its threads, before anything else
 from app.detection import Detector
-from app.errors import InputError
+from app.errors import InputError, exit_code
 from app.outputs.atomic import whole_file
 from app.regression import Regressor
 from app.sources import Source
@@ -111,12 +111,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument('--weights', type=Path, default=None, help='an exported network; the one that ships unless given')
     args = parser.parse_args(arguments)
     cv2.setNumThreads(1)
-    try:
-        label_videos(args.inputs, args.out, args.person, args.mirror, args.weights, lambda line: print(line, flush=True))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: label_videos(args.inputs, args.out, args.person, args.mirror, args.weights, lambda line: print(line, flush=True)))
 
 
 if __name__ == '__main__':

@@ -17,8 +17,7 @@ import torch
 
 from app.detector_file import sha256
 from app.errors import InputError
-from app.outputs.picture import write_picture
-from app.outputs.report import versions, write_json
+from app.outputs.report import versions
 from app.regression import WEIGHTS
 from models.hand_model import HandModel
 from training import evaluation_video
@@ -27,7 +26,7 @@ from training.evaluation_export import write_predictions
 from training.evaluation_figures import measure
 from training.evaluation_page import page, set_sheet
 from training.evaluation_rendered import read_rendered
-from training.evaluation_report import MEANINGS, set_text
+from training.evaluation_report import MEANINGS, check_files, set_text, write_files
 from training.evaluation_sets import EvaluationSet, evenly
 from training.evaluation_truth import read_manifest, read_official, read_stereo, read_truth
 
@@ -108,11 +107,7 @@ def check(options: argparse.Namespace, keys: tuple[str, ...]) -> None:
         value = getattr(options, name)
         if value is not None and value < least:
             raise InputError(f'--{name.replace("_", "-")} must be at least {least}, not {value}')
-    for path in (options.json, options.page, options.pred):
-        if path is not None and not path.parent.is_dir():
-            raise InputError(f'there is no folder {path.parent} to write {path.name} into; make it first')
-    if options.page and options.page.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
-        raise InputError(f'--page writes a .png or .jpg picture, not {options.page.name}')
+    check_files(options.page, options.json, options.pred)
     if options.page and 'network' not in keys:
         raise InputError('--page shows the network; have it among the --contenders')
     if options.pred and options.pred_of not in keys:
@@ -160,12 +155,7 @@ def run(options: argparse.Namespace) -> int:
     report['seconds'] = round(time.monotonic() - started, 1)
     print(f'{options.weights.name}, {report["milliseconds_a_crop"]:.1f} ms a crop at {options.threads} threads; '
           f'{report["seconds"]:.0f} s in all')
-    if sheets:
-        write_picture(options.page, page(sheets))
-        print(f'{options.page} written')
-    if options.json:
-        write_json(options.json, report)
-        print(f'{options.json} written')
+    write_files((options.page, page(sheets)) if sheets else None, options.json, report)
     return 0
 
 

@@ -1,8 +1,14 @@
-"""Figures as text tables."""
+"""Figures as text tables, and the files that hold them."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
+
+from app.errors import InputError
+from app.outputs.picture import write_picture
+from app.outputs.report import write_json
 from training.evaluation_answers import LABELS
 
 COLUMNS = (  # heading, figure, decimals
@@ -33,6 +39,25 @@ MEANINGS = {  # of every figure in the JSON file; `_median`, `_p90` and `_p10` a
     'silhouette_iou': 'drawn against true silhouette of the whole hand in the crop, intersection over union',
     'psnr_db': 'drawn, lit hand against the crop inside the drawn silhouette, mean of the pictures\' values',
     'psnr_flat_db': 'the same of one flat colour, the mean of the crop inside the drawn silhouette'}
+
+
+def check_files(page: Path | None, *others: Path | None) -> None:
+    """Raise InputError for files that cannot be written, before anything is worked out; `page` is a picture."""
+    for path in (page, *others):
+        if path is not None and not path.parent.is_dir():
+            raise InputError(f'there is no folder {path.parent} to write {path.name} into; make it first')
+    if page and page.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
+        raise InputError(f'--page writes a .png or .jpg picture, not {page.name}')
+
+
+def write_files(page: tuple[Path, np.ndarray] | None, json: Path | None, report: dict) -> None:
+    """Write the page and the figures that were asked for, and say so."""
+    if page is not None:
+        write_picture(*page)
+        print(f'{page[0]} written')
+    if json:
+        write_json(json, report)
+        print(f'{json} written')
 
 
 def table(figures: dict[str, dict], columns: Sequence[tuple[str, str, int]], labels: dict[str, str] = LABELS) -> list[str]:

@@ -22,7 +22,8 @@ from app.detector_file import sha256
 from app.errors import InputError
 from app.hand_model import HandModel
 from app.outputs.picture import write_picture
-from app.outputs.report import versions, write_json
+from app.outputs.report import versions
+from training.evaluation_report import check_files, write_files
 from training.evaluation_video_clips import USUAL_FPS, Clip, clips_of
 from training.evaluation_video_contenders import LABELS, Consistent, Contender, FrameByFrame, Live, MediaPipe, OneEuro, Sight
 from training.evaluation_video_figures import MEANINGS, figures_of, ratios_of
@@ -66,11 +67,7 @@ def check(options: argparse.Namespace, defaults: argparse.Namespace) -> None:
         raise InputError(f'--fps is a rate between 0 and 1000 frames a second, not {options.fps:g}')
     if options.threads < 1:
         raise InputError(f'--threads must be at least 1, not {options.threads}')
-    if options.page and options.page.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
-        raise InputError(f'--page writes a .png or .jpg picture, not {options.page.name}')
-    for path in (options.json, options.page, options.plots):
-        if path is not None and not path.parent.is_dir():
-            raise InputError(f'there is no folder {path.parent} to write {path.name} into; make it first')
+    check_files(options.page, options.json, options.plots)
     for path in (options.weights, options.video_weights):
         if path is not None and not path.is_file():
             raise InputError(f'the network weights {path} do not exist')
@@ -202,12 +199,7 @@ def run(options: argparse.Namespace, default_contenders: str) -> int:
         report['all'][kind] = {'clips': counts[kind], 'contenders': figures, 'ratios': ratios_of(figures)}
         print(all_text(kind, report['all'][kind]), flush=True)
     report['seconds'] = round(time.monotonic() - started, 1)
-    if sheets:
-        write_picture(options.page, pages(sheets))
-        print(f'{options.page} written')
-    if options.json:
-        write_json(options.json, report)
-        print(f'{options.json} written')
+    write_files((options.page, pages(sheets)) if sheets else None, options.json, report)
     return 0
 
 

@@ -14,23 +14,25 @@ import numpy as np
 
 from app.crop import crop_from_points, cut, to_frame
 from app.crop_camera import crop_to_frame_rotation, unmirrored, wrist_in_frame
-from app.detection import Detector, quiet_native_stderr
-from app.detector_file import detector_path
+from app.detection import Detector, landmarker, mediapipe_image, quiet_native_stderr
 from app.hand_model import HandModel
 from app.mirror import mirror_intrinsics, mirror_points_2d, mirror_points_3d
-from app.one_euro import VectorFilter
 from app.outputs.hands_file import read_hands
 from app.pipeline import Pipeline, PipelineSettings
 from app.reconstruct import reconstruct
 from app.reconstruct_settings import ReconstructSettings
 from app.rendering.topology import Topology, topology_of
 from app.rendering.visibility import visibility
-from app.smoothing import HAND, SmoothingSettings
+from app.smoothing import HAND
 from app.tracking import Track, Tracker, TrackingSettings
 from app.types import Crop, Frame, Hand, Intrinsics, Side
 from training.evaluation_answers import Network
 from training.evaluation_video_clips import Clip
 from training.evaluation_video_hands import Linker, Seen, box_side, placed
+from training.one_euro import OneEuro as Numbers
+from training.one_euro import VectorFilter
+
+POINTS = Numbers(rest=2.0, gain=4.0)  # of points or joints, per hand length per second
 
 LABELS = {  # every contender, in the order of the tables
     'mediapipe': 'MediaPipe per frame', 'one_euro': 'MediaPipe + One-Euro', 'network': 'network, frame by frame',
@@ -63,22 +65,14 @@ class MediaPipe:
         self.last, self.worlds = [], {}
 
     def begin(self, clip: Clip) -> None:
-        import mediapipe as mp
-        from mediapipe.tasks.python import BaseOptions, vision
-
         self.close()
-        self._mp, self._clock, self._linker = mp, -1, Linker()
-        with quiet_native_stderr():
-            self._landmarker = vision.HandLandmarker.create_from_options(vision.HandLandmarkerOptions(
-                base_options=BaseOptions(model_asset_buffer=detector_path().read_bytes()), num_hands=self._hands,
-                running_mode=vision.RunningMode.VIDEO))
+        self._clock, self._linker, self._landmarker = -1, Linker(), landmarker(self._hands, video=True)
 
     def look(self, frame: Frame, camera: Intrinsics) -> list[Seen]:
         height, width = frame.image.shape[:2]
         self._clock = max(self._clock + 1, round(frame.time * 1e3))  # whole milliseconds, always later
         with quiet_native_stderr():
-            picture = self._mp.Image(image_format=self._mp.ImageFormat.SRGB, data=np.ascontiguousarray(frame.image))
-            found = self._landmarker.detect_for_video(picture, self._clock)
+            found = self._landmarker.detect_for_video(mediapipe_image(frame.image), self._clock)
         points = [np.array([(p.x, p.y) for p in hand]) * (width, height) - 0.5 for hand in found.hand_landmarks]
         worlds = [np.array([(p.x, p.y, p.z) for p in hand]) for hand in found.hand_world_landmarks]
         tracks = self._linker(points, frame.time)
@@ -94,7 +88,7 @@ class MediaPipe:
 
 
 class OneEuro:
-    """MediaPipe's points and world points, each track through One-Euro filters with the program's numbers for points."""
+    """MediaPipe's points and world points, each track through One-Euro filters."""
 
     key = 'one_euro'
 
@@ -105,9 +99,9 @@ class OneEuro:
         self._filters: dict[int, tuple[VectorFilter, VectorFilter]] = {}
 
     def look(self, frame: Frame, camera: Intrinsics) -> list[Seen]:
-        filtered, settings = [], SmoothingSettings()
+        filtered = []
         for hand in self._source.last:
-            flat, solid = self._filters.setdefault(hand.track, tuple(VectorFilter(settings.points) for _ in range(2)))
+            flat, solid = self._filters.setdefault(hand.track, tuple(VectorFilter(POINTS) for _ in range(2)))
             points = flat(hand.points, frame.time, max(float(box_side(hand.points)), 1.0))
             world = solid(self._source.worlds[hand.track], frame.time, HAND)
             filtered.append(replace(hand, points=points, joints=placed(world, points, camera)))

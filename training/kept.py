@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from models.encoder import Encoder
@@ -45,13 +46,22 @@ def keep(crops: Crops, encoder: Encoder, blocks: int, folder: Path, what: str, w
     data = crops.data
     drawn = (data.crops_per_picture, data.jitter, data.augment, data.flipped, data.empty) if data else None
     digest = hashlib.sha256(f'{blocks} {len(crops)} {crops.seed} {drawn} {crops.size} {draw}'.encode())
-    for name, value in encoder.front_modules(blocks).state_dict().items():
-        digest.update(name.encode() + (value.cpu() + 0).numpy().tobytes())  # + 0: a running mean turns -0 into 0
+    feed(digest, encoder.front_modules(blocks))
     for picture, subject in zip(crops.pictures, crops.subjects):
         digest.update(picture.path.name.encode() + np.float32(subject.points).tobytes())
     if crops.rendered:
         digest.update(np.float32(crops.rendered.rows['points']).tobytes())
-    path = folder / f'kept-{what}-{digest.hexdigest()[:16]}.npy'
+    return kept_at(folder / f'kept-{what}-{digest.hexdigest()[:16]}.npy', crops, encoder, blocks, what, workers, draw)
+
+
+def feed(digest, module: nn.Module) -> None:
+    """Feed a module's weights to a hash."""
+    for name, value in module.state_dict().items():
+        digest.update(name.encode() + (value.cpu() + 0).numpy().tobytes())  # + 0: a running mean turns -0 into 0
+
+
+def kept_at(path: Path, crops: Dataset, encoder: Encoder, blocks: int, what: str, workers: int, draw: int) -> Kept:
+    """The answers in the file `path`, worked out into it if it is not there, and the crops' rows."""
     if not path.exists():
         unfinished = path.with_suffix('.part.npy')
         write(crops, encoder, blocks, unfinished, what, workers, draw)
@@ -61,7 +71,7 @@ def keep(crops: Crops, encoder: Encoder, blocks: int, folder: Path, what: str, w
 
 
 @torch.inference_mode()
-def write(crops: Crops, encoder: Encoder, blocks: int, path: Path, what: str, workers: int, draw: int) -> None:
+def write(crops: Dataset, encoder: Encoder, blocks: int, path: Path, what: str, workers: int, draw: int) -> None:
     """Work the answers out into the file `path`."""
     places = [Place(draw, index) for index in range(len(crops))]
     loader = DataLoader(crops, batch_size=BATCH, sampler=places, num_workers=workers, collate_fn=collate, worker_init_fn=one_thread)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from app.crop import to_frame
 from app.crop_camera import crop_to_frame_rotation
-from app.detection import Detector
+from app.detection import Detector, mediapipe_image
 from app.detector_file import detector_path
 from app.mirror import mirror_points_3d
 from app.types import JOINT_PARENTS, Crop
@@ -63,7 +63,7 @@ class MediaPipePeer(Detector):
         """Points (21, 2) px and world points (21, 3) metres of the hand of image (H, W, 3) that lies nearest to points `near` (21, 2);
         None if none is within half of their box, or none at all if those are not `certain`."""
         height, width = image.shape[:2]
-        found = self._landmarker.detect(self._mp.Image(image_format=self._mp.ImageFormat.SRGB, data=np.ascontiguousarray(image)))
+        found = self._landmarker.detect(mediapipe_image(image))
         best, least = None, FOUND * float(np.ptp(near, axis=0).max()) if certain else math.inf
         for landmarks, world in zip(found.hand_landmarks, found.hand_world_landmarks):
             points = np.array([(p.x, p.y) for p in landmarks]) * (width, height) - 0.5

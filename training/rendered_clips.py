@@ -34,7 +34,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.errors import InputError
+from app.errors import InputError, exit_code
 from app.mirror import mirror_image, mirror_points_2d, mirror_points_3d
 from app.outputs.atomic import whole_file
 from app.types import Intrinsics
@@ -189,12 +189,7 @@ def main(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     backgrounds = Backgrounds(None if args.no_photos else args.data, measuring=args.measuring)
-    try:
-        make_clips(args.out, args.clips, args.seconds, args.fps, args.seed, backgrounds, lambda line: print(line, flush=True))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: make_clips(args.out, args.clips, args.seconds, args.fps, args.seed, backgrounds, lambda line: print(line, flush=True)))
 
 
 if __name__ == '__main__':

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from app.errors import InputError
+from app.errors import InputError, exit_code
 from models import light
 from models.checkpoint import load_checkpoint, read_header, save_checkpoint
 from models.hand_model import HandModel
@@ -113,15 +113,20 @@ def train_texture(head: TextureHead, hand: HandModel, seen: Seen, settings: Text
             total = sum(terms.values())
             if not torch.isfinite(total):
                 raise FloatingPointError(f'the texture loss became {total.item()} in epoch {epoch}, step {step}; lower the learning rate')
-            optimiser.zero_grad()
-            total.backward()
-            torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
+            descend(total, head, optimiser, schedule)
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(term.detach()) / steps
         say(f'texture {epoch + 1}/{settings.epochs}: ' + ' '.join(f'{k} {v:.4f}' for k, v in sums.items()))
     head.eval()
+
+
+def descend(total: Tensor, head: TextureHead, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler) -> None:
+    """One step down the loss."""
+    optimiser.zero_grad()
+    total.backward()
+    torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
+    optimiser.step()
+    schedule.step()
 
 
 def look_at_all(network: S2Hand, pictures: list[Picture], most_real: int, renders: Path, most: int) -> Seen:
@@ -157,12 +162,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument('--config', type=Path, help='settings of a run (TOML), of which [texture], seed, threads and data.renders count')
     parser.add_argument('--out', type=Path, help='default: the checkpoint itself')
     options = parser.parse_args(arguments)
-    try:
-        train_again(options.checkpoint, options.out or options.checkpoint, read_config(options.config) if options.config else Config())
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: train_again(options.checkpoint, options.out or options.checkpoint,
+                                         read_config(options.config) if options.config else Config()))
 
 
 if __name__ == '__main__':

@@ -20,7 +20,7 @@ from training.clip_crops import ClipCrops
 from training.clip_sets import ClipFrames, windows_of
 from training.config import Config, VideoTexture
 from training.crops import Place
-from training.texture import TextureLoss, hidden_parts
+from training.texture import TextureLoss, descend, hidden_parts
 from training.texture_sight import Seen, look, views_of
 from training.video_losses import cross_pixels, same_texture
 
@@ -100,11 +100,7 @@ def train_clip_texture(network: S2Hand, stills: Seen, clips: Seen, windows: np.n
             broken = ', '.join(name for name, term in terms.items() if not torch.isfinite(term))
             raise InputError(f'the texture loss became no number in step {step + 1}, in the term {broken}; its windows begin at the frames '
                              f'{rows[::length].tolist()} of the clips. Lower video.texture.learning_rate')
-        optimiser.zero_grad()
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
+        descend(total, head, optimiser, schedule)
         for name, term in terms.items():
             sums[name] = sums.get(name, 0.0) + float(term.detach())
         if (step + 1) % settings.say_every == 0 or step + 1 == settings.steps:

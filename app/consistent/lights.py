@@ -4,10 +4,10 @@ from __future__ import annotations
 import numpy as np
 
 from app.rendering.light import shading
+from app.texture import DARKEST, robust_belief
 
 HOLD = np.array([0.02, 0.08, 0.08, 0.08])  # of the light before, as a share of what the frame says
 LIMITS = 0.30, 0.12  # log units at which a colour loses its say: brightness, hue
-DARKEST = 0.0015
 
 
 def fitted_light(colours: np.ndarray, albedo: np.ndarray, normals: np.ndarray, weights: np.ndarray, light: np.ndarray,
@@ -15,7 +15,7 @@ def fitted_light(colours: np.ndarray, albedo: np.ndarray, normals: np.ndarray, w
     """Linear colours seen (n, 3), linear albedo (n, 3), normals (n, 3), weights (n,), a first light (4, 3) -> the light (4, 3)."""
     design = np.concatenate([np.ones((len(normals), 1)), normals], 1)
     for _ in range(rounds):
-        trust = weights * belief(np.log(np.maximum(colours, DARKEST) / np.maximum(albedo * shading(normals, light), DARKEST)), LIMITS)
+        trust = weights * robust_belief(np.log(np.maximum(colours, DARKEST) / np.maximum(albedo * shading(normals, light), DARKEST)), LIMITS)
         if trust.sum() < 3:
             return light
         fitted = np.empty_like(light)
@@ -27,11 +27,3 @@ def fitted_light(colours: np.ndarray, albedo: np.ndarray, normals: np.ndarray, w
             fitted[:, channel] = np.linalg.solve(matrix + np.diag(hold), right)
         light = fitted
     return light
-
-
-def belief(residual: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """(n, 3) log residuals -> (n,) in 0..1: brightness may err more than hue."""
-    r, g, b = residual.T
-    bright = (r + g + b) * (1 / 3)
-    hue = np.maximum(np.maximum(np.abs(r - bright), np.abs(g - bright)), np.abs(b - bright))
-    return 1 / (1 + (bright / limits[0]) ** 2 + (hue / limits[1]) ** 2) ** 2

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.rotations import matrix_to_axis_angle
+from app.point_motion import SHORTEST_STEP
 from app.refinement import HAND
-
-SHORTEST_STEP = 1 / 240  # seconds
+from app.rotations import matrix_to_axis_angle
 
 
 @dataclass(frozen=True)

@@ -70,16 +70,8 @@ class Scout:
         is_cut = self._is_cut(frame.image)
         if is_cut:
             tracker.forget()
-        seen = self._look(frame, tracker.tracks)
-        if tracker.wants_search(frame.time):
-            with clock.stage('detect'):
-                new = tracker.searched(self.pipeline.detector.detect(frame.image), frame.time)
-            seen |= self._look(frame, new)
-        for track in tracker.drop_duplicates():
-            seen.pop(track.number, None)
-        for track in tracker.tracks:
-            if track.number in seen:
-                self.rows.append(self._row(frame, intrinsics, track, *seen[track.number]))
+        for track, seen in self.pipeline.follow(frame, clock, lambda tracks: self._look(frame, tracks)):
+            self.rows.append(self._row(frame, intrinsics, track, *seen))
         self.frames.append(np.array((frame.index, frame.time, is_cut), FRAME))
 
     def close(self) -> None:
@@ -88,21 +80,13 @@ class Scout:
         self.frames.close()
 
     def _look(self, frame: Frame, tracks: list[Track]) -> dict[int, tuple[Crop, np.ndarray, Prediction, np.ndarray]]:
-        tracks, tracker, clock = list(tracks), self.pipeline.tracker, self.pipeline.clock
-        if not tracks:
-            return {}
-        with clock.stage('crop'):
-            crops = [crop_from_points(tracker.expected_points(t, frame.time), t.side, self.pipeline.regressor.size) for t in tracks]
-            pictures = np.stack([cut(frame.image, c) for c in crops])
-        with clock.stage('network'):
-            predictions = self.pipeline.regressor(pictures)
-        looks = list(zip(crops, pictures, predictions))
-        for at, other in self._other_sides(frame.image, tracks, looks).items():
-            looks[at] = other
+        looks = self.pipeline.cut_out(frame, self.pipeline.clock, tracks)
+        better_looks = self._other_sides(frame.image, tracks, looks)
         seen = {}
-        for track, prediction, (crop, picture, better) in zip(tracks, predictions, looks):
+        for at, (track, (_, _, prediction)) in enumerate(zip(tracks, looks)):
+            crop, picture, better = better_looks.get(at, looks[at])
             points = to_frame(better.points.astype(float), crop)
-            if tracker.observe(track, points, better.presence, prediction.right, frame.time):
+            if self.pipeline.tracker.observe(track, points, better.presence, prediction.right, frame.time):
                 seen[track.number] = crop, picture, better, points
         return seen
 
@@ -117,7 +101,7 @@ class Scout:
         crops = [crop_from_points(of_hand, opposite(tracks[at].side), size) for of_hand, at in zip(points, doubted)]
         pictures = [cut(image, crop) for crop in crops]
         with clock.stage('network'):
-            predictions = self.pipeline.regressor(np.stack(pictures))
+            predictions = self.pipeline.regressor(pictures)
         return {at: (crop, picture, prediction) for at, crop, picture, prediction in zip(doubted, crops, pictures, predictions)
                 if prediction.right > 1 - DOUBTED and prediction.presence > looks[at][2].presence - 0.2}
 

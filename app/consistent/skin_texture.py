@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.consistent.lights import belief, fitted_light
+from app.consistent.lights import fitted_light
 from app.consistent.sight import projected, sight_of
 from app.consistent.views import View
 from app.hand_model import DEFAULT_PATH, HandModel
@@ -25,10 +25,9 @@ from app.rendering.arm import arm_share
 from app.rendering.light import TO_LINEAR, linear_to_srgb, shading, srgb_to_linear
 from app.rendering.topology import Topology, topology_of
 from app.rendering.visibility import visibility
-from app.texture import TextureMemory
+from app.texture import TextureMemory, log_light, log_tones, robust_belief
 from app.types import Side
 
-DARKEST = 0.0015
 DETAIL = DEFAULT_PATH.with_name('open_hand_albedo.png')  # the model's own skin, finer than its vertices
 INSIDE = 0.03  # of the hand's size from its outline: from there on it is surely skin
 NOT_SKIN = 0.50, 0.15  # log units from the skin around at which a colour is half believed: brightness, hue
@@ -89,8 +88,8 @@ class Atlas:
         fine = cv2.imread(str(DETAIL), cv2.IMREAD_COLOR)
         if fine is None or fine.shape[:2] != (self.size, self.size):
             return np.zeros((len(self.pixels), 3), np.float32)
-        own = _log(TO_LINEAR[fine[..., ::-1].reshape(-1, 3)[self.pixels]])
-        return np.clip(own - self.at(_log(srgb_to_linear(self.model.albedo))), -0.6, 0.6)
+        own = log_light(TO_LINEAR[fine[..., ::-1].reshape(-1, 3)[self.pixels]])
+        return np.clip(own - self.at(log_light(srgb_to_linear(self.model.albedo))), -0.6, 0.6)
 
 
 @lru_cache(maxsize=1)
@@ -109,7 +108,7 @@ def skin_texture(model: HandModel, side: Side, views: list[View]) -> SkinTexture
     for view, light in zip(views, lights):
         rows, seen, trust, deep = _read(atlas, atlas.topology[side], view, light)
         trust *= 1 - ARM_DOUBT * atlas.at(atlas.arm[:, None], rows)[:, 0]
-        believed = trust * belief((seen - base[rows]) / (1 + DEEPER * deep[:, None]), NOT_SKIN).astype(np.float32)
+        believed = trust * robust_belief((seen - base[rows]) / (1 + DEEPER * deep[:, None]), NOT_SKIN).astype(np.float32)
         total[rows] += believed[:, None] * seen
         weight[rows] += believed
         shown[rows] += trust
@@ -130,12 +129,11 @@ def skin_texture(model: HandModel, side: Side, views: list[View]) -> SkinTexture
 
 def fitted_tone(model: HandModel, known: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Log albedo (N, 3) and weights (N,) -> the model's own skin (N, 3) in the nearest tone: its skin tones and a gain per channel."""
-    own = _log(srgb_to_linear(model.albedo))
-    sigma = model.skin_sigma[:, None, None]
-    up, down = (_log(srgb_to_linear(np.clip(model.albedo + sign * sigma * model.skin_basis, 0.02, 0.98))) for sign in (0.5, -0.5))
-    count, target = len(sigma), known - own
+    own = log_light(srgb_to_linear(model.albedo))
+    tones = log_tones(model)
+    count, target = len(tones), known - own
     design = np.zeros((len(own), 3, count + 3))
-    design[:, :, :count] = (up - down).transpose(1, 2, 0)
+    design[:, :, :count] = tones.transpose(1, 2, 0)
     design[:, range(3), range(count, count + 3)] = 1
     stiffness = np.zeros((count + 3, count + 3))
     stiffness[:count, :count] = np.eye(count)
@@ -146,7 +144,7 @@ def fitted_tone(model: HandModel, known: np.ndarray, weights: np.ndarray) -> np.
     for _ in range(4):
         scaled = design * trust[:, None, None]
         tone = np.linalg.solve(np.tensordot(scaled, design, ((0, 1), (0, 1))) + stiffness, np.tensordot(scaled, target, ((0, 1), (0, 1))))
-        trust = weights * belief(target - design @ tone, NOT_SKIN)
+        trust = weights * robust_belief(target - design @ tone, NOT_SKIN)
     return (own + design @ tone).astype(np.float32)
 
 
@@ -184,12 +182,12 @@ def _known_skin(model: HandModel, side: Side, views: list[View]) -> tuple[np.nda
     """The log albedo (N, 3) of the vertices, and each view's light (4, 3)."""
     atlas, memory = atlas_of(model), TextureMemory(model, lock=True, every=1)
     if not views:
-        return _log(srgb_to_linear(model.albedo)), []
+        return log_light(srgb_to_linear(model.albedo)), []
     for _ in range(SWEEPS):
         for view in views:
             colours, light = memory.update(view.picture, view.vertices, view.camera, side, view.confidence, network_light=view.light,
                                            others=view.others)
-    known = _log(srgb_to_linear(colours))
+    known = log_light(srgb_to_linear(colours))
     return known, [vertex_light(atlas, side, view, np.exp(known), light) for view in views]
 
 
@@ -232,7 +230,7 @@ def _read(atlas: Atlas, topology: Topology, view: View, light: np.ndarray) -> tu
     colours = _sampled(view.picture, np.stack([u, v], 1))
     r, g, b = colours.T
     trust *= np.where((np.maximum(np.maximum(r, g), b) > 0.9) | (np.minimum(np.minimum(r, g), b) < 0.002), np.float32(0.1), np.float32(1))
-    return rows, _log(colours) - _log(shading(np.ascontiguousarray(normal.T), light.astype(np.float32))), trust, deep
+    return rows, log_light(colours) - log_light(shading(np.ascontiguousarray(normal.T), light.astype(np.float32))), trust, deep
 
 
 def _sampled(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
@@ -266,7 +264,3 @@ def _at_vertices(atlas: Atlas, skin: np.ndarray) -> np.ndarray:
         for channel in range(3):
             total[:, channel] += np.bincount(index, near[:, corner] * skin[:, channel], count)
     return linear_to_srgb(np.exp(total / np.maximum(weight, 1e-9)[:, None]))
-
-
-def _log(light: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(light, DARKEST)).astype(np.float32)

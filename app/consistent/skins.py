@@ -9,11 +9,12 @@ import numpy as np
 
 from app.consistent.pieces import FILLED
 from app.consistent.row_file import RowFile
-from app.consistent.skin_texture import DARKEST, atlas_of, skin_texture, vertex_light
+from app.consistent.skin_texture import atlas_of, skin_texture, vertex_light
 from app.consistent.solving import Solved
 from app.consistent.views import CANDIDATES, View, chosen, cut_out, facing, worth_of
 from app.hand_model import HandModel
 from app.rendering.light import srgb_to_linear
+from app.texture import DARKEST
 from app.types import Hand, Intrinsics, Side
 
 LEAST_BELIEF, LEAST_CONFIDENCE = 0.5, 0.6  # of a frame that a texture is made of

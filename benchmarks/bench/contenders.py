@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from app.background import Ahead, Behind
-from app.detection import quiet_native_stderr
-from app.detector_file import detector_path
+from app.detection import landmarker, mediapipe_image, quiet_native_stderr
 from app.overlay import Overlay
 from app.pipeline import Looked, Pipeline
 from app.reconstruct import reconstruct
@@ -104,20 +103,14 @@ class MediaPipe(Contender):
     kind = 'mediapipe'
 
     def __init__(self, clip: Clip):
-        import mediapipe as mp
-        from mediapipe.tasks.python import BaseOptions, vision
-
         super().__init__(clip)
-        self._image, self._format, self._clock, self._step = mp.Image, mp.ImageFormat.SRGB, 0, max(1, round(1e3 / clip.fps))
+        self._clock, self._step, self._landmarker = 0, max(1, round(1e3 / clip.fps)), landmarker(clip.hands, video=True)
         with quiet_native_stderr():
-            self._landmarker = vision.HandLandmarker.create_from_options(vision.HandLandmarkerOptions(
-                base_options=BaseOptions(model_asset_buffer=detector_path().read_bytes()), num_hands=clip.hands,
-                running_mode=vision.RunningMode.VIDEO))
             self.one(clip.frames[0])  # the first picture prints lines too
 
     def one(self, frame: Frame) -> int:
         self._clock += self._step  # milliseconds; it refuses a time that is not later
-        return len(self._landmarker.detect_for_video(self._image(image_format=self._format, data=frame.image), self._clock).hand_landmarks)
+        return len(self._landmarker.detect_for_video(mediapipe_image(frame.image), self._clock).hand_landmarks)
 
     def close(self) -> None:
         self._landmarker.close()

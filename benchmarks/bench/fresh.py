@@ -64,17 +64,13 @@ def measure(kind: str, settings: dict) -> Start:
 def worker_of(kind: str) -> Callable[[tuple[int, ...], dict], Callable[[Any], int]]:
     """What makes, out of the shape of the pictures and the settings, what does a frame and says how many hands it found."""
     if kind == 'mediapipe':
-        from mediapipe import Image, ImageFormat
-        from mediapipe.tasks.python import BaseOptions, vision
+        import mediapipe.tasks.python  # noqa: F401  here, where imports are timed
 
-        from app.detector_file import detector_path
+        from app.detection import landmarker, mediapipe_image
 
         def make(_, settings: dict):
-            landmarker = vision.HandLandmarker.create_from_options(vision.HandLandmarkerOptions(
-                base_options=BaseOptions(model_asset_buffer=detector_path().read_bytes()), num_hands=1,
-                running_mode=vision.RunningMode.VIDEO))
-            return lambda frame: len(landmarker.detect_for_video(Image(image_format=ImageFormat.SRGB, data=frame.image),
-                                                                 round(1e3 * frame.time)).hand_landmarks)
+            marker = landmarker(1, video=True)
+            return lambda frame: len(marker.detect_for_video(mediapipe_image(frame.image), round(1e3 * frame.time)).hand_landmarks)
 
         return make
     from app.overlay import Overlay

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.detection import landmarker, mediapipe_image, quiet_native_stderr
 from app.pipeline import Pipeline, PipelineSettings
 from app.sources import open_source
 from app.types import Frame, Hand, Intrinsics
@@ -116,25 +117,15 @@ class Peer:
     """MediaPipe's hand landmarker as its own users run it on a video."""
 
     def __init__(self):
-        import mediapipe as mp
-        from mediapipe.tasks.python import BaseOptions, vision
-
-        from app.detection import quiet_native_stderr
-        from app.detector_file import detector_path
-
-        self._mp, self._quiet = mp, quiet_native_stderr
-        with quiet_native_stderr():
-            self._landmarker = vision.HandLandmarker.create_from_options(vision.HandLandmarkerOptions(
-                base_options=BaseOptions(model_asset_buffer=detector_path().read_bytes()), running_mode=vision.RunningMode.VIDEO))
+        self._landmarker = landmarker(1, video=True)
 
     def __call__(self, frames: list[Frame]) -> tuple[np.ndarray, np.ndarray]:
         """Points (T, 21, 2) px and world points (T, 21, 3) metres."""
         points, worlds = [], []
-        with self._quiet():
+        with quiet_native_stderr():
             for frame in frames:
                 height, width = frame.image.shape[:2]
-                picture = self._mp.Image(image_format=self._mp.ImageFormat.SRGB, data=np.ascontiguousarray(frame.image))
-                found = self._landmarker.detect_for_video(picture, round(1e3 * frame.time))
+                found = self._landmarker.detect_for_video(mediapipe_image(frame.image), round(1e3 * frame.time))
                 points.append(np.array([(p.x, p.y) for p in found.hand_landmarks[0]]) * (width, height) - 0.5)
                 worlds.append([(p.x, p.y, p.z) for p in found.hand_world_landmarks[0]])
             self._landmarker.close()

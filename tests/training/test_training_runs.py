@@ -14,7 +14,7 @@ import torch
 import training.loop
 import training.run_state
 from app.errors import InputError
-from models.checkpoint import load_checkpoint
+from tests.training.learned import furthest, weights
 from tests.training.made_set import make_set, settings_text
 from training.config import Config, read_config
 from training.loop import StageTraining
@@ -61,14 +61,6 @@ def config_of(made: Path, folder: Path, stages: str = STAGE, **more: str) -> Con
     path = folder / 'settings.toml'
     path.write_text(settings_text(made, folder / 'run', stages, **more))
     return read_config(path)
-
-
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    return {key: value.float() for key, value in load_checkpoint(path).state_dict().items()}
-
-
-def furthest(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
-    return max(float((a[key] - b[key]).abs().max()) for key in a)
 
 
 def test_a_killed_run_goes_on_and_ends_where_an_undisturbed_one_ends(made, tmp_path, monkeypatch):

@@ -10,8 +10,8 @@ from torch.optim.swa_utils import AveragedModel
 
 import training.train
 from app.errors import InputError
-from models.checkpoint import load_checkpoint
 from tests.training.made_clips import make_small_clips
+from tests.training.learned import furthest, weights
 from tests.training.made_set import make_set, settings_text
 from training.config import Config, read_config
 from training.loop import StageTraining, running_mean
@@ -82,14 +82,6 @@ def config_of(made: Path, folder: Path, clips: Path | str, stages: str = STAGES,
     video = VIDEO.format(clips=clips) + texture
     path.write_text(settings_text(made, folder / 'run', video + stages, **more))
     return read_config(path)
-
-
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    return {key: value.float() for key, value in load_checkpoint(path).state_dict().items()}
-
-
-def furthest(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
-    return max(float((a[key] - b[key]).abs().max()) for key in a)
 
 
 def test_a_run_on_clips_goes_through_its_stages_and_resumes_where_it_was_killed(made, clips, tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.one_euro import OneEuro, VectorFilter
+from training.one_euro import OneEuro, VectorFilter
 
 FRAME = 1 / 30
 
