@@ -19,6 +19,7 @@ Provider = Literal['auto', 'tensorrt', 'cuda', 'openvino', 'cpu']
 WEIGHTS = Path(__file__).parent.parent / 'assets' / 'weights' / 's2hand-lite.onnx'
 VERSION = '1'  # of the graphs that this program reads
 OUTPUTS = ('joints_2d', 'points', 'presence', 'right', 'pose', 'shape', 'scale', 'translation', 'texture', 'light')
+WITHOUT_TEXTURE = OUTPUTS[:-2]
 METADATA = ('focal', 'size', 'hand_model')
 EXECUTION_PROVIDERS = {'tensorrt': 'TensorrtExecutionProvider', 'cuda': 'CUDAExecutionProvider', 'cpu': 'CPUExecutionProvider'}
 NAMES = {'tensorrt': 'TensorRT', 'cuda': 'CUDA', 'openvino': 'OpenVINO'}
@@ -43,14 +44,15 @@ class Prediction:
     shape: np.ndarray  # (10,)
     scale: float  # of the whole hand
     translation: np.ndarray  # (3,) metres, the wrist in the crop camera
-    texture: np.ndarray  # (N, 3) sRGB albedo in 0..1
-    light: np.ndarray  # (11,) ambient and directional light
+    texture: np.ndarray | None  # (N, 3) sRGB albedo in 0..1; None if it was not asked for
+    light: np.ndarray | None  # (11,) ambient and directional light; None if the texture was not asked for
     trust: float = 1.0  # in 0..1, in its points, see `trust_in_points`
 
 
 class Regressor:
     """One session of ONNX Runtime, or of OpenVINO. `provider` is the one that really runs, whatever was asked for; `note` says in one
     sentence why it is another one, or what else a person should know, '' if all is as asked. Both may change when a GPU fails later on.
+    `threads`: how many it uses at most on the CPU.
 
     Raises InputError if the weights are missing, are not this network, or belong to another hand model or version.
     """
@@ -65,7 +67,7 @@ class Regressor:
             raise InputError(f'the network weights {path} do not exist; give the path of an exported .onnx file')
         self.path, self.note, self._ort = path, '', ort
         try:
-            self._graph, self._threads = path.read_bytes(), threads or usual_threads()
+            self._graph, self.threads = path.read_bytes(), threads or usual_threads()
         except OSError as error:
             raise InputError(f'the network weights {path} cannot be read ({error.strerror or error})') from error
         self._engines: EngineCache | None = None
@@ -80,22 +82,26 @@ class Regressor:
         self.provider = self._real_provider()
         self.note = self.note or missing_note(provider, self.provider, ort)
 
-    def __call__(self, crops: Sequence[np.ndarray]) -> list[Prediction]:
-        """Crops (S, S, 3) uint8 RGB of upright right hands, as a list or one array (B, S, S, 3) -> a prediction each."""
-        out = self._run(_batch(crops))
+    def __call__(self, crops: Sequence[np.ndarray], textured: bool = True) -> list[Prediction]:
+        """Crops (S, S, 3) uint8 RGB of upright right hands, as a list or one array (B, S, S, 3) -> a prediction each.
+
+        With `textured` False texture and light are None, which saves the time to work them out where what runs the network can leave them out.
+        """
+        out = self._run(_batch(crops), OUTPUTS if textured else WITHOUT_TEXTURE)
         return [Prediction(
             points=out['points'][i, :, :2], depths=out['points'][i, :, 2], presence=float(out['presence'][i, 0]),
             right=float(out['right'][i, 0]), pose=out['pose'][i], shape=out['shape'][i], scale=float(out['scale'][i, 0]),
-            translation=out['translation'][i], texture=out['texture'][i], light=out['light'][i],
+            translation=out['translation'][i], texture=out['texture'][i] if textured else None,
+            light=out['light'][i] if textured else None,
             trust=trust_in_points(out['points'][i, :, :2], out['joints_2d'][i])) for i in range(len(crops))]
 
-    def _run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, batch: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Crops (B, 3, S, S) in 0..1 -> arrays by name. A GPU that fails is left for the CPU, for good."""
         if self.provider == 'Tensorrt' and len(batch) > MOST_AT_ONCE:
-            parts = [self._run(batch[i:i + MOST_AT_ONCE]) for i in range(0, len(batch), MOST_AT_ONCE)]
-            return {name: np.concatenate([part[name] for part in parts]) for name in OUTPUTS}
+            parts = [self._run(batch[i:i + MOST_AT_ONCE], names) for i in range(0, len(batch), MOST_AT_ONCE)]
+            return {name: np.concatenate([part[name] for part in parts]) for name in names}
         try:
-            values = self.session.run(OUTPUTS, {'crop': batch})
+            values = self.session.run(names, {'crop': batch})
         except Exception as error:  # onnxruntime's exceptions share no narrower public base
             if self.session is self._spare:
                 raise
@@ -103,12 +109,12 @@ class Regressor:
             self._leave_engines()
             self.session = self._spare
             self.provider = self._real_provider()
-            values = self.session.run(OUTPUTS, {'crop': batch})
+            values = self.session.run(names, {'crop': batch})
         if self._engines is not None:
             self._engines.seal()
             self.note = self.note or self._engines.note
             self._engines = None
-        return dict(zip(OUTPUTS, values))
+        return dict(zip(names, values))
 
     def _check(self, hand_model_hash: str | None) -> None:
         """Read what the network says of itself. Raises InputError if this program cannot use it, with the name that it gives itself."""
@@ -147,7 +153,7 @@ class Regressor:
 
     def _session_options(self):
         options = self._ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')  # a spinning thread takes the core the other stages need
@@ -174,7 +180,7 @@ class Regressor:
     def _open_on_openvino(self):
         """A session of OpenVINO; None, and a note, if there is none or it cannot run the network."""
         try:
-            return OpenVinoSession(self._graph, self.size, self._threads)
+            return OpenVinoSession(self._graph, self.size, self.threads)
         except ImportError as error:
             self.note = ('OpenVINO was asked for, but it is not installed: pip install openvino. The network runs on ONNX Runtime.'
                          if error.name == 'openvino' else failure_note(error, 'OpenVINO'))

@@ -41,6 +41,14 @@ def test_a_batch_of_crops_gives_a_prediction_each(tmp_path):
     assert regressor(crops)[1].points.shape == (21, 2) and regressor(crops)[1].texture.shape == (30, 3)
 
 
+def test_without_the_texture_all_else_is_the_same(tmp_path):
+    regressor, crops = Regressor(tiny_network(tmp_path / 'tiny.onnx'), 'cpu', 1), np.full((2, 32, 32, 3), 51, np.uint8)
+    for without, with_it in zip(regressor(crops, textured=False), regressor(crops)):
+        assert without.texture is None and without.light is None and with_it.texture is not None and with_it.light is not None
+        for name in ('points', 'depths', 'presence', 'right', 'pose', 'shape', 'scale', 'translation', 'trust'):
+            assert np.array_equal(getattr(without, name), getattr(with_it, name)), f'{name} is another one without the texture'
+
+
 def test_the_provider_told_is_the_one_that_runs(tmp_path):
     regressor = Regressor(tiny_network(tmp_path / 'tiny.onnx'), 'cpu', 1)
     assert regressor.provider == 'CPU'
