@@ -23,7 +23,7 @@ from app.regression import Prediction, Provider, Regressor
 from app.rotations import axis_angle_to_quaternion, one_axis_angle, one_matrix
 from app.shape_memory import ShapeMemory
 from app.smoothing import HandSmoother, SmoothingSettings
-from app.texture import TextureMemory
+from app.texture import TextureMemory, is_read
 from app.timing import StageClock
 from app.tracking import Track, Tracker, TrackingSettings
 from app.types import Crop, Frame, Hand, Intrinsics, Mode
@@ -129,6 +129,8 @@ class Pipeline:
             memory.shape.reset()
             memory.texture.reset()
         self._before.clear()
+        for track in self.tracker.tracks:
+            track.looks = 0
         self.tracker.lost.clear()  # one that comes back would bring its own
 
     def adjust(self, *, mode: Mode | None = None, refine: bool | None = None, smoothing: float | None = None,
@@ -191,15 +193,17 @@ class Pipeline:
             seen.pop(track.number, None)
         return [(track, seen[track.number]) for track in tracker.tracks if track.number in seen]
 
-    def cut_out(self, frame: Frame, clock: StageClock, tracks: list[Track]) -> list[tuple[Crop, np.ndarray, Prediction]]:
-        """Each track cut out of the frame (S, S, 3), and what the network says of it, which runs on all of them at once."""
+    def cut_out(self, frame: Frame, clock: StageClock, tracks: list[Track],
+                textured: bool = True) -> list[tuple[Crop, np.ndarray, Prediction]]:
+        """Each track cut out of the frame (S, S, 3), and what the network says of it, with its texture and light or without; the network
+        runs on all of them at once."""
         if not tracks:
             return []
         with clock.stage('crop'):
             crops = [crop_from_points(self.tracker.expected_points(t, frame.time), t.side, self.regressor.size) for t in tracks]
             pictures = [cut(frame.image, c) for c in crops]
         with clock.stage('network'):
-            return list(zip(crops, pictures, self.regressor(pictures)))
+            return list(zip(crops, pictures, self.regressor(pictures, textured)))
 
     def place(self, looked: Looked, intrinsics: Intrinsics) -> list[Hand]:
         """The second half: the hands in the camera `intrinsics`, fitted, smoothed and coloured."""
@@ -235,11 +239,18 @@ class Pipeline:
     def _look(self, frame: Frame, clock: StageClock, tracks: list[Track]) -> dict[int, Sighting]:
         """Run the network on the tracks and tell the tracker; what was seen, by track number."""
         seen = {}
-        for track, (crop, _, prediction) in zip(tracks, self.cut_out(frame, clock, tracks)):
+        textured = any(self._wants_texture(track) for track in tracks)
+        for track, (crop, _, prediction) in zip(tracks, self.cut_out(frame, clock, tracks, textured)):
             points = to_frame(prediction.points.astype(float), crop)
             if self.tracker.observe(track, points, prediction.presence, prediction.right, frame.time):
                 seen[track.number] = Sighting(track.number, prediction.presence, crop, prediction, points)
         return seen
+
+    def _wants_texture(self, track: Track) -> bool:
+        """Whether the texture memory will hear what the network thinks of this look at a hand. (Not asked for any more once the skin's tone is
+        known; if the other thread learns that a frame sooner or later, nothing else changes.)"""
+        memory = self._memories.get(track.number)
+        return is_read(track.looks + 1) and (memory is None or memory.texture.hears_network)
 
     def _placed(self, frame: Frame, intrinsics: Intrinsics, sighting: Sighting) -> Hand:
         """One hand, not yet coloured. All happens in a picture mirrored, if need be, so that the hand is a right one."""
@@ -277,6 +288,7 @@ class Pipeline:
         if memory is None:
             return _Memory(self.model, self.refiner, self.settings)
         memory.texture.lock = self.settings.lock
+        memory.texture.carry_on()
         memory.forget_motion(self.settings.smoothing)
         return memory
 

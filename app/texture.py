@@ -39,7 +39,7 @@ _TONE_SIGMA = 0.45  # of the gain per channel, log units: more than the tones ex
 _GREY = 0.22  # mean linear light of an ordinary picture
 _LIGHTS_SHARE = 0.15, 0.5  # of the gain that no skin tone explains, at the first sight: brightness, hue
 _LIGHT_RATE = 0.4  # how fast the light follows in a sequence, per frame read
-_EAGER = 8  # frames that are all read; skin and light change slowly, so later only every few are
+_EAGER, _EVERY = 8, 3  # frames that are all read; skin and light change slowly, so later only each third is
 _FIRST_LIGHT = np.array([[0.85] * 3, [0.0] * 3, [-0.22] * 3, [-0.16] * 3], np.float32)  # from above and a little from the camera
 _LIGHT_STIFFNESS = np.array([0.02, 0.06, 0.06, 0.06], np.float32)
 
@@ -75,12 +75,17 @@ def _skin(model: HandModel) -> _Skin:
                  tolerance.astype(np.float32))
 
 
+def is_read(look: int, every: int = _EVERY) -> bool:
+    """Whether colours are read in the `look`-th (1, 2, ...) frame of a hand."""
+    return look <= _EAGER or look % every == 0
+
+
 class TextureMemory:
     """Colours of one hand, followed through a sequence; for single pictures make a new one (or `reset`) for each."""
 
-    def __init__(self, model: HandModel, lock: bool = True, every: int = 3):
+    def __init__(self, model: HandModel, lock: bool = True, every: int = _EVERY):
         """`lock`: a vertex keeps its colour once there is enough evidence; otherwise old evidence fades. `every`: after the first
-        frames only each so many-th is read, and the others get the last result."""
+        frames only each so many-th is read (`is_read`), and the others get the last result."""
         self._skin, self.lock, self.every = _skin(model), lock, every
         self.reset()
 
@@ -97,6 +102,15 @@ class TextureMemory:
         self._prior = self._known = self._skin.albedo
         self._light: np.ndarray | None = None
         self._frames, self._last = 0, None
+
+    def carry_on(self) -> None:
+        """The same hand is followed by a new track: its frames are counted anew, but the first ones are nothing special any more."""
+        self._frames = self.every * _EAGER
+
+    @property
+    def hears_network(self) -> bool:
+        """Whether the network's texture can still change anything: not once the tone is known for good."""
+        return not self.lock or self._tone_views < _TONE_LOCKED
 
     @property
     def state(self) -> TextureState:
@@ -126,7 +140,7 @@ class TextureMemory:
         if vertices.shape != skin.albedo.shape or not np.isfinite(vertices).all():
             raise ValueError(f'the hand model has {len(skin.albedo)} vertices and they are finite, not {vertices.shape}')
         self._frames += 1
-        if self._last is not None and self._frames > _EAGER and self._frames % self.every:
+        if self._last is not None and not is_read(self._frames, self.every):
             return self._last
         vertices = np.asarray(vertices, np.float32)
         normals = topology.normals(vertices)

@@ -40,6 +40,7 @@ class Track:
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # pixels per second of the points' mean
     presence: float = 1.0
     fresh: bool = True  # not yet observed through its own crop
+    looks: int = 0  # how often it was
 
     @property
     def box_side(self) -> float:
@@ -102,7 +103,7 @@ class Tracker:
         dt = time - track.time
         if dt > 0:
             track.velocity = (points.mean(0) - track.points.mean(0)) / dt
-        track.points, track.time, track.presence, track.fresh = points, time, presence, False
+        track.points, track.time, track.presence, track.fresh, track.looks = points, time, presence, False, track.looks + 1
         odds = np.log(np.clip(side_agreement, 1e-3, 1 - 1e-3) / np.clip(1 - side_agreement, 1e-3, 1))
         track.side_evidence = min(track.side_evidence + float(np.clip(odds, -1, 1)) + self.settings.favour, self.settings.most_certain)
         if track.side_evidence < -self.settings.flip_after:

@@ -86,3 +86,28 @@ def test_the_last_shape_of_a_locked_hand_stays(followed):
 def test_a_frame_without_a_hand_gives_none_and_does_not_disturb():
     wall = Frame(np.full((480, 640, 3), 120, np.uint8), 0, 0.0, 0.0)
     assert run([wall])[0] == [[]]
+
+
+def test_textures_are_asked_for_only_where_they_are_heard_and_no_more_once_the_skin_is_known(frames):
+    with Pipeline(PipelineSettings(hands=1)) as pipeline:
+        asked, real = [], pipeline.regressor
+
+        def regressor(crops, textured):
+            asked.append(textured)
+            return real(crops, textured)
+
+        regressor.size, regressor.focal = real.size, real.focal
+        pipeline.regressor = regressor
+        heard = []
+        for frame in frames:
+            looked = pipeline.look(frame)
+            heard.append(looked.sightings[0].prediction.texture is not None)
+            pipeline.place(looked, CAMERA)
+        assert heard == asked and asked[:8] == [True] * 8 and sum(asked[8:]) == 8, f'asked in {sum(asked)} of 30 frames: {asked}'
+        views = next(iter(pipeline._memories.values())).texture._network_views
+        assert views == sum(asked), f'{sum(asked)} textures were worked out, {views} were heard'
+        pipeline._memories[0].texture._tone_views = 1e9
+        asked.clear()
+        for frame in frames[:6]:
+            pipeline.process(frame, CAMERA)
+        assert not any(asked), 'asked for textures of a hand whose tone is known'
