@@ -142,8 +142,8 @@ class Sets:
             return CropBatches(crops, config.data.workers)
         if not blocks:
             raise InputError(f'stage {stage.name}: keep = true needs frozen_blocks; nothing is frozen')
-        draw = stage.draw if crops.data else 0
-        return KeptBatches(keep(crops, self.network.encoder, blocks, cache_folder(config), what, config.data.workers, draw))
+        draw, learning = (stage.draw, True) if crops.data else (0, False)
+        return KeptBatches(keep(crops, self.network.encoder, blocks, cache_folder(config), what, config.data.workers, draw, rough=learning))
 
 
 def checked(stage: Stage, device: torch.device) -> Stage:
