@@ -90,8 +90,8 @@ class Looked:
 class Pipeline:
     """Owns the network, the detector and all memory of one source. A context manager; `reset` before another source.
 
-    `process` is `look`, then `place`. Where to cut next follows from `look` alone, so two threads may share the work: one looks at a frame
-    while the other places the hands of the frame before. Each of the two gets the frames in order, and the results are the same.
+    `process` is `look`, then `place`. Where to cut next follows from `look` alone, so two threads may share the work (`app/walk.py`): one
+    looks at a frame while the other places the hands of the frame before. Each gets the frames in order, and the results are the same.
     """
 
     def __init__(self, settings: PipelineSettings = PipelineSettings(), model_path: Path | None = None, model: HandModel | None = None,
@@ -247,8 +247,8 @@ class Pipeline:
         return seen
 
     def _wants_texture(self, track: Track) -> bool:
-        """Whether the texture memory will hear what the network thinks of this look at a hand. (Not asked for any more once the skin's tone is
-        known; if the other thread learns that a frame sooner or later, nothing else changes.)"""
+        """Whether the texture memory will hear what the network thinks of this look at a hand. (Not any more once the skin's tone is known;
+        if the other thread learns that a frame sooner or later, nothing else changes.)"""
         memory = self._memories.get(track.number)
         return is_read(track.looks + 1) and (memory is None or memory.texture.hears_network)
 

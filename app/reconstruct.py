@@ -29,6 +29,7 @@ from app.reconstruct_settings import ReconstructSettings, add_arguments, from_ar
 from app.sources import Source, open_source
 from app.timing import StageClock
 from app.types import Frame, Hand, Intrinsics
+from app.walk import walk
 
 if TYPE_CHECKING:  # loads scipy
     from app.consistent.sequence import Sequence
@@ -121,7 +122,7 @@ class _Run:
                 sequence.prepare()
             self._open_writers(files, textures)
             with Behind(lambda done: self._write(*done, files)) as writer, Ahead(self._decoded(self.source)) as frames, \
-                    closing(self._of_passes(frames, sequence) if sequence else self._in_one_pass(frames)) as answers:
+                    closing(self._of_passes(frames, sequence) if sequence else walk(self.pipeline, frames, self._camera)) as answers:
                 for frame, hands, intrinsics in answers:
                     filled = sequence.filled(frame) if sequence else frozenset()
                     self.pipeline.clock.end_frame()
@@ -148,13 +149,6 @@ class _Run:
         """The frames once more from the beginning; what cannot be read is said by the last pass."""
         with opened(self.given, self.settings) as source:
             yield from self._decoded(source)
-
-    def _in_one_pass(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Hand], Intrinsics]]:
-        """Every frame with its hands; the network looks at the next one meanwhile."""
-        with Ahead(map(self.pipeline.look, frames)) as looked:
-            for one in looked:
-                camera = self._camera(one.frame)
-                yield one.frame, self.pipeline.place(one, camera), camera
 
     def _of_passes(self, frames: Iterable[Frame], sequence: Sequence) -> Iterator[tuple[Frame, list[Hand], Intrinsics]]:
         """Every frame with the hands that the passes before have settled."""

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import main
 from app.detection import Detector
+from app.pipeline import Looked
 from app.reconstruct_settings import ReconstructSettings
 from app.regression import WEIGHTS, has_nvidia_device
 from app.timing import StageClock
@@ -216,7 +217,10 @@ def test_every_frame_is_drawn_before_an_overlapped_play_ends(clip):
         model, settings, drawn = None, type('', (), {'threads': 1}), 0
         clock = StageClock()
 
-        def process(self, frame, intrinsics):
+        def look(self, frame):
+            return Looked(frame, (), frozenset(), {})
+
+        def place(self, looked, intrinsics):
             return ['hand']
 
         def jump(self):

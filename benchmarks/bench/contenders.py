@@ -1,4 +1,4 @@
-"""Who runs: MediaPipe Hands alone, our pipeline, the same with the textured overlay, and both with stages on threads of their own.
+"""Who runs: MediaPipe Hands alone, our pipeline, the same with the textured overlay, and both on threads as the program has them.
 
 Each plays the clip from its first frame to its last, again and again; a hand is looked for anew when the clip begins again, while shape and
 texture, once learned, stay. The first play, in which they are learned and everything is slow once, does not count with the others.
@@ -9,20 +9,21 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from app.background import Ahead, Behind
+from app.background import Behind
 from app.detection import landmarker, mediapipe_image, quiet_native_stderr
 from app.overlay import Overlay
-from app.pipeline import Looked, Pipeline
+from app.pipeline import Pipeline
 from app.reconstruct import reconstruct
 from app.reconstruct_settings import ReconstructSettings
 from app.timing import StageClock
 from app.types import Frame, Hand
+from app.walk import walk
 from benchmarks.bench.clip import Clip
 
 KINDS = {  # name: what it is
@@ -30,7 +31,7 @@ KINDS = {  # name: what it is
     'mesh': 'our pipeline, textured mesh',
     'halves': 'the same, looking and placing on two threads',
     'overlay': 'our pipeline and overlay',
-    'overlapped': 'the same, decoding and drawing on threads',
+    'overlapped': 'the same, looking, placing and drawing on threads',
     'fast': 'reconstruct --fast, overlay video',
     'consistent': 'reconstruct --consistent, all files',
 }
@@ -137,21 +138,17 @@ class Mesh(Contender):
 
 
 class Halves(Mesh):
-    """The same, the network looking at a frame while another thread places the hands of the frame before."""
+    """The same as `reconstruct --fast` does it: the network looks at a frame while another thread places the hands of the frame before."""
 
     kind = 'halves'
 
     def all_frames(self) -> tuple[list[int], list[float]]:
         found, finished = [], []
-
-        def place(looked: Looked) -> None:
-            found.append(len(self.pipeline.place(looked, self.intrinsics)))
-            self.pipeline.clock.end_frame()
-            finished.append(time.perf_counter())
-
-        with Behind(place) as placer:
-            for frame in self.clip.frames:
-                placer.put(self.pipeline.look(frame))
+        with closing(walk(self.pipeline, self.clip.frames, lambda frame: self.intrinsics)) as answers:
+            for _, hands, _ in answers:
+                self.pipeline.clock.end_frame()
+                found.append(len(hands))
+                finished.append(time.perf_counter())
         return found, finished
 
 
@@ -173,7 +170,7 @@ class WithOverlay(Mesh):
 
 
 class Overlapped(Mesh):
-    """As the video command does: the file is decoded ahead and the hands are drawn behind, each on a thread of its own."""
+    """The same as `reconstruct --fast` does it, but for its files: hands are drawn behind, on a third thread."""
 
     kind = 'overlapped'
 
@@ -189,9 +186,8 @@ class Overlapped(Mesh):
             self.overlay.draw(frame.image, hands, self.intrinsics)
             finished.append(time.perf_counter())
 
-        with Behind(draw) as drawer, Ahead(self.clip.decoded()) as frames:
-            for frame in frames:
-                hands = self.pipeline.process(frame, self.intrinsics)
+        with Behind(draw) as drawer, closing(walk(self.pipeline, self.clip.frames, lambda frame: self.intrinsics)) as answers:
+            for frame, hands, _ in answers:
                 self.pipeline.clock.end_frame()
                 found.append(len(hands))
                 drawer.put((frame, hands))

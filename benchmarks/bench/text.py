@@ -21,8 +21,7 @@ def text(result: Result) -> str:
     """All of it."""
     parts = [head(result)]
     parts += [played(result, hands) for hands in sorted({one.hands for one in result.contenders})]
-    parts[-1] += (f'\n  Decoding: {result.decode_cpu_ms:.1f} ms of processor time a frame; only the rows with a thread for it, and '
-                  'reconstruct, pay for that.')
+    parts[-1] += f'\n  Decoding: {result.decode_cpu_ms:.1f} ms of processor time a frame; only reconstruct pays for that.'
     parts += [stages(result), network(result), batches(result), starts(result), goals(result)]
     if result.left_out or result.doubts:
         parts.append('\n'.join(['To know', *(f'  {sentence}' for sentence in (*result.doubts, *result.left_out))]))
