@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -24,6 +25,8 @@ from app.timing import StageClock
 from benchmarks.bench import peers
 from benchmarks.bench.clip import Clip, fitted, read_clip, with_one_hand, with_two_hands
 from benchmarks.bench.contenders import Command, Contender, Overlapped, Play, both_clocks
+from benchmarks.bench.goals import goals_of
+from benchmarks.bench.network import SKINNED, TEXTURED, Beside, together
 from benchmarks.bench.operations import count_operations
 from benchmarks.bench.plot import HEIGHT, WIDTH
 from benchmarks.bench.rounds import figures, second_hands, stages_of
@@ -62,10 +65,17 @@ def test_the_json_file_says_what_it_was_measured_on(quick):
     assert machine['cpu'] and machine['cores'] >= 1 and {'python', 'mediapipe', 'numpy'} <= machine['versions'].keys(), machine
     assert told['frames'] == 8 and told['size'] == [640, 480] and told['date'].startswith('20'), told
     assert any('EfficientNet-b0' in sentence for sentence in told['left_out']), 'a quick look leaves it out and must say so'
-    for name in ('CUDA', 'TensorRT'):
+    for name in ('OpenVINO', 'CUDA', 'TensorRT'):
         measured = any(one['provider'].lower() == name.lower() for one in told['network']['single'])
         said = any(name in sentence for sentence in told['left_out'])
         assert measured != said, f'{name} is measured, or it is said why not: {told["left_out"]}'
+
+
+def test_our_network_is_measured_with_and_without_the_texture(quick):
+    _, told, _ = quick
+    for provider in {one['provider'] for one in told['network']['single']}:
+        parts = [one['part'] for one in told['network']['single'] if one['provider'] == provider]
+        assert parts == [SKINNED, TEXTURED], parts
 
 
 def test_mediapipe_is_what_is_compared_with(quick):
@@ -164,6 +174,26 @@ def test_a_machine_that_slows_down_between_rounds_leaves_the_ratio(clip):
     result = figures(ours, [play(7), play(2), play(6), play(4)], peers)
     assert (result.fps_of_mediapipe, result.cpu_of_mediapipe) == (pytest.approx(0.5), pytest.approx(2.0))
     assert result.fps_first == pytest.approx(10 / 7) and result.fps_rounds == pytest.approx((5, 10 / 6, 2.5))
+
+
+def beside_b0(part: str, provider: str, threads: int, wall: float) -> Beside:
+    return Beside(part, provider, threads, wall, wall + 0.1)
+
+
+@pytest.mark.parametrize('busy, told', [(False, 0.65), (True, 0.75)])
+def test_the_network_is_held_against_b0_as_most_frames_run_it_on_what_the_program_takes(busy, told):
+    ratios = [beside_b0(SKINNED, 'OpenVINO', 1, 0.65), beside_b0(TEXTURED, 'OpenVINO', 1, 0.9), beside_b0(SKINNED, 'CPU', 1, 1.2),
+              beside_b0(SKINNED, 'OpenVINO', 4, 0.3)]
+    result = SimpleNamespace(machine=SimpleNamespace(busy=busy), contenders=[], second_hand=[], starts=[], provider='OpenVINO',
+                             network=SimpleNamespace(of_b0=ratios))
+    goal, = goals_of(result)
+    assert (goal.is_, goal.reached) == (pytest.approx(told), told < 4.0 / 5.8), goal
+    assert SKINNED in goal.what and '1 thread,' in goal.what and ('processor' in goal.what) == busy, goal.what
+
+
+def test_places_on_one_processor_are_measured_in_turn():
+    places = [('openvino', 1), ('openvino', 2), ('cpu', 1), ('cpu', 2), ('cuda', None)]
+    assert together(places) == {('cpu', 1): ['openvino', 'cpu'], ('cpu', 2): ['openvino', 'cpu'], ('cuda', None): ['cuda']}
 
 
 def test_two_hands_are_compared_with_one_of_the_same_kind_and_threads(clip):

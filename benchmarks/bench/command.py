@@ -21,6 +21,8 @@ from benchmarks.bench.rounds import SURE, Figures, SecondHand, play_in_turn
 
 DEMO = Path(__file__).resolve().parent.parent.parent / 'assets' / 'demo' / 'demo.mp4'
 BATCHES = (1, 2, 4, 8, 16)
+PROVIDERS: tuple[Provider, ...] = ('auto', 'openvino', 'cpu', 'cuda', 'tensorrt')
+ON_CPU = ('openvino', 'cpu')
 STARTS = 3  # new processes of each kind
 
 
@@ -68,7 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rounds', type=_count, metavar='N', help=f'how often all play it in turn ({FULL.rounds})')
     parser.add_argument('--hands', type=_numbers(1, 2), metavar='LIST', help='1, 2 or both: 1,2 (both)')
     parser.add_argument('--threads', type=_numbers(1, 64), metavar='LIST', help='of the network on the CPU (1,2)')
-    parser.add_argument('--provider', choices=('auto', 'tensorrt', 'cuda', 'cpu'), default='auto', help='what the network runs on (auto)')
+    parser.add_argument('--provider', choices=PROVIDERS, default='auto',
+                        help='what the network runs on (auto: what the program takes by itself)')
     parser.add_argument('--size', type=_size, metavar='WxH', help="fit the pictures into this size (the clip's own)")
     parser.add_argument('--weights', type=Path, metavar='FILE', help='an exported network (.onnx) instead of the one that ships')
     parser.add_argument('--quick', action='store_true', help='only a look: one hand, one thread, one round, few frames, no other networks')
@@ -122,7 +125,7 @@ def bench(args: argparse.Namespace, amount: Amount, tell: Callable[[str], None])
             peers = peer_graphs()
         except NoPeers as error:
             left_out.append(f'EfficientNet-b0 and the landmark network beside ours: {error}')
-    threads = list(amount.threads) if provider == 'CPU' else [amount.threads[0]]
+    threads = list(amount.threads) if provider.lower() in ON_CPU else [amount.threads[0]]
     decode = decoding(clip)
     commands = not args.quick and clip.as_filmed
     if not commands:
@@ -142,23 +145,28 @@ def bench(args: argparse.Namespace, amount: Amount, tell: Callable[[str], None])
                   decode, networks, starts, left_out, doubts(machine, contenders))
 
 
-def real_provider(asked: str, weights: Path | None) -> str:
+def real_provider(asked: Provider, weights: Path | None) -> str:
     """What the network will run on. Raises InputError if it is not what was asked for."""
     regressor = Regressor(weights, asked)
-    if asked in ('cuda', 'tensorrt') and not regressor.provider.lower().startswith(asked):
+    if asked != 'auto' and not is_on(regressor, asked):
         raise InputError(f'{regressor.note} With --provider cpu, that is what is measured.')
     return regressor.provider
 
 
+def is_on(regressor: Regressor, asked: Provider) -> bool:
+    """Whether the network runs on what was asked for."""
+    return regressor.provider.lower().startswith(asked)
+
+
 def network_places(asked: Provider, weights: Path | None, threads: tuple[int, ...]) -> tuple[list[Place], list[str]]:
     """Where the network alone is measured, and a sentence for each provider that is not there. All that are if 'auto' was asked for."""
-    places: list[Place] = [('cpu', count) for count in threads] if asked in ('auto', 'cpu') else []
+    places: list[Place] = []
     left_out = []
-    for name in ('cuda', 'tensorrt'):
+    for name in PROVIDERS[1:]:
         if asked in ('auto', name):
             regressor = Regressor(weights, name)
-            if regressor.provider.lower().startswith(name):
-                places.append((name, None))
+            if is_on(regressor, name):
+                places += [(name, count) for count in threads] if name in ON_CPU else [(name, None)]
             else:
                 left_out.append(regressor.note)
     return places, left_out

@@ -12,22 +12,25 @@ import onnx
 import onnxruntime as ort
 from onnx.utils import Extractor
 
+from app.hand_model import JOINTS, SHAPES, HandModel
 from app.regression import Provider, Regressor, wanted_providers
 from benchmarks.bench.operations import GPU_SIDE, SIDE, Operations, count_operations, product_graph
 from benchmarks.bench.peers import NAMES
 
-ALL, SKINNED = 'all answers', 'network + skinning'
+SKINNED = 'network + skinning'  # ours: as the program runs it in most frames, from a crop's bytes to the mesh
+TEXTURED = 'network + skinning + texture'  # ours: as it does in the others
+ALL = 'all answers'  # of a network that has no mesh
 WARM_UP = 3  # runs that do not count
 
-Place = tuple[Provider, int | None]  # where a graph runs: provider, and the number of threads on a CPU
+Place = tuple[Provider, int | None]  # where ours runs: provider, and the number of threads on a CPU
 
 
 @dataclass(frozen=True)
 class NetworkFigures:
-    """One graph on one provider: a run over `batch` crops."""
+    """One network on one provider: a run over `batch` crops."""
 
     name: str
-    part: str  # all its answers, or the vertices only: network + skinning
+    part: str  # how much of it
     provider: str
     threads: int | None  # None on a GPU
     batch: int
@@ -39,7 +42,7 @@ class NetworkFigures:
 
 @dataclass(frozen=True)
 class Roofline:
-    """What the arithmetic alone would take, on one provider."""
+    """What the arithmetic alone, in float32, would take on one provider."""
 
     provider: str
     threads: int | None
@@ -51,9 +54,10 @@ class Roofline:
 
 @dataclass(frozen=True)
 class Beside:
-    """What one graph takes in times of another; medians of the rounds' ratios."""
+    """What ours takes in times of another network in ONNX Runtime; medians of the rounds' ratios."""
 
-    provider: str
+    part: str  # of ours
+    provider: str  # of ours
     threads: int | None
     wall: float
     cpu: float
@@ -102,46 +106,69 @@ class Runner:
 
 def measure_networks(weights: Path | None, places: list[Place], batches: list[int], peers: dict[str, Path], rounds: int, runs: int,
                      tell: Callable[[str], None]) -> Networks:
-    """All graphs in turn, in each place. `peers`: name -> ONNX file, none for a quick look."""
+    """Ours in each place, and all others in ONNX Runtime beside it, in turn. `peers`: name -> ONNX file, none for a quick look."""
     regressor = Regressor(weights, 'cpu')
-    named = {regressor.name: onnx.load(str(regressor.path))} | {NAMES[name]: onnx.load(str(path)) for name, path in peers.items()}
-    graphs = {(name, ALL): model for name, model in named.items()}
-    graphs |= {(name, SKINNED): skinned(model) for name, model in named.items() if 'vertices' in [o.name for o in model.graph.output]}
-    ours, size = regressor.name, regressor.size
+    ours, named = regressor.name, {NAMES[name]: onnx.load(str(path)) for name, path in peers.items()}
+    operations = {name: count_operations(model) for name, model in {ours: onnx.load(str(regressor.path)), **named}.items()}
     del regressor
-    found = Networks(ours, {name: count_operations(model) for name, model in named.items()}, [], [], [], [])
-    for provider, count in places:
-        tell(f'the network: {provider}' + (f', {count} threads' if count else ''))
-        own = Regressor(weights, provider, count).session  # the program's own, with TensorRT's kept engine
+    others = {(name, SKINNED if has_mesh(model) else ALL): (skinned(model) if has_mesh(model) else model).SerializeToString()
+              for name, model in named.items()}
+    found, hand = Networks(ours, operations, [], [], [], []), HandModel.load()
+    for (family, count), providers in together(places).items():
+        tell(f'the network: {", ".join(providers)}' + (f', {count} threads' if count else ''))
+        regressors = [Regressor(weights, provider, count) for provider in providers]
+        alone = [own(regressor, hand, count, part, 1) for regressor in regressors for part in (SKINNED, TEXTURED)]
         # TensorRT would build an engine for each graph for minutes
-        others = {key: model for key, model in graphs.items() if key != (ours, ALL) and provider != 'tensorrt'}
-        alone = [runner(ours, ALL, own, count, 1, size)]
-        alone += [runner(*key, session_of(model.SerializeToString(), provider, count), count, 1, size) for key, model in others.items()]
-        many = [runner(ours, ALL, own, count, batch, size) for batch in batches]
-        side = SIDE if provider == 'cpu' else GPU_SIDE
-        product = matrix_product(side, provider, count)
-        for one in (*alone, *many, product):
+        beside = [runner(*key, session_of(graph, family, count), count) for key, graph in others.items() if family != 'tensorrt']
+        many = [own(regressor, hand, count, SKINNED, batch) for regressor in regressors for batch in batches]
+        side = SIDE if family == 'cpu' else GPU_SIDE
+        product = matrix_product(side, family, count)
+        for one in (*alone, *beside, *many, product):
             one.round(WARM_UP)
             one.wall.clear(), one.cpu.clear()
         for _ in range(rounds):
-            for one in alone:
+            for one in (*alone, *beside):
                 one.round(runs)
             product.round(max(2, runs // 4))
             for one in many:
                 one.round(max(2, runs // one.batch))
-        found.single.extend(one.figures() for one in alone)
+        found.single.extend(one.figures() for one in (*alone, *beside))
         found.batches.extend(one.figures() for one in many)
-        found.rooflines.append(roofline(alone[0], product, 2e-9 * side ** 3, 2e-9 * found.operations[ours].macs))
-        meshes = {one.name: one for one in alone if one.part == SKINNED}
-        if {ours, NAMES['efficientnet-b0']} <= meshes.keys():
-            found.of_b0.append(beside(meshes[ours], meshes[NAMES['efficientnet-b0']]))
+        whole = [one for one in alone if one.part == TEXTURED]
+        found.rooflines.extend(roofline(one, product, 2e-9 * side ** 3, 2e-9 * operations[ours].macs) for one in whole)
+        found.of_b0.extend(ratio(one, peer) for one in alone for peer in beside if peer.name == NAMES['efficientnet-b0'])
     return found
 
 
-def runner(name: str, part: str, session: ort.InferenceSession, threads: int | None, batch: int, size: int) -> Runner:
-    crops = np.random.default_rng(0).random((batch, 3, size, size), np.float32)
-    return Runner(name, part, session.get_providers()[0].removesuffix('ExecutionProvider'), threads, batch,
-                  lambda: session.run(None, {'crop': crops}), [], [])
+def together(places: list[Place]) -> dict[Place, list[Provider]]:
+    """What shares a processor is measured in turn: (where the peers run, threads) -> the providers of ours."""
+    groups: dict[Place, list[Provider]] = {}
+    for provider, count in places:
+        groups.setdefault(('cpu' if provider == 'openvino' else provider, count), []).append(provider)
+    return groups
+
+
+def own(regressor: Regressor, hand: HandModel, threads: int | None, part: str, batch: int) -> Runner:
+    """The program's own network and skinning, from crops of bytes to meshes."""
+    crops = np.random.default_rng(0).integers(0, 256, (batch, regressor.size, regressor.size, 3), np.uint8)
+    pose, shape = np.tile(np.array([1.0, 0, 0, 0]), (JOINTS, 1)), np.zeros(SHAPES)
+
+    def run() -> None:
+        for _ in regressor(crops, part == TEXTURED):
+            hand.posed(pose, shape)
+
+    return Runner(regressor.name, part, regressor.provider, threads, batch, run, [], [])
+
+
+def runner(name: str, part: str, session: ort.InferenceSession, threads: int | None) -> Runner:
+    """One crop through another network."""
+    size = session.get_inputs()[0].shape[-1]
+    crop = np.random.default_rng(0).random((1, 3, size, size), np.float32)
+    return Runner(name, part, provider_of(session), threads, 1, lambda: session.run(None, {'crop': crop}), [], [])
+
+
+def provider_of(session: ort.InferenceSession) -> str:
+    return session.get_providers()[0].removesuffix('ExecutionProvider')
 
 
 def matrix_product(side: int, provider: Provider, threads: int | None) -> Runner:
@@ -152,8 +179,7 @@ def matrix_product(side: int, provider: Provider, threads: int | None) -> Runner
     binding = session.io_binding()
     binding.bind_ortvalue_input('a', left)
     binding.bind_output('c', device)
-    return Runner('matrix product', '', session.get_providers()[0].removesuffix('ExecutionProvider'), threads, 1,
-                  lambda: session.run_with_iobinding(binding), [], [])
+    return Runner('matrix product', '', provider_of(session), threads, 1, lambda: session.run_with_iobinding(binding), [], [])
 
 
 def session_of(graph: bytes, provider: Provider, threads: int | None) -> ort.InferenceSession:
@@ -165,15 +191,19 @@ def session_of(graph: bytes, provider: Provider, threads: int | None) -> ort.Inf
     return ort.InferenceSession(graph, options, providers=names)
 
 
+def has_mesh(model: onnx.ModelProto) -> bool:
+    return 'vertices' in [output.name for output in model.graph.output]
+
+
 def skinned(model: onnx.ModelProto) -> onnx.ModelProto:
     """Only what leads from the crop to the vertices."""
     return Extractor(model).extract_model(['crop'], ['vertices'])
 
 
-def beside(ours: Runner, other: Runner) -> Beside:
+def ratio(ours: Runner, other: Runner) -> Beside:
     wall, cpu = ([a / b for a, b in zip(*pair)] for pair in (
         [[float(np.median(times)) for times in one.wall] for one in (ours, other)], (ours.cpu, other.cpu)))
-    return Beside(ours.provider, ours.threads, float(np.median(wall)), float(np.median(cpu)))
+    return Beside(ours.part, ours.provider, ours.threads, float(np.median(wall)), float(np.median(cpu)))
 
 
 def roofline(ours: Runner, product: Runner, product_gflop: float, our_gflop: float) -> Roofline:

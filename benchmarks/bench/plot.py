@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from app.outputs.picture import write_picture
 from benchmarks.bench.goals import MESH_FPS, OVERLAY_FPS, goals_of
-from benchmarks.bench.network import SKINNED
-from benchmarks.bench.text import START_KINDS, number, plural, roof_line, where
+from benchmarks.bench.network import SKINNED, TEXTURED
+from benchmarks.bench.text import START_KINDS, number, place_of, plural, roof_line
 
 if TYPE_CHECKING:
     from benchmarks.bench.command import Result
@@ -104,30 +104,31 @@ def frame_parts(card: Card, result: Result) -> None:
 def networks(card: Card, result: Result) -> None:
     """Ours beside its peers."""
     figures = result.network.single
+    roofs = [roof for roof in result.network.rooflines if roof.provider == result.provider]
     most, left, wide = max(one.p50 for one in figures), 360, card.width - 520
-    row = min(44.0, (card.height - 20 - 20 * len(result.network.rooflines)) / len(figures))
+    row = min(44.0, (card.height - 20 - 20 * len(roofs)) / len(figures))
     for i, one in enumerate(figures):
         colour = (DARK if one.part == SKINNED else OURS) if one.name == result.network.name else PEER
-        name = one.name.split(', points')[0] + (f', {one.part}' if one.name != "MediaPipe's landmark network, points only" else '')
-        card.text(left - 12, (i + 0.5) * row, f'{name}, {where(one).removeprefix("CPU, ")}', 14, INK, 'rm')
+        name = one.name.split(', points')[0] + {SKINNED: ', mesh', TEXTURED: ', mesh and texture'}.get(one.part, '')
+        card.text(left - 12, (i + 0.5) * row, f'{name}, {place_of(one).removeprefix("CPU, ")}', 14, INK, 'rm')
         card.bar(left, (i + 0.16) * row, wide * one.p50 / most, 0.68 * row, colour)
         card.text(left + wide * one.p50 / most + 8, (i + 0.5) * row, f'{one.p50:.1f}', 15, INK, 'lm')
         card.text(card.width, (i + 0.5) * row, f'{one.cpu_ms:.1f} ms', 14, FAINT, 'rm')
-    for i, roof in enumerate(result.network.rooflines):
-        card.text(0, card.height - 4 - 20 * (len(result.network.rooflines) - 1 - i), roof_line(roof), 12, FAINT, 'lm')
+    for i, roof in enumerate(roofs):
+        card.text(0, card.height - 4 - 20 * (len(roofs) - 1 - i), roof_line(roof), 12, FAINT, 'lm')
 
 
 def many(card: Card, result: Result) -> None:
     """Columns for each number of hands, one for each number of threads."""
     figures = result.network.batches
-    counts, places = (list(dict.fromkeys(values)) for values in ([one.batch for one in figures], [where(one) for one in figures]))
+    counts, places = (list(dict.fromkeys(values)) for values in ([one.batch for one in figures], [place_of(one) for one in figures]))
     most, floor, high = max(one.hands_per_second for one in figures), card.height - 28, card.height - 70
     group = card.width / len(counts)
     column = min(52.0, 0.8 * group / len(places))
     for one in figures:
-        x = (counts.index(one.batch) + 0.5) * group + (places.index(where(one)) - len(places) / 2) * column
+        x = (counts.index(one.batch) + 0.5) * group + (places.index(place_of(one)) - len(places) / 2) * column
         tall = high * one.hands_per_second / most
-        card.bar(x + 2, floor - tall, column - 4, tall, PLACES[places.index(where(one)) % len(PLACES)])
+        card.bar(x + 2, floor - tall, column - 4, tall, PLACES[places.index(place_of(one)) % len(PLACES)])
         card.text(x + column / 2, floor - tall - 11, f'{one.hands_per_second:.0f}', 14, INK, 'mm')
     for i, count in enumerate(counts):
         card.text((i + 0.5) * group, floor + 16, plural(count, 'hand'), 14, INK, 'mm')

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from benchmarks.bench.contenders import KINDS
 from benchmarks.bench.goals import goals_of
-from benchmarks.bench.network import SKINNED, NetworkFigures, Roofline
+from benchmarks.bench.network import ALL, TEXTURED, Beside, NetworkFigures, Roofline
 from benchmarks.bench.rounds import Figures
 
 if TYPE_CHECKING:
     from benchmarks.bench.command import Result
 
+SHOWN = ('onnxruntime', 'onnxruntime-gpu', 'openvino', 'tensorrt', 'mediapipe', 'opencv-python')  # packages whose versions are told
 HANDS = {1: 'One hand', 2: 'Two hands'}
 START_KINDS = {'mediapipe': 'MediaPipe, first points', 'mesh': 'our pipeline, first mesh', 'overlay': 'with overlay, first picture'}
 
@@ -30,8 +31,7 @@ def text(result: Result) -> str:
 
 def head(result: Result) -> str:
     machine = result.machine
-    packages = [f'{name} {machine.versions[name]}' for name in ('onnxruntime', 'onnxruntime-gpu', 'tensorrt', 'mediapipe', 'opencv-python')
-                if name in machine.versions]
+    packages = [f'{name} {machine.versions[name]}' for name in SHOWN if name in machine.versions]
     memory = f', {machine.memory_gb:.0f} GB' if machine.memory_gb else ''
     return '\n'.join([
         f'{result.clip}, {result.frames} frames of {result.size[0]} x {result.size[1]}, {plural(result.rounds, "round")} in turn, '
@@ -77,25 +77,26 @@ def network(result: Result) -> str:
     ours = result.network
     rows = [('', '', 'ms', 'p95', 'processor ms', 'million multiply-adds')]
     for one in ours.single:
-        counted = ours.operations[one.name]
-        macs = f'{counted.macs / 1e6:.0f}' if one.part != SKINNED else ''
-        rows.append((f'{one.name}, {one.part}', where(one), f'{one.p50:.2f}', f'{one.p95:.2f}', f'{one.cpu_ms:.2f}', macs))
+        macs = f'{ours.operations[one.name].macs / 1e6:.0f}' if one.part in (TEXTURED, ALL) else ''
+        rows.append((f'{one.name}, {one.part}', place_of(one), f'{one.p50:.2f}', f'{one.p95:.2f}', f'{one.cpu_ms:.2f}', macs))
     lines = ['The network alone, one crop', *columns(rows, left=2)]
+    beside = [[f'{one.part}, {place_of(one)}', f'{one.wall:.2f} x', f'{one.cpu:.2f} x'] for one in ours.of_b0]
+    if beside:
+        lines += ['  In times of EfficientNet-b0 with skinning in ONNX Runtime', *columns([['', 'time', 'processor time'], *beside])]
     lines += [f'  Roofline: {roof_line(roof)}' for roof in ours.rooflines]
     return '\n'.join(lines)
 
 
 def roof_line(roof: Roofline) -> str:
-    place = roof.provider + (f', {plural(roof.threads, "thread")}' if roof.threads else '')
-    return (f'{place}: {roof.reached_gflops:.0f} of {roof.peak_gflops:.0f} GFLOP/s, {100 * roof.share:.0f} % of the rate of a large matrix '
-            f'product; the arithmetic alone would take {roof.least_ms:.2f} ms')
+    return (f'{place_of(roof)}: {roof.reached_gflops:.0f} of {roof.peak_gflops:.0f} GFLOP/s, {100 * roof.share:.0f} % of the rate of a '
+            f'large float32 matrix product; the arithmetic alone: {roof.least_ms:.2f} ms')
 
 
 def batches(result: Result) -> str:
     counts = list(dict.fromkeys(one.batch for one in result.network.batches))
     rows = [['hands at once', *map(str, counts)]]
-    for place in dict.fromkeys(where(one) for one in result.network.batches):
-        of = [one for one in result.network.batches if where(one) == place]
+    for place in dict.fromkeys(place_of(one) for one in result.network.batches):
+        of = [one for one in result.network.batches if place_of(one) == place]
         rows.append([f'{place}: ms a hand', *(f'{one.p50 / one.batch:.2f}' for one in of)])
         rows.append([f'{place}: processor ms a hand', *(f'{one.cpu_ms / one.batch:.2f}' for one in of)])
         rows.append([f'{place}: hands/s', *(f'{one.hands_per_second:.0f}' for one in of)])
@@ -128,7 +129,7 @@ def named(one: Figures, result: Result) -> str:
     return KINDS[one.kind] + (f', {plural(one.threads, "thread")}' if one.threads and several else '')
 
 
-def where(one: NetworkFigures) -> str:
+def place_of(one: NetworkFigures | Roofline | Beside) -> str:
     return one.provider + (f', {plural(one.threads, "thread")}' if one.threads else '')
 
 
