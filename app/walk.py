@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from app.background import Ahead
 from app.pipeline import Pipeline
+from app.turns import quick_turns
 from app.types import Frame, Hand, Intrinsics
 
 
@@ -15,6 +16,7 @@ def walk(pipeline: Pipeline, frames: Iterable[Frame],
     The looking thread also takes the frames from where they come; what that raises is raised here. Close the generator when it is left
     before its end (`contextlib.closing`): that ends the thread. The caller ends each frame of the pipeline's clock.
     """
+    quick_turns()
     with Ahead(map(pipeline.look, frames)) as looked:
         for one in looked:
             intrinsics = camera(one.frame)

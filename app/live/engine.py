@@ -18,6 +18,7 @@ from app.live.position import Position
 from app.live.settings import LiveSettings
 from app.live.shown import Captured, Inferred, Shown
 from app.live.statistics import LiveStatistics, Statistics
+from app.turns import quick_turns
 
 if TYPE_CHECKING:  # loads what only a recording needs
     from app.live.recorder import RecordingSettings, RecordingState
@@ -49,6 +50,7 @@ class Engine:
     def start(self) -> None:
         """Begin. The network loads beside the pictures, which are shown without hands until it is ready."""
         share_arenas()
+        quick_turns()
         self._player, self._source_ended = self._make_player(self._captured, self._player_says), False
         self._files.start()
         self._drawing.start()

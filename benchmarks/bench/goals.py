@@ -39,7 +39,7 @@ def goals_of(result: Result) -> list[Goal]:
         figures = [one.fps_of_mediapipe for one in result.contenders if one.kind in kinds and one.hands == 1]
         if figures:
             goals.append(Goal(what, wanted, max(figures), True, 'x'))
-    second = [(ratio.cpu if result.machine.busy else ratio.wall) for ratio in result.second_hand if ratio.kind == 'mesh']
+    second = [(ratio.cpu if result.machine.busy else ratio.wall) for ratio in result.second_hand if ratio.kind in ('mesh', 'halves')]
     if second:
         goals.append(Goal(f'two hands, {of} of one', SECOND_HAND, min(second), False, 'x'))
     for ratio in result.network.of_b0:

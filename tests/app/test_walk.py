@@ -1,6 +1,7 @@
 """The two halves of a frame on two threads: the same hands, in order; errors arrive, and nothing runs on."""
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import closing
 from dataclasses import replace
@@ -81,4 +82,5 @@ def test_one_who_leaves_early_leaves_no_thread_and_reads_no_more_than_a_few_fram
     pipeline.reset()
     with closing(walk(pipeline, watched(), lambda frame: CAMERA)) as answers:
         next(answers)
+    assert sys.getswitchinterval() <= 1e-3, 'a thread that comes back from the network waits milliseconds for one that reckons in Python'
     assert threads() == [] and len(taken) <= 7, f'{len(taken)} frames were taken for one that was used'
