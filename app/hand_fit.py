@@ -15,7 +15,7 @@ from app.hand_model import SHAPES
 from app.kinematics import GENERATORS, Kinematics, Posed
 
 NEAREST = 0.03  # metres; no joint may come nearer to the camera
-DEPTH_HUBER = 2.0  # sigmas beyond which a relative depth pulls with constant force
+DEPTH_OUTLIER = 4.0  # squared sigmas beyond which a relative depth loses its say
 
 
 class Unknowns(NamedTuple):
@@ -57,8 +57,8 @@ class HandFit:
     kinematics: Kinematics
     points: np.ndarray  # (21, 2) px
     weights: np.ndarray  # (21,) 1/px^2, 0 where nothing is known
-    depths: np.ndarray  # (21,) px at the hand's distance, wrist = 0
-    depth_weights: np.ndarray  # (21,) 1/px^2
+    depths: np.ndarray  # (21,) metres behind the wrist
+    depth_weights: np.ndarray  # (21,) 1/m^2
     focal: np.ndarray  # (2,) px
     centre: np.ndarray  # (2,) px
     outlier: float  # squared sigmas beyond which a point loses its say
@@ -95,9 +95,8 @@ class HandFit:
             return None
         error = camera[:, :2] / depth * self.focal + self._shift
         squares = self.weights * np.einsum('ij,ij->i', error, error)
-        relative = posed.points[:, 2] * (self.focal[0] / unknowns.translation[2]) - self.depths
         angles = self.limit_axes @ unknowns.coefficients
-        return Step(unknowns, posed, camera, error, squares, relative * self._depth_root, unknowns.coefficients - self.prior_mean,
+        return Step(unknowns, posed, camera, error, squares, (posed.points[:, 2] - self.depths) * self._depth_root, unknowns.coefficients - self.prior_mean,
                     angles - np.minimum(np.maximum(angles, self.low), self.high))
 
     def anchored(self, unknowns: Unknowns) -> Step | None:
@@ -134,9 +133,8 @@ class HandFit:
         """Half the sum of squares in sigmas, softened for outliers, with all priors."""
         _, wrist, shape, translation = step.unknowns
         total = 2 * _softened(step, outlier)
-        depth = np.abs(step.depth_error)
-        near = np.minimum(depth, DEPTH_HUBER)
-        total += near @ (2 * depth - near)  # Huber: the square when near, a line beyond
+        depth = step.depth_error * step.depth_error
+        total += depth @ (DEPTH_OUTLIER / (DEPTH_OUTLIER + depth))
         total += (self.prior_weight * step.away) @ step.away + self.limit_weight * (step.over @ step.over)
         # 2 (1 - cos angle) for each turn, which is the angle squared when it is small
         total += 3 * self.turn_weight - np.vdot(wrist, self.turn_mean)
@@ -151,16 +149,14 @@ class HandFit:
         coefficients, wrist, shape, translation = step.unknowns
         count = len(coefficients)
         root = self._root * (outlier / (outlier + step.squares))  # of the weights that make squares of the softened errors
-        depth = np.maximum(np.abs(step.depth_error), DEPTH_HUBER)
-        soft = np.sqrt(DEPTH_HUBER / depth)
-        scale = self.focal[0] / translation[2]
+        soft = DEPTH_OUTLIER / (DEPTH_OUTLIER + step.depth_error * step.depth_error)
         project = np.zeros((len(root), 3, 3))  # (u, v, relative depth) by the camera point, in sigmas
         over_z = root / step.camera[:, 2]
         project[:, 0, 0], project[:, 1, 1] = over_z * self.focal[0], over_z * self.focal[1]
         project[:, :2, 2] = step.camera[:, :2] * (-self.focal) * (over_z / step.camera[:, 2])[:, None]
-        project[:, 2, 2] = soft * self._depth_root * scale
+        project[:, 2, 2] = soft * self._depth_root
         jacobian = self.kinematics.jacobian(step.posed, project, not self.shape_fixed)
-        jacobian[:, 2, -1] = step.posed.points[:, 2] * project[:, 2, 2] * (-1 / translation[2])
+        jacobian[:, 2, -1] = 0  # relative depths do not change with the hand's place
         residual = np.empty((len(root), 3))
         residual[:, :2] = step.error * root[:, None]
         residual[:, 2] = step.depth_error * soft

@@ -29,8 +29,9 @@ class RefinementSettings:
 
     points_sigma: float = 0.007  # error of a fully confident detected point, as a share of the hand's length in the picture
     outlier: float = 4.0  # beyond this many sigmas a point loses its say (Geman-McClure)
-    depth_sigma: float = 0.012  # metres, error of a relative depth
-    pose_sigma: float = 0.27  # radians, error of the network's coefficients
+    relief_sigma: float = 0.005  # metres, error of the depths of the network's joints behind its wrist
+    depth_sigma: float = 0.01  # metres, error of a detected relative depth
+    pose_sigma: float = 0.2  # radians, error of the network's coefficients
     turn_sigma: float = 0.27  # radians, error of the network's wrist turn
     distance_sigma: float = 0.25  # of the logarithm of the network's distance
     natural: float = 3.0  # the natural poses' spread is widened by this: people do odd things
@@ -147,13 +148,8 @@ class Refiner:
         length = min(max(focal[0] * HAND / distance, 1.5 * spread), 6 * spread)
         confidence = np.minimum(confidence, 1)
         weights = (confidence / (s.points_sigma * length)) ** 2
-        if depths is None:
-            depths, depth_weights = np.zeros(POINTS), np.zeros(POINTS)
-        else:
-            depth_weights = np.where(np.isfinite(depths), weights * (s.points_sigma * HAND / s.depth_sigma) ** 2, 0)
-            depth_weights[0] = 0
-            depths = np.where(depth_weights > 0, depths, 0)
         near = max(trust, 1e-3)
+        relief, relief_weights = self._relief(start, near, depths, confidence, HAND / length)
         pulls = [(near, start)] if before is None else [(near, start), (1.0, before)]
         sigmas = [(s.pose_sigma, s.turn_sigma, s.distance_sigma),
                   (s.previous_pose_sigma, s.previous_turn_sigma, s.previous_distance_sigma)]
@@ -166,9 +162,21 @@ class Refiner:
             distance_moment += pull / distance_sigma ** 2 * math.log(max(float(state.translation[2]), NEAREST))
         shape_mean, shape_weight = self.shape_prior if shape_prior is None else shape_prior
         return HandFit(
-            self.kinematics, points, weights, depths, depth_weights, focal, np.array([intrinsics.cx, intrinsics.cy], float), s.outlier ** 2,
+            self.kinematics, points, weights, relief, relief_weights, focal, np.array([intrinsics.cx, intrinsics.cy], float), s.outlier ** 2,
             moment / weight, weight, self._limit_axes, self._low, self._high, s.limit_sigma ** -2, turn, turn_weight,
             distance_moment / distance_weight, distance_weight, shape_mean, shape_weight, shape_fixed)
+
+    def _relief(self, start: Unknowns, near: float, depths: np.ndarray | None, confidence: np.ndarray, metres: float):
+        """Depths (21,) of the joints behind the wrist in metres, and their weights: those of the start and the detected ones (`metres` a
+        pixel), each as far as it is known."""
+        s, own = self.settings, self.kinematics.posed(start.coefficients, start.wrist, self.kinematics.bones(start.shape)).points[:, 2]
+        weight = np.full(POINTS, near / s.relief_sigma ** 2)
+        if depths is None:
+            return own, weight
+        detected = np.where(np.isfinite(depths), (confidence / s.depth_sigma) ** 2, 0)
+        detected[0] = 0
+        total = weight + detected
+        return (weight * own + detected * np.where(detected > 0, depths * metres, 0)) / total, total
 
     def _unchanged(self, initial: HandState, points: np.ndarray, intrinsics: Intrinsics, why: str) -> Refined:
         joints = self.model.joints(initial.pose, initial.shape) + initial.translation

@@ -11,6 +11,7 @@ from app.hand_model import HandModel
 from app.initialisation import initialise_from_points
 from app.mirror import mirror_intrinsics, mirror_points_2d, mirror_points_3d, mirror_pose
 from app.refinement import HandState, Refined, Refiner
+from app.regression import trust_in_points
 from app.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from app.shape_memory import ShapeMemory
 from app.types import Intrinsics
@@ -51,11 +52,11 @@ def truth(refiner: Refiner, generator: np.random.Generator, shape: np.ndarray | 
 
 
 def perturbed(refiner: Refiner, state: HandState, generator: np.random.Generator) -> HandState:
-    """Coefficients off by up to 0.4 rad, the wrist turned by 25 degrees and 5 cm away, of mean shape."""
+    """Coefficients off by up to 0.3 rad, the wrist turned by 15 degrees and 5 cm away, of mean shape: worse than the network mostly is."""
     model = refiner.model
-    coefficients = model.coefficients(state.pose) + generator.uniform(-0.4, 0.4, len(model.coefficient_mean))
+    coefficients = model.coefficients(state.pose) + generator.uniform(-0.3, 0.3, len(model.coefficient_mean))
     turn, shift = (v / np.linalg.norm(v) for v in generator.normal(size=(2, 3)))
-    wrist = axis_angle_to_matrix(np.radians(25) * turn) @ axis_angle_to_matrix(state.pose[0])
+    wrist = axis_angle_to_matrix(np.radians(15) * turn) @ axis_angle_to_matrix(state.pose[0])
     return HandState(model.pose_of(coefficients, matrix_to_axis_angle(wrist)), np.zeros(10), state.translation + 0.05 * shift)
 
 
@@ -77,13 +78,14 @@ def test_it_converges_from_a_perturbed_pose(refiner):
     results = []
     for _ in range(30):
         true = truth(refiner, generator)
-        found = refiner.refine(perturbed(refiner, true.state, generator), true.points, true.depths, SURE, CAMERA)
+        start = perturbed(refiner, true.state, generator)
+        found = refiner.refine(start, true.points, true.depths, SURE, CAMERA)
         assert not found.problem
-        results.append((off(found, true), aligned_error(refiner.model.joints(found.state.pose, found.state.shape), true.joints),
-                        found.converged))
-    share, error, converged = np.mean(results, 0)
+        before, after = (aligned_error(refiner.model.joints(state.pose, state.shape), true.joints) for state in (start, found.state))
+        results.append((off(found, true), after / before, found.converged))
+    share, left, converged = np.mean(results, 0)
     assert share < 0.005, f'{share:.2%} of the hand box off; 0.5 % is a pixel and a half of a hand 300 px tall'
-    assert error < 0.003, f'{error * 1e3:.1f} mm aligned error; the pull towards the perturbed start and the mean shape leave about 1.3'
+    assert left < 0.5, f'{left:.2f} of the aligned error is left; the network\'s hand and the mean shape hold the fit back'
     assert np.max(results, 0)[0] < 0.015 and converged > 0.9
 
 
@@ -122,6 +124,26 @@ def test_joint_limits_hold_when_the_points_ask_for_more(refiner):
             found = refiner.refine(state, CAMERA.project(joints), (joints[:, 2] - joints[0, 2]) * CAMERA.fx / 0.5, SURE, CAMERA)
             worst = max(worst, np.abs(model.beyond_limits(found.state.pose)).max())
     assert worst < np.radians(8), f'{np.degrees(worst):.1f} degrees beyond a limit; the points asked for up to 150'
+
+
+@pytest.mark.parametrize('misplaced,most', [(0.08, 1.15), (0.02, 0.85)])
+def test_points_improve_a_hand_and_misplaced_ones_hardly_harm_it(refiner, misplaced, most):
+    """A hand about as wrong as the network's, and points that are off by a share of the box, all fingers alike: a detector's own idea."""
+    generator, errors = np.random.default_rng(22), []
+    for _ in range(40):
+        true = truth(refiner, generator, np.zeros(10))
+        coefficients = refiner.model.coefficients(true.state.pose) + 0.15 * generator.normal(size=len(refiner.model.coefficient_mean))
+        wrist = axis_angle_to_matrix(0.06 * generator.normal(size=3)) @ axis_angle_to_matrix(true.state.pose[0])
+        start = replace(true.state, pose=refiner.model.pose_of(coefficients, matrix_to_axis_angle(wrist)))
+        along = np.repeat(generator.normal(size=(6, 2)), (1, 4, 4, 4, 4, 4), axis=0) + 0.5 * generator.normal(size=(21, 2))
+        points = true.points + misplaced * true.box * along / np.linalg.norm(along, axis=1).mean()
+        joints = refiner.model.joints(start.pose, start.shape)
+        trust = trust_in_points(points, CAMERA.project(joints + start.translation))
+        depths = true.depths + 0.1 * true.box * generator.normal(size=21)
+        found = refiner.refine(start, points, depths, np.full(21, trust), CAMERA).state
+        errors.append([aligned_error(j, true.joints) for j in (joints, refiner.model.joints(found.pose, found.shape))])
+    before, after = np.mean(errors, 0) * 1e3
+    assert after < most * before, f'{after:.2f} mm after the fit, {before:.2f} before; points {misplaced:.0%} of the box off'
 
 
 def test_depths_tell_what_two_dimensions_cannot(refiner):
