@@ -1,7 +1,7 @@
-"""ONNX Runtime's own, optimised form of a network, kept so that it is worked out once for each network, ONNX Runtime and processor.
+"""The optimised form of a network, ONNX Runtime's or OpenVINO's, kept so that it is made once for each network, version and processor.
 
-Opening it takes half as long, and what counts more in the window: it holds Python's lock a third as long. A file's name carries the sha256
-of its bytes, so a file that is cut, damaged or somebody else's is told by its name; it is removed and never loaded.
+Opening it takes half as long, and what counts more in the window: ONNX Runtime holds Python's lock a third as long. A file's name carries
+the sha256 of its bytes, so a file that is cut, damaged or somebody else's is told by its name; it is removed and never loaded.
 """
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ ABANDONED = 3600  # seconds after which what another process was building counts
 class KeptGraph:
     """The kept form of one graph on this machine.
 
-    `path` is the file to open without any further optimisation, None if there is none yet; then `building` is where ONNX Runtime should write
-    it, None where nothing can be kept. Call `seal` when it is written, `discard` when opening either failed.
+    `path` is the file to open without any further optimisation, None if there is none yet; then `building` is where the form
+    should be written, None where nothing can be kept. Call `seal` when it is written, `discard` when opening either failed.
     """
 
-    def __init__(self, graph: bytes, runtime: str, folder: Path | None = None, processor: str | None = None, smallest: int = SMALLEST):
-        """`runtime`: ONNX Runtime's version."""
+    def __init__(self, graph: bytes, runtime: str, folder: Path | None = None, processor: str | None = None, smallest: int = SMALLEST,
+                 ending: str = '.onnx'):
+        """`runtime`: what optimises the graph, with its version; `ending` of its files' names."""
+        self._ending = ending
         self.path: Path | None = None
         self.building: Path | None = None
         if len(graph) < smallest:
@@ -52,7 +54,7 @@ class KeptGraph:
         if self.building is None:
             return
         try:
-            self.building.replace(self._folder / f'{self._key}-{sha256_of_file(self.building)}.onnx')
+            self.building.replace(self._folder / f'{self._key}-{sha256_of_file(self.building)}{self._ending}')
             self._tidy()
         except OSError:
             self.discard()
@@ -67,7 +69,7 @@ class KeptGraph:
 
     def _find(self) -> Path | None:
         """The kept file, if it is whole; others under its name are removed."""
-        for file in sorted(self._folder.glob(f'{self._key}-*.onnx')):
+        for file in sorted(self._folder.glob(f'{self._key}-*{self._ending}')):
             if file.stem == f'{self._key}-{sha256_of_file(file)}':
                 with suppress(OSError):
                     os.utime(file)  # the last ones used are kept
@@ -77,7 +79,7 @@ class KeptGraph:
 
     def _tidy(self) -> None:
         """Remove what has not been used for longest, and what processes that ended while building left."""
-        kept = sorted(self._folder.glob('*.onnx'), key=lambda file: file.stat().st_mtime)
+        kept = sorted(self._folder.glob(f'*{self._ending}'), key=lambda file: file.stat().st_mtime)
         left = [file for file in self._folder.glob(f'{BUILDING}*') if time.time() - file.stat().st_mtime > ABANDONED]
         for file in kept[:-MOST] + left:
             file.unlink(missing_ok=True)

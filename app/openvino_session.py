@@ -1,42 +1,174 @@
-"""A network on OpenVINO, which is not among the program's requirements: `pip install openvino`. On processors that have bfloat16
-(AVX-512 BF16, AMX) it reckons in that by itself, 1.4 times as fast as ONNX Runtime; on others there is nothing to gain.
+"""A network on OpenVINO. On processors that have bfloat16 (AVX-512 BF16, AMX) it is the fastest way to run one; see `openvino_parts`.
+
+What OpenVINO makes of a network is kept, as ONNX Runtime's form of it is (`graph_cache`): later starts neither read the ONNX file nor
+optimise it. The kept file begins with a line of JSON; the bytes of each part begin at a page and are mapped, not read.
 """
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
-TELEMETRY = 'openvino_telemetry'  # a package of its own that calls home when OpenVINO is imported; OpenVINO does without
+from app.graph_cache import KeptGraph
+from app.openvino_parts import LAST, TRUNK, Part, name_of, parts_of
+
+# Two packages that OpenVINO imports where they are there, and does without. The first calls home when it is imported; the second converts
+# networks of other kinds, imports the first, and takes a third of the time.
+UNWANTED = ('openvino_telemetry', 'openvino.tools.ovc')
+FORM = 1  # of the kept file; another one where the parts are cut otherwise
+PAGE = 4096  # bytes
+
+
+def import_openvino() -> Any:
+    """The package, without what is not wanted of it. Raises ImportError if it is not installed."""
+    for name in UNWANTED:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # to import it then fails, as if it were not installed
+    return importlib.import_module('openvino')
+
+
+def openvino_pays() -> bool:
+    """Whether OpenVINO is installed and would reckon in bfloat16 on this processor. Where it would not, there is little to gain."""
+    if 'openvino' not in sys.modules and importlib.util.find_spec('openvino') is None:
+        return False
+    openvino = import_openvino()
+    return openvino.Core().get_property('CPU', 'INFERENCE_PRECISION_HINT') == openvino.Type.bf16
 
 
 class OpenVinoSession:
-    """What `Regressor` uses of an ONNX Runtime session. Graphs are made for one crop, as free sizes cost a third of the speed."""
+    """What `Regressor` uses of an ONNX Runtime session: crops in, answers by name.
 
-    def __init__(self, graph: bytes, size: int, threads: int) -> None:
-        """The ONNX file `graph`, for crops of `size` pixels. Raises ImportError if OpenVINO is not installed, RuntimeError if it cannot
-        run the graph."""
-        sys.modules.setdefault(TELEMETRY, None)
-        openvino = importlib.import_module('openvino')
-        core = openvino.Core()
-        model = core.read_model(graph)
-        model.reshape([1, 3, size, size])
-        # threads that are tied to cores would get in the way of the other stages
-        settings = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': threads, 'ENABLE_CPU_PINNING': False}
-        compiled = core.compile_model(model, 'CPU', settings)
-        self._places = {name: i for i, output in enumerate(compiled.outputs) for name in output.get_names()}
-        self._request = compiled.create_infer_request()
+    One crop gets all threads. Several crops run side by side, a thread for each, so that two hands take hardly longer than one.
+    """
+
+    def __init__(self, graph: bytes, threads: int, last: Collection[str]) -> None:
+        """The ONNX file `graph`; the answers `last` take time only when they are asked for. Raises ImportError if OpenVINO is not
+        installed, RuntimeError and others of its own if it cannot run the graph."""
+        self._openvino = import_openvino()
+        self._core, self._threads, self._last = self._openvino.Core(), threads, tuple(last)
+        kept = KeptGraph(graph, f'openvino {self._openvino.__version__}, form {FORM}', ending='.openvino')
+        if kept.path is not None:
+            try:
+                return self._open(kept.path)
+            except (RuntimeError, ValueError, LookupError, OSError):  # whole, yet not what this program keeps: it is made anew
+                kept.discard()
+        self._make(graph, kept)
 
     def get_providers(self) -> list[str]:
+        """As in ONNX Runtime, like the next three."""
         return ['OpenVINOExecutionProvider']
 
-    def run(self, names: Sequence[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """The named answers (B, ...) to `crop` (B, 3, S, S)."""
-        answers: list[list[np.ndarray]] = [[] for _ in names]
-        for crop in inputs['crop']:
-            self._request.infer([crop[None]], share_inputs=True)
-            for name, rows in zip(names, answers):
-                rows.append(self._request.get_output_tensor(self._places[name]).data.copy())
-        return [np.concatenate(rows) for rows in answers]
+    def get_modelmeta(self) -> SimpleNamespace:
+        return SimpleNamespace(custom_metadata_map=self._metadata)
+
+    def get_inputs(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(name='crop')]
+
+    def get_outputs(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(name=name) for name in self._outputs]
+
+    def run(self, names: Sequence[str] | None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """The answers (B, ...) of these names, None for all, to `crop` (B, 3, S, S)."""
+        crops, names = inputs['crop'], self._outputs if names is None else names
+        parts = [part for part in self._alone.requests if part != LAST or not {*names}.isdisjoint(self._last)]
+        rows: list[list[np.ndarray]] = []
+        for start in range(0, len(crops), self._threads):
+            group = crops[start:start + self._threads]
+            lanes = [self._alone] if len(group) == 1 else self._beside[:len(group)]
+            for lane, crop in zip(lanes, group):
+                lane.take(crop)
+            for part in parts:
+                for lane in lanes:
+                    lane.requests[part].start_async()
+                for lane in lanes:
+                    lane.requests[part].wait()
+            rows += [[lane.tensors[name].data.copy() for name in names] for lane in lanes]
+        return [np.concatenate(answer) for answer in zip(*rows)]
+
+    def _open(self, path: Path) -> None:
+        """Get ready from the kept file."""
+        with open(path, 'rb') as file:
+            line = file.readline()
+        facts, begin = json.loads(line), whole_pages(len(line))
+        self._mapped = np.memmap(path, np.uint8, 'c')  # must live as long as the parts; OpenVINO takes no array that cannot be written to
+        parts = []
+        for name, inputs, outputs, size in facts['parts']:
+            parts.append(Part(name, self._openvino.Tensor(self._mapped[begin:begin + size], shared_memory=True), inputs, outputs))
+            begin += whole_pages(size)
+        self._start(facts, parts, self._core.import_model)
+
+    def _make(self, graph: bytes, kept: KeptGraph) -> None:
+        """Get ready from the ONNX file, and keep what was made of it."""
+        try:
+            model = self._core.read_model(graph)
+            shape = model.input('crop').get_partial_shape()
+            shape[0] = 1
+            model.reshape({'crop': shape})
+            metadata = model.get_rt_info('framework').value if 'framework' in model.get_rt_info() else {}
+            facts = {'metadata': metadata, 'outputs': [name_of(output) for output in model.outputs]}
+            parts = parts_of(self._openvino, model, self._last)
+            compiled = self._start(facts, parts, self._core.compile_model)
+            if kept.building is not None:
+                with suppress(OSError):  # it is then made at every start
+                    write_parts(kept.building, facts, parts, [one.export_model().getvalue() for one in compiled])
+                    kept.seal()
+        finally:
+            kept.discard()  # of what is sealed nothing is left to remove
+
+    def _start(self, facts: dict[str, Any], parts: list[Part], load: Callable[..., Any]) -> list[Any]:
+        """Load the parts; the models for crops side by side."""
+        self._metadata, self._outputs = dict(facts['metadata']), tuple(facts['outputs'])
+        threads = {'INFERENCE_NUM_THREADS': self._threads, 'ENABLE_CPU_PINNING': False}  # the other stages need the cores, too
+        many = threads | {'NUM_STREAMS': self._threads}
+        exact = many | {'INFERENCE_PRECISION_HINT': self._openvino.Type.f32}
+        beside = [load(part.model, 'CPU', many if part.name == TRUNK else exact) for part in parts]
+        alone = [load(part.model, 'CPU', threads | {'NUM_STREAMS': 1}) if part.name == TRUNK and self._threads > 1 else model
+                 for part, model in zip(parts, beside)]
+        self._alone = Lane(self._openvino, parts, alone)
+        self._beside = [Lane(self._openvino, parts, beside) for _ in range(self._threads)]
+        return beside
+
+
+class Lane:
+    """The way of one crop at a time through the parts. `tensors` are the answers by name, overwritten by the next crop's."""
+
+    def __init__(self, openvino: Any, parts: list[Part], compiled: list[Any]) -> None:
+        self._tensor = openvino.Tensor
+        self.requests = {part.name: model.create_infer_request() for part, model in zip(parts, compiled)}
+        self.tensors: dict[str, Any] = {}
+        self._crops: list[tuple[Any, int]] = []  # where the crop goes in
+        for part in parts:
+            request = self.requests[part.name]
+            for place, name in enumerate(part.inputs):
+                if name == 'crop':
+                    self._crops.append((request, place))
+                else:
+                    request.set_input_tensor(place, self.tensors[name])
+            self.tensors |= {name: request.get_output_tensor(place) for place, name in enumerate(part.outputs)}
+
+    def take(self, crop: np.ndarray) -> None:
+        """The next crop (3, S, S), which must stay as it is until the answers are there."""
+        self._crop = self._tensor(crop[None], shared_memory=True)
+        for request, place in self._crops:
+            request.set_input_tensor(place, self._crop)
+
+
+def write_parts(path: Path, facts: dict[str, Any], parts: list[Part], blobs: list[bytes]) -> None:
+    """The file to keep. Raises OSError."""
+    listed = [(part.name, part.inputs, part.outputs, len(blob)) for part, blob in zip(parts, blobs)]
+    with open(path, 'wb') as file:
+        for piece in (json.dumps(facts | {'parts': listed}).encode() + b'\n', *blobs):
+            file.write(piece)
+            file.write(bytes(whole_pages(len(piece)) - len(piece)))
+
+
+def whole_pages(size: int) -> int:
+    """So many bytes, rounded up to pages."""
+    return -(-size // PAGE) * PAGE

@@ -1,4 +1,4 @@
-"""The network: crops in, points and hand parameters out. ONNX Runtime runs it on whatever the machine has."""
+"""The network: crops in, points and hand parameters out. OpenVINO or ONNX Runtime runs it, on whatever the machine has."""
 from __future__ import annotations
 
 import os
@@ -13,13 +13,14 @@ import numpy as np
 from app.engine_cache import EngineCache, facts_of, tensorrt_version
 from app.errors import InputError
 from app.graph_cache import KeptGraph
-from app.openvino_session import OpenVinoSession
+from app.openvino_session import OpenVinoSession, openvino_pays
 
 Provider = Literal['auto', 'tensorrt', 'cuda', 'openvino', 'cpu']
 WEIGHTS = Path(__file__).parent.parent / 'assets' / 'weights' / 's2hand-lite.onnx'
 VERSION = '1'  # of the graphs that this program reads
 OUTPUTS = ('joints_2d', 'points', 'presence', 'right', 'pose', 'shape', 'scale', 'translation', 'texture', 'light')
-WITHOUT_TEXTURE = OUTPUTS[:-2]
+SKIN = ('texture', 'light')  # answers that cost time and that not every frame needs
+WITHOUT_TEXTURE = tuple(name for name in OUTPUTS if name not in SKIN)
 METADATA = ('focal', 'size', 'hand_model')
 EXECUTION_PROVIDERS = {'tensorrt': 'TensorrtExecutionProvider', 'cuda': 'CUDAExecutionProvider', 'cpu': 'CPUExecutionProvider'}
 NAMES = {'tensorrt': 'TensorRT', 'cuda': 'CUDA', 'openvino': 'OpenVINO'}
@@ -50,9 +51,12 @@ class Prediction:
 
 
 class Regressor:
-    """One session of ONNX Runtime, or of OpenVINO. `provider` is the one that really runs, whatever was asked for; `note` says in one
-    sentence why it is another one, or what else a person should know, '' if all is as asked. Both may change when a GPU fails later on.
+    """One session of OpenVINO or of ONNX Runtime. `provider` is the one that really runs, whatever was asked for; `note` says in one
+    sentence why it is another one, or what else a person should know, '' if all is as asked. Both may change when it fails later on.
     `threads`: how many it uses at most on the CPU.
+
+    'auto' is a CUDA device where there is one, else OpenVINO where it is installed and the processor has bfloat16, else ONNX Runtime on the
+    CPU. 'cpu' is ONNX Runtime in float32: the same numbers on every machine but for rounding.
 
     Raises InputError if the weights are missing, are not this network, or belong to another hand model or version.
     """
@@ -60,32 +64,17 @@ class Regressor:
     def __init__(self, weights: Path | None = None, provider: Provider = 'auto', threads: int | None = None,
                  hand_model_hash: str | None = None, tell: Callable[[str], None] | None = None):
         """`tell` gets a sentence before something that takes minutes."""
-        import onnxruntime as ort
-
-        path = Path(weights or WEIGHTS)
-        if not path.is_file():
-            raise InputError(f'the network weights {path} do not exist; give the path of an exported .onnx file')
-        self.path, self.note, self._ort = path, '', ort
-        try:
-            self._graph, self.threads = path.read_bytes(), threads or usual_threads()
-        except OSError as error:
-            raise InputError(f'the network weights {path} cannot be read ({error.strerror or error})') from error
+        self.path, self.note, self.threads = Path(weights or WEIGHTS), '', threads or usual_threads()
+        self._hand_model_hash = hand_model_hash
         self._engines: EngineCache | None = None
-        self._spare = self.session = self._open_on_cpu()  # the network is read here, before a GPU works on it for minutes
-        self._check(hand_model_hash)
-        names = wanted_providers(provider, ort)
-        if provider == 'openvino':
-            self.session = self._open_on_openvino() or self._spare
-        elif names[0] != CPU:
-            self.session = self._open_on_gpu(names, tell or (lambda sentence: None)) or self._spare
-        self._graph = b''  # 30 MB
+        self._spare = None  # ONNX Runtime on the CPU, opened when it is needed
+        self.session = self._opened(self._read(), provider, tell or (lambda sentence: None))
         self.provider = self._real_provider()
-        self.note = self.note or missing_note(provider, self.provider, ort)
 
     def __call__(self, crops: Sequence[np.ndarray], textured: bool = True) -> list[Prediction]:
         """Crops (S, S, 3) uint8 RGB of upright right hands, as a list or one array (B, S, S, 3) -> a prediction each.
 
-        With `textured` False texture and light are None, which saves the time to work them out where what runs the network can leave them out.
+        With `textured` False texture and light are None; OpenVINO then saves the time to work them out.
         """
         out = self._run(_batch(crops), OUTPUTS if textured else WITHOUT_TEXTURE)
         return [Prediction(
@@ -102,12 +91,14 @@ class Regressor:
             return {name: np.concatenate([part[name] for part in parts]) for name in names}
         try:
             values = self.session.run(names, {'crop': batch})
+            if self.session is not self._spare and not all(np.isfinite(value).all() for value in values):
+                raise ArithmeticError('it gave answers that are no numbers')
         except Exception as error:  # onnxruntime's exceptions share no narrower public base
             if self.session is self._spare:
                 raise
             self.note = failure_note(error, 'OpenVINO' if self.provider == 'OpenVINO' else 'The GPU')
             self._leave_engines()
-            self.session = self._spare
+            self.session = self._open_spare(self._read())
             self.provider = self._real_provider()
             values = self.session.run(names, {'crop': batch})
         if self._engines is not None:
@@ -116,18 +107,18 @@ class Regressor:
             self._engines = None
         return dict(zip(names, values))
 
-    def _check(self, hand_model_hash: str | None) -> None:
+    def _check(self, session) -> None:
         """Read what the network says of itself. Raises InputError if this program cannot use it, with the name that it gives itself."""
-        meta = self.session.get_modelmeta().custom_metadata_map
+        meta = session.get_modelmeta().custom_metadata_map
         named = f'{self.path} (it calls itself {meta["name"]!r})' if meta.get('name') else str(self.path)
-        missing = {*OUTPUTS} - {o.name for o in self.session.get_outputs()} | {*METADATA} - {*meta} \
-            | {'crop'} - {i.name for i in self.session.get_inputs()}
+        missing = {*OUTPUTS} - {o.name for o in session.get_outputs()} | {*METADATA} - {*meta} \
+            | {'crop'} - {i.name for i in session.get_inputs()}
         if missing:
             raise InputError(f'{named} is not an S2HAND network of this program: it lacks {", ".join(sorted(missing))}')
         self.version = meta.get('version', VERSION)
         if self.version != VERSION:
             raise InputError(f'{named} was exported as version {self.version}, this program reads version {VERSION}; export it anew')
-        if hand_model_hash and meta['hand_model'] != hand_model_hash:
+        if self._hand_model_hash and meta['hand_model'] != self._hand_model_hash:
             raise InputError(f'{named} was trained for another hand model than the one in use; export or train it for this one')
         try:
             self.size, self.focal = int(meta['size']), float(meta['focal'])
@@ -135,66 +126,103 @@ class Regressor:
             raise InputError(f'{named} says nothing sensible of its size and focal length; export it anew') from error
         self.name, self.precision = meta.get('name', self.path.stem), meta.get('precision', 'fp32')
 
-    def _open_on_cpu(self):
-        """A session on the CPU, from the kept form of the graph or keeping it. Raises InputError if it cannot be run."""
-        ort, options, kept = self._ort, self._session_options(), KeptGraph(self._graph, self._ort.__version__)
+    def _read(self) -> bytes:
+        """The ONNX file. Raises InputError."""
+        if not self.path.is_file():
+            raise InputError(f'the network weights {self.path} do not exist; give the path of an exported .onnx file')
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise InputError(f'the network weights {self.path} cannot be read ({error.strerror or error})') from error
+
+    def _opened(self, graph: bytes, provider: Provider, tell: Callable[[str], None]):
+        """The session that runs."""
+        session = None
+        if provider in ('cuda', 'tensorrt') or provider == 'auto' and has_nvidia_device():
+            session = self._open_on_gpu(graph, provider, tell)
+        if session is None and (provider == 'openvino' or provider == 'auto' and openvino_pays()):
+            session = self._open_on_openvino(graph)
+            if session is not None:
+                self._check(session)
+        return session or self._open_spare(graph)
+
+    def _open_on_gpu(self, graph: bytes, provider: Provider, tell: Callable[[str], None]):
+        """A session of ONNX Runtime on a GPU; None, and a note if one was asked for, where there is none or it cannot be used."""
+        import onnxruntime as ort
+
+        names, session = wanted_providers(provider, ort), None
+        if names[0] != CPU:
+            self._open_spare(graph)  # the network is read here, before a GPU works on it for minutes
+            try:
+                session = self._open(graph, [(name, self._options(name, graph, tell)) for name in names])
+            except Exception as error:  # onnxruntime's exceptions share no narrower public base
+                self.note = failure_note(error)
+                self._leave_engines()
+        self.note = self.note or missing_note(provider, _provider_of(session) if session else 'CPU', ort)
+        return session
+
+    def _open_on_openvino(self, graph: bytes):
+        """A session of OpenVINO; None, and a note, if there is none or it cannot run the network."""
+        try:
+            return OpenVinoSession(graph, self.threads, SKIN)
+        except ImportError as error:
+            missing = 'OpenVINO was asked for, but it is not installed: pip install openvino. The network runs on ONNX Runtime.'
+            self.note = self.note or (missing if error.name == 'openvino' else failure_note(error, 'OpenVINO'))
+        except Exception as error:  # OpenVINO says RuntimeError, its bindings TypeError and more
+            self.note = self.note or failure_note(error, 'OpenVINO')
+        return None
+
+    def _open_spare(self, graph: bytes):
+        """The session of ONNX Runtime on the CPU, from the kept form of the graph or keeping it. Raises InputError if it cannot be run,
+        or is not this network."""
+        if self._spare is None:
+            self._spare = self._open_kept(graph) or self._open(graph, [CPU])
+            self._check(self._spare)
+        return self._spare
+
+    def _open_kept(self, graph: bytes):
+        """The same, None if it cannot be kept or run."""
+        import onnxruntime as ort
+
+        options, kept = self._session_options(ort), KeptGraph(graph, ort.__version__)
         try:
             if kept.path is not None:
                 options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
                 return ort.InferenceSession(str(kept.path), options, providers=[CPU])
             if kept.building is not None:
                 options.optimized_model_filepath = str(kept.building)
-                session = ort.InferenceSession(self._graph, options, providers=[CPU])
+                session = ort.InferenceSession(graph, options, providers=[CPU])
                 kept.seal()
                 return session
         except Exception:  # onnxruntime's exceptions share no narrower public base; opened without the cache, it says what is wrong
             kept.discard()
-        return self._open([CPU])
+        return None
 
-    def _session_options(self):
-        options = self._ort.SessionOptions()
+    def _open(self, graph: bytes, providers: list[str] | list[tuple[str, dict[str, str]]]):
+        import onnxruntime as ort
+
+        try:  # no fallback: onnxruntime would go over to the CPU by itself, and say so only on the terminal
+            return ort.InferenceSession(graph, self._session_options(ort), providers=providers, enable_fallback=0)
+        except Exception as error:  # onnxruntime's exceptions share no narrower public base
+            if providers != [CPU]:
+                raise
+            raise InputError(f'{self.path} is not a network that can be run; export it anew or use the one in assets/weights') from error
+
+    def _session_options(self, ort):
+        options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')  # a spinning thread takes the core the other stages need
         return options
 
-    def _open(self, providers: list[str] | list[tuple[str, dict[str, str]]]):
-        options = self._session_options()
-        try:  # no fallback: onnxruntime would go over to the CPU by itself, and say so only on the terminal
-            return self._ort.InferenceSession(self._graph, options, providers=providers, enable_fallback=0)
-        except Exception as error:  # onnxruntime's exceptions share no narrower public base
-            if providers != [CPU]:
-                raise
-            raise InputError(f'{self.path} is not a network that can be run; export it anew or use the one in assets/weights') from error
-
-    def _open_on_gpu(self, names: list[str], tell: Callable[[str], None]):
-        """A session with these providers; None, and a note, if the GPU cannot be used."""
-        try:
-            return self._open([(name, self._options(name, tell)) for name in names])
-        except Exception as error:  # onnxruntime's exceptions share no narrower public base
-            self.note = failure_note(error)
-            self._leave_engines()
-            return None
-
-    def _open_on_openvino(self):
-        """A session of OpenVINO; None, and a note, if there is none or it cannot run the network."""
-        try:
-            return OpenVinoSession(self._graph, self.size, self.threads)
-        except ImportError as error:
-            self.note = ('OpenVINO was asked for, but it is not installed: pip install openvino. The network runs on ONNX Runtime.'
-                         if error.name == 'openvino' else failure_note(error, 'OpenVINO'))
-        except Exception as error:  # OpenVINO says RuntimeError, its bindings TypeError and more
-            self.note = failure_note(error, 'OpenVINO')
-        return None
-
-    def _options(self, name: str, tell: Callable[[str], None]) -> dict[str, str]:
+    def _options(self, name: str, graph: bytes, tell: Callable[[str], None]) -> dict[str, str]:
         """What a provider is told; for TensorRT also where its engine is kept."""
         if name == EXECUTION_PROVIDERS['cuda']:
             return {'use_tf32': '0'}  # ten bits of a number are too few for places in millimetres
         if name != EXECUTION_PROVIDERS['tensorrt']:
             return {}
-        self._engines = EngineCache(facts_of(self._graph, f'{self.precision}, batch 1 to {MOST_AT_ONCE}'))
+        self._engines = EngineCache(facts_of(graph, f'{self.precision}, batch 1 to {MOST_AT_ONCE}'))
         if not self._engines.kept:
             tell('TensorRT builds its engine for this GPU; that takes a minute or more' + (', once' if self._engines.folder else ''))
         sizes = {kind: f'crop:{count}x3x{self.size}x{self.size}' for kind, count in (('min', 1), ('opt', 1), ('max', MOST_AT_ONCE))}
@@ -210,7 +238,11 @@ class Regressor:
             self._engines = None
 
     def _real_provider(self) -> str:
-        return self.session.get_providers()[0].removesuffix('ExecutionProvider')
+        return _provider_of(self.session)
+
+
+def _provider_of(session) -> str:
+    return session.get_providers()[0].removesuffix('ExecutionProvider')
 
 
 def trust_in_points(points: np.ndarray, joints_2d: np.ndarray) -> float:
@@ -272,7 +304,7 @@ def missing_note(asked: Provider, real: str, ort) -> str:
 
 def failure_note(error: Exception, what: str = 'The GPU') -> str:
     """A sentence on a GPU that failed, or on something else that the network should have run on."""
-    said = ' '.join(str(error).split())
+    said, instead = ' '.join(str(error).split()), 'ONNX Runtime' if what == 'OpenVINO' else 'the CPU'
     if any(word in said.lower() for word in OUT_OF_MEMORY):
-        return f'{what} has not enough free memory for the network, which runs on the CPU instead; close what else uses it.'
-    return f'{what} could not be used ({said[:160]}); the network runs on the CPU instead.'
+        return f'{what} has not enough free memory for the network, which runs on {instead} instead; close what else uses it.'
+    return f'{what} could not be used ({said[:160]}); the network runs on {instead} instead.'

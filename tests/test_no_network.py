@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 GUARD = [sys.executable, str(ROOT / 'tests' / 'network_guard.py')]
 KILLED, UNSUPPORTED = -signal.SIGSYS if sys.platform == 'linux' else None, 77
 
-# Everything that the program loads, used once, then kept waiting: onnxruntime 1.31.1 calls home 9 s after its import,
-# mediapipe 0.10.35 when a task is closed (both measured with this guard; the pinned versions do neither).
+# Everything that the program loads, used once, then kept waiting: onnxruntime 1.31.1 calls home 9 s after its import, mediapipe 0.10.35 when a
+# task is closed (both measured with this guard; the pinned versions do neither), OpenVINO's telemetry when it is imported, which it is not.
 PARTS = '''
 import time
 import numpy as np
@@ -31,6 +31,8 @@ graph = helper.make_graph([helper.make_node('Abs', ['a'], ['b'])], 'g', [value('
 model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 18)], ir_version=10)
 session = onnxruntime.InferenceSession(model.SerializeToString(), providers=['CPUExecutionProvider'])
 assert session.run(None, {'a': np.array([-1], np.float32)})[0] == 1
+from app.regression import Regressor
+assert len(Regressor()(np.zeros((2, 224, 224, 3), np.uint8))) == 2  # OpenVINO, where it is installed and pays
 vision, base = mediapipe.tasks.vision, mediapipe.tasks.BaseOptions(model_asset_path=str(detector_path()))
 with vision.HandLandmarker.create_from_options(vision.HandLandmarkerOptions(base_options=base)) as landmarker:
     landmarker.detect(mediapipe.Image(mediapipe.ImageFormat.SRGB, np.zeros((480, 640, 3), np.uint8)))

@@ -13,7 +13,7 @@ import numpy as np
 
 from app.outputs.atomic import whole_file
 
-PACKAGES = ('numpy', 'onnxruntime', 'onnxruntime-gpu', 'mediapipe', 'opencv-python', 'av', 'pillow', 'trimesh', 'pyrender')
+PACKAGES = ('numpy', 'onnxruntime', 'onnxruntime-gpu', 'openvino', 'mediapipe', 'opencv-python', 'av', 'pillow', 'trimesh', 'pyrender')
 
 
 @dataclass(frozen=True)

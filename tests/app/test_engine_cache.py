@@ -155,6 +155,7 @@ def gpu(monkeypatch, tmp_path):
                                  get_available_providers=lambda: list(available))
         monkeypatch.setitem(sys.modules, 'onnxruntime', played)
         monkeypatch.setattr(regression, 'has_nvidia_device', lambda: True)
+        monkeypatch.setattr(regression, 'openvino_pays', lambda: False)
         for module in (regression, engine_cache):
             monkeypatch.setattr(module, 'tensorrt_version', lambda: tensorrt)
         monkeypatch.setattr(engine_cache, 'gpu_and_driver', lambda: ('NVIDIA Test', '580.1'))

@@ -102,7 +102,7 @@ def test_the_report_says_what_happened(results):
     assert report['frames'] == FRAMES and report['frames_with_hand'] >= 0.97 * FRAMES
     assert report['reprojection_percent'] < 3, f'the mesh lies {report["reprojection_percent"]} % of the hand from its points, allowed 3 %'
     assert {'p50', 'p95'} <= set(report['stage_ms']['network'])
-    assert report['provider'] == 'CPU' or 'CUDA' in report['provider'] or 'Tensorrt' in report['provider']
+    assert report['provider'] in ('CPU', 'OpenVINO', 'CUDA', 'Tensorrt'), report['provider']
     assert json.loads((results / 'settings.json').read_text())['stop'] == FRAMES
 
 

@@ -446,7 +446,7 @@ def test_a_hundred_starts_and_fifty_switches_leave_no_thread_and_little_memory(s
     threads = threading.active_count()
     for _ in range(30):
         started_and_stopped()
-    watched = start()
+    watched = start().prepared()
     switched(10)  # what is made once is made now
     before, running = memory(), threading.active_count()
     switched(40)
