@@ -77,6 +77,9 @@ class OpenVinoSession:
     def run(self, names: Sequence[str] | None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         """The answers (B, ...) of these names, None for all, to `crop` (B, 3, S, S)."""
         crops, names = inputs['crop'], self._outputs if names is None else names
+        if len(crops) > 1 < self._threads and not self._beside:  # for most people it never comes to that
+            loaded = self._loaded(self._threads)
+            self._beside = [Lane(self._openvino, self._parts, loaded) for _ in range(self._threads)]
         parts = [part for part in self._alone.requests if part != LAST or not {*names}.isdisjoint(self._last)]
         rows: list[list[np.ndarray]] = []
         for start in range(0, len(crops), self._threads):
@@ -123,17 +126,19 @@ class OpenVinoSession:
             kept.discard()  # of what is sealed nothing is left to remove
 
     def _start(self, facts: dict[str, Any], parts: list[Part], load: Callable[..., Any]) -> list[Any]:
-        """Load the parts; the models for crops side by side."""
+        """Get ready for one crop; the loaded parts."""
         self._metadata, self._outputs = dict(facts['metadata']), tuple(facts['outputs'])
-        threads = {'INFERENCE_NUM_THREADS': self._threads, 'ENABLE_CPU_PINNING': False}  # the other stages need the cores, too
-        many = threads | {'NUM_STREAMS': self._threads}
-        exact = many | {'INFERENCE_PRECISION_HINT': self._openvino.Type.f32}
-        beside = [load(part.model, 'CPU', many if part.name == TRUNK else exact) for part in parts]
-        alone = [load(part.model, 'CPU', threads | {'NUM_STREAMS': 1}) if part.name == TRUNK and self._threads > 1 else model
-                 for part, model in zip(parts, beside)]
-        self._alone = Lane(self._openvino, parts, alone)
-        self._beside = [Lane(self._openvino, parts, beside) for _ in range(self._threads)]
-        return beside
+        self._parts, self._load = parts, load
+        loaded = self._loaded(1)
+        self._alone, self._beside = Lane(self._openvino, parts, loaded), []
+        return loaded
+
+    def _loaded(self, crops: int) -> list[Any]:
+        """The parts, for so many crops at a time, which share the threads. More than one for a crop is of use to the convolutions only."""
+        common = {'NUM_STREAMS': crops, 'ENABLE_CPU_PINNING': False}  # the other stages need the cores, too
+        settings = {TRUNK: common | {'INFERENCE_NUM_THREADS': self._threads}}
+        exact = common | {'INFERENCE_NUM_THREADS': crops, 'INFERENCE_PRECISION_HINT': self._openvino.Type.f32}
+        return [self._load(part.model, 'CPU', settings.get(part.name, exact)) for part in self._parts]
 
 
 class Lane:
