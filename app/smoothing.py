@@ -4,7 +4,8 @@
    each camera axis. By how much a frame's fit errs is known; how much the hand may have moved meanwhile is told by the detected points
    (`app/point_motion.py`): a finger whose points stand still hardly moves, whatever its fit says; one whose points run is let go at once.
 2. Where points run, the filtered pose is then led back towards the fitted one, one Gauss-Newton step in the directions that the picture
-   fixes. What it does not show, mostly depth, stays as filtered: there a fit is noisiest.
+   fixes. What it does not show, the depths of the joints behind the wrist, stays as filtered: there a fit is noisiest. So the filters can
+   be slow, and the hand still does not trail in the picture.
 3. The wrist is placed so that the filtered hand appears where the fitted one does, and as large. Its distance is not the fitted one, which
    makes up for errors of the fitted pose; what is left of its trembling is filtered as well.
 
@@ -33,10 +34,10 @@ class SmoothingSettings:
     strength: float = 0.5  # 0 off, 0.5 as the numbers below say, 1 eight times as steady at rest
     finger_noise: float = 0.034  # radians, of a pose coefficient
     tilt_noise: float = 0.024  # radians, of the hand's turn about axes that lie in the picture
-    turn_noise: float = 0.005  # radians, of its turn in the picture
+    turn_noise: float = 0.01  # radians, of its turn in the picture
     drift: float = 5e-4  # radians squared per second by which all of these change at rest
-    bend: float = 1.7  # radians that a finger turns while its points move by a hand length against the hand
-    tilt: float = 0.4  # radians that the hand tilts meanwhile
+    bend: float = 0.8  # radians that a finger turns while its points move by a hand length against the hand
+    tilt: float = 0.2  # radians that the hand tilts meanwhile
     turn: float = 0.48  # radians that it turns while its points turn by a radian
     distance_noise: float = 0.02  # of the logarithm of the wrist's distance, once the hand is placed on its points
     distance_drift: float = 1e-5  # squared, per second
@@ -44,10 +45,11 @@ class SmoothingSettings:
     cutoff: float = 4.0  # Hz, of the low pass of the points' speeds
     jitter: float = 0.005  # share of the hand by which the points tremble from frame to frame
     points_sigma: float = 0.007  # share of the hand, error of a point to which a moving hand is led back
-    quick_finger: float = 1.4  # hand lengths per second from which a finger's points count in full
-    quick_hand: float = 6.0  # the same of the whole hand, whose points then all do
+    quick_finger: float = 0.7  # hand lengths per second from which a finger's points count in full
+    quick_hand: float = 3.0  # the same of the whole hand, whose points then all do
     finger_hold: float = 0.05  # radians by which a coefficient gives way to a point that is off by its error
     tilt_hold: float = 0.0164  # the same of the hand's turn
+    depth_hold: float = 0.002  # metres by which a joint's depth behind the wrist gives way besides
     gap: float = 0.3  # seconds without a frame after which the past is forgotten
 
     def __post_init__(self):
@@ -173,13 +175,16 @@ class HandSmoother:
         weights[0] = weights[1:].mean()
         place = posed.points + translation
         inverse = np.sqrt(weights) / (settings.points_sigma * length * place[:, 2])
-        project = np.zeros((21, 3, 3))  # pixels by the camera point, in sigmas
+        project = np.zeros((21, 3, 3))  # pixels and depth by the camera point, in sigmas
         project[:, 0, 0], project[:, 1, 1] = inverse * camera.fx, inverse * camera.fy
         project[:, :2, 2] = place[:, :2] / place[:, 2:] * (-inverse[:, None] * (camera.fx, camera.fy))
-        jacobian = self.kinematics.jacobian(posed, project, False)[:, :2, :-3]
-        jacobian = (jacobian - jacobian.mean(0)).reshape(42, -1)  # where the hand is, is no matter of its pose
-        sight = jacobian.T @ jacobian
+        project[:, 2, 2] = 1 / settings.depth_hold
+        both = self.kinematics.jacobian(posed, project, False)[:, :, :-3]
+        seen, deep = both[:, :2] - both[:, :2].mean(0), both[:, 2]  # where the hand is, is no matter of its pose
+        seen = seen.reshape(42, -1)
+        sight = seen.T @ seen
         right = sight @ off
+        sight += deep.T @ deep
         sight.reshape(-1)[::len(sight) + 1] += self._hold
         return np.linalg.solve(sight, right)
 
