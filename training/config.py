@@ -44,7 +44,11 @@ class VideoWeights:
     motion_fingers: float = 0.0  # fingers turn evenly between neighbouring frames; the motion terms are in 0..1
     motion_root: float = 0.0  # and so does the wrist, in the camera of the frame
     motion_wrist: float = 0.0  # and it moves evenly
-    motion_joints: float = 0.0  # and the joints about it
+    tremble_joints: float = 0.0  # clips without truth: four joints in a row lie on a curve; metres
+    tremble_wrist: float = 0.0  # and so does the wrist
+    same_joints: float = 0.0  # crops of one picture have the same joints about the wrist; metres
+    first_fingers: float = 0.0  # fingers bend as the network answered when the run began; squared radians
+    first_shape: float = 0.0  # and the shape is the mean of those that it gave to the person; squares of standard deviations
     true_joints: float = 0.0  # rendered clips: joints about the wrist move as the true ones do; metres
     true_wrist: float = 0.0  # rendered clips: and so does the wrist
 
@@ -78,6 +82,7 @@ class Video:
     windows: int = 8  # in a batch
     people: int = 6  # groups of stills of one person in a batch, who share a shape
     shown: int = 4  # stills in a group
+    views: int = 0  # pairs of crops of one picture in a batch; and windows of clips, drawn twice or more, then come in pairs anyway
     largest: int = 300  # a session with more stills is not taken for one person
     stills: int = 24000  # crops of stills at most, half of them rendered ones where there are so many
     texture: VideoTexture = field(default_factory=VideoTexture)

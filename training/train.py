@@ -5,6 +5,7 @@ A run that was stopped or killed goes on where its last saved state stands when 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import signal
@@ -105,6 +106,8 @@ class Sets:
         self.config, self.network, data = config, network, config.data
         hand, shapes = network.hand, network.hand.shape_rows.shape[0]
         self.clips = clips_of(config, network, cache_folder(config), say)
+        first = any(learns_from_clips(stage) for stage in config.stages)
+        self.first = copy.deepcopy(network) if first else network  # as the run begins, before what a broken run had learned is read
         manifest = Path(data.manifest) if data.manifest else data_folder(MANIFEST) / MANIFEST
         rendered = Rendered(Path(data.renders), network.size, data.rendered, hand) if data.rendered else None
         self.train = self.crops('train', manifest, data.fits, rendered, say)

@@ -1,7 +1,8 @@
 """Batches for training on clips: stills as ever, and beside them windows of clips and groups of stills that show one person.
 
 A row that belongs to a window or group has its number of frames as `window`, others 0; frames of one stand side by side, in order. Groups
-of stills have no `time` (NaN): they share a shape, and have no motion.
+of stills have no `time` (NaN): they share a shape, and have no motion. Rows with the same number >= 0 as `picture` are crops of one picture:
+other cuts of a photograph, or a frame of a clip as it is drawn each time.
 """
 from __future__ import annotations
 
@@ -20,12 +21,17 @@ from training.kept import Kept
 class VideoBatches:
     """Batches of `stills`, whose indices an epoch goes through, with windows and groups drawn by (seed, epoch, place in the epoch)."""
 
-    def __init__(self, stills: Kept, persons: np.ndarray, clips: Kept | None, windows: np.ndarray, video: Video, seed: int) -> None:
-        """`persons` (n,): whom a still shows, '' if unknown; `windows` (W, T): rows of `clips`."""
+    def __init__(self, stills: Kept, persons: np.ndarray, pictures: np.ndarray, clips: Kept | None, windows: np.ndarray, video: Video,
+                 seed: int) -> None:
+        """`persons` (n,): whom a still shows, '' if unknown; `pictures` (n,): the picture that a still is cut from, -1 if it is the only one;
+        `windows` (D, W, T): rows of `clips`, for each draw of them."""
         self.stills, self.clips, self.windows, self.video, self.seed = stills, clips, windows, video, seed
         names, of = np.unique(persons, return_inverse=True)
         groups = [np.flatnonzero(of == k) for k, name in enumerate(names) if name]
         self.people = [group for group in groups if video.shown <= len(group) <= video.largest]
+        self.pictures, by_picture = pictures, np.argsort(pictures, kind='stable')
+        _, first, many = np.unique(pictures[by_picture], return_index=True, return_counts=True)
+        self.views = [by_picture[a:a + n] for a, n in zip(first, many) if n > 1 and pictures[by_picture[a]] >= 0]
 
     def __len__(self) -> int:
         return len(self.stills)
@@ -41,29 +47,40 @@ class VideoBatches:
 
     def batch(self, indices: np.ndarray, random: np.random.Generator) -> Batch:
         video, count = self.video, len(indices)
+        if self.views and video.views:
+            chosen = random.integers(0, len(self.views), video.views)
+            indices = np.concatenate([indices, *(random.choice(self.views[k], 2, replace=False) for k in chosen)])
+        alone = len(indices)
         if self.people and video.people:
             chosen = random.integers(0, len(self.people), video.people)
             groups = [random.choice(self.people[k], video.shown, replace=False) for k in chosen]
             indices = np.concatenate([indices, *groups])
         batch = self.stills.batch(indices)
-        extra = {'window': torch.tensor([0] * count + [video.shown] * (len(indices) - count)), 'time': torch.full((len(indices),), np.nan),
+        extra = {'window': torch.tensor([0] * alone + [video.shown] * (len(indices) - alone)), 'time': torch.full((len(indices),), np.nan),
                  'turn': torch.eye(3).repeat(len(indices), 1, 1), 'cut': torch.eye(2, 3).repeat(len(indices), 1, 1),
-                 'camera': torch.ones(len(indices), 4), 'wrist': torch.zeros(len(indices), 3)}
+                 'camera': torch.ones(len(indices), 4), 'wrist': torch.zeros(len(indices), 3),
+                 'picture': torch.from_numpy(self.pictures[indices])}
         batch |= {key: value for key, value in extra.items() if key not in batch}
-        if self.clips is None or not len(self.windows) or not video.windows:
+        draws, many, length = self.windows.shape
+        if self.clips is None or not many or not video.windows:
             return batch
-        rows = self.windows[random.integers(0, len(self.windows), video.windows)]
+        together = min(2, draws, video.windows)
+        chosen = random.integers(0, many, video.windows // together)
+        drawn = random.permuted(np.tile(np.arange(draws), (len(chosen), 1)), axis=1)[:, :together]
+        rows = self.windows[drawn, chosen[:, None]]  # (C, 2, T): a window is there as two draws of it
         frames = self.clips.batch(rows.ravel())
-        frames['window'] = torch.full((rows.size,), rows.shape[1])
+        frames['window'] = torch.full((rows.size,), length)
+        named = np.arange(len(chosen) * length).reshape(-1, 1, length) + self.pictures.max() + 1
+        frames['picture'] = torch.from_numpy(np.broadcast_to(named, rows.shape).ravel() if together > 1 else np.full(rows.size, -1))
         return {key: torch.cat([value, frames[key]]) for key, value in batch.items()}
 
 
 def rows_of_windows(clips: list[ClipFrames], draws: int, video: Video) -> np.ndarray:
-    """(W, T) numbers of crops (`ClipCrops`) that are windows, of all clips and draws."""
+    """(D, W, T) numbers of crops (`ClipCrops`) that are windows, of all draws and clips."""
     starts = np.cumsum([0] + [len(clip) for clip in clips])
     found = [windows_of(clip.time, video.length, video.stride, video.rate) + start for clip, start in zip(clips, starts)]
     windows = np.concatenate(found)
-    return np.concatenate([windows + draw * starts[-1] for draw in range(draws)])
+    return np.stack([windows + draw * starts[-1] for draw in range(draws)])
 
 
 def chosen_stills(kept: Kept, real: int, most: int) -> Chosen:

@@ -7,6 +7,9 @@ and shape agree within a clip. Their exact formulas were not at hand: those here
 - what counts is bounded (`bounded`), because a hand that really starts or stops is no mistake, and the bound grows with what natural hands
   reach in that time;
 - rotations of the root are compared in the frame's camera, because every crop turns with its hand;
+- beside neighbours, four frames in a row are asked to lie on a curve (`tremble`): that holds no acceleration back, and can count for much;
+- crops of one picture are asked for the same joints (`same_joints`): most of what shakes from frame to frame comes from where the crop is
+  cut, and from noise, and two cuts of any still show as much;
 - where the truth is known (rendered clips), accelerations are compared with the true ones instead, which holds no motion back.
 
 Answers of a clip are (W, T, ...): W clips of T frames each, in order. Times are (W, T) seconds, weights (W, T) in 0..1, 0: the frame shows
@@ -123,6 +126,49 @@ def true_motion(points: Tensor, truth: Tensor, time: Tensor, weight: Tensor, del
         return 0 * points.sum((1, 2, 3))
     place, _, sure = neighbours(time, weight)
     return weighted(huber(length(off_the_line(points, place) - off_the_line(truth, place)), delta), sure)
+
+
+def off_the_curve(points: Tensor, time: Tensor) -> Tensor:
+    """(W, T - 3, P, 3) how far four frames in a row are from a parabola through time, of points (W, T, P, 3) at times (W, T).
+
+    sum of c_i x_i with c_i ~ 1 / prod_{j != i} (t_i - t_j), the third divided difference, and sum of c_i^2 = 1, so that it is as large as white
+    noise on the points; at even steps c = (-1, 3, -3, 1) / sqrt(20). Even acceleration has none. Times must rise.
+    """
+    four = time.unfold(1, 4, 1)  # (W, T - 3, 4)
+    apart = four[..., :, None] - four[..., None, :] + torch.eye(4, device=time.device, dtype=time.dtype)
+    share = 1 / (apart / (four[..., -1:, None] - four[..., :1, None])).prod(-1)
+    share = share / length(share)[..., None]
+    return (points.unfold(1, 4, 1) * share[:, :, None, None]).sum(-1)
+
+
+def tremble(points: Tensor, time: Tensor, weight: Tensor, delta: float = 0.002) -> Tensor:
+    """(W,) mean Huber length in metres of what points (W, T, P, 3) are off the curve of four frames in a row.
+
+    That is what shakes from frame to frame. A hand's own motion hardly counts: it changes its acceleration little within a tenth of a second,
+    so that this can be asked of clips without truth with a large weight, where `motion_translation` must be bounded and small.
+    """
+    if points.shape[1] < 4:
+        return 0 * points.sum((1, 2, 3))
+    rises = (time[:, 1:] - time[:, :-1] > LEAST_STEP).all(1, keepdim=True)  # False where a time is NaN
+    even = torch.arange(time.shape[1], device=time.device, dtype=time.dtype).expand_as(time)
+    sure = weight.unfold(1, 4, 1).prod(-1) * rises
+    return weighted(huber(length(off_the_curve(points, torch.where(rises, time, even))), delta), sure)
+
+
+def same_joints(joints: Tensor, picture: Tensor, weight: Tensor, delta: float = 0.005) -> Tensor:
+    """() mean Huber distance in metres of joints (B, 21, 3) from their mean over the crops of the same picture, in axes of that picture.
+
+    picture (B,) its number, -1: it is there once; weight (B,). Crops differ in place, turn, size, colours, noise and sharpness; the hand does not.
+    """
+    rows = torch.nonzero(picture >= 0)[:, 0]
+    if not len(rows):
+        return 0 * joints.sum()
+    _, of = picture[rows].unique(return_inverse=True)
+    joints, weight = joints[rows], weight[rows]
+    share = torch.zeros(int(of.max()) + 1, device=joints.device).index_add(0, of, weight).clamp(min=1e-6)
+    mean = torch.zeros(len(share), *joints.shape[1:], device=joints.device).index_add(0, of, joints * weight[:, None, None])
+    apart = huber(length(joints - (mean / share[:, None, None])[of]), delta).mean(1)
+    return (apart * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
 def same_shape(shape: Tensor, weight: Tensor) -> Tensor:

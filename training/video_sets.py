@@ -18,6 +18,7 @@ from training.config import Config, Stage
 from training.crops import Crops
 from training.kept import Kept, keep
 from training.video_batches import VideoBatches, chosen_stills, rows_of_windows
+from training.video_first import first_answers
 
 if TYPE_CHECKING:
     from training.train import Sets
@@ -37,7 +38,7 @@ def clips_of(config: Config, network: S2Hand, folder: Path, say: Callable[[str],
         return []
     places = [Path(place) for place in config.video.clips]
     clips = read_clips(places, network.hand, network.size, config.data.fit_steps, folder / 'fits-clips.npz', say)
-    windows = len(rows_of_windows(clips, 1, config.video))
+    windows = rows_of_windows(clips, 1, config.video).shape[1]
     if not windows:
         raise InputError(f'no clip has {config.video.length} frames in a row; label longer ones, or make video.length smaller')
     say(f'{len(clips)} clips of {len({clip.person for clip in clips})} people, {sum(map(len, clips))} frames, {windows} windows of '
@@ -59,11 +60,31 @@ def video_batches(sets: Sets, crops: Crops, stage: Stage, blocks: int, what: str
 
     if what != 'training':
         return KeptBatches(finished(Chosen(kept, np.arange(len(kept))), what))
+
+    def learned(chosen: Chosen, name: str, pictures: np.ndarray, persons: np.ndarray) -> Kept:
+        answers = finished(chosen, name)
+        if stage.video.first_fingers or stage.video.first_shape:
+            answers.rows = answers.rows | first_answers(sets.first, answers, blocks, pictures, persons)
+        return answers
+
     stills = chosen_stills(kept, crops.real, video.stills)
+    photographs = stills.indices < crops.real
     persons = np.array([crops.pictures[i % len(crops.pictures)].session if i < crops.real else '' for i in stills.indices])
+    pictures = np.where(photographs, stills.indices % max(len(crops.pictures), 1), -1)
+    named, whose = shown_hands(persons, pictures, video.largest)
+    answers = learned(stills, 'stills', named, whose)
     if not sets.clips:
-        return VideoBatches(finished(stills, 'stills'), persons, None, np.zeros((0, video.length), int), video, config.seed)
+        return VideoBatches(answers, persons, pictures, None, np.zeros((1, 0, video.length), int), video, config.seed)
     frames = ClipCrops(sets.clips, sets.network.size, video.draws, config.seed, data.jitter, data.augment)
-    answers = keep_clips(frames, encoder, cut, folder, workers)
-    return VideoBatches(finished(stills, 'stills'), persons, finished(Chosen(answers, np.arange(len(frames))), 'clips'),
-                        rows_of_windows(sets.clips, video.draws, video), video, config.seed)
+    clips = Chosen(keep_clips(frames, encoder, cut, folder, workers), np.arange(len(frames)))
+    whose = np.array([sets.clips[frames.place(index)[1]].person for index in range(len(frames))])
+    drawn = learned(clips, 'clips', np.arange(len(frames)) % len(frames.of_clip), whose)
+    return VideoBatches(answers, persons, pictures, drawn, rows_of_windows(sets.clips, video.draws, video), video, config.seed)
+
+
+def shown_hands(persons: np.ndarray, pictures: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Names (n,) of the picture and of the person that each still shows. A picture of number -1 is there once; a person without a name, or
+    with more stills than `largest`, is whoever is in that picture."""
+    named = np.array([f'picture {picture}' if picture >= 0 else f'still {number}' for number, picture in enumerate(pictures)])
+    many = dict(zip(*np.unique(persons, return_counts=True)))
+    return named, np.array([f'person {person}' if person and many[person] <= largest else name for person, name in zip(persons, named)])

@@ -10,17 +10,21 @@ import torch
 
 from app.errors import InputError
 from models.hand_model import HandModel
+from models.s2hand import S2Hand
 from models.skeleton import Skeleton
 from tests.training.made_clips import labelled, make_small_clips, of_right_hand
 from training.augment import Augment
 from training.clip_crops import TREMBLE_SHIFT, ClipCrops
+from training.clip_kept import Chosen
 from training.clip_labels import label_videos
 from training.clip_sets import exact_clip, mirror_matrices, read_clips, windows_of
 from training.config import Video
 from training.crops import Place
 from training.kept import Kept
 from training.video_batches import VideoBatches, chosen_stills, rows_of_windows
+from training.video_first import first_answers
 from training.video_losses import frame_wrist
+from training.video_sets import shown_hands
 
 SIZE = 224
 
@@ -117,15 +121,24 @@ def test_a_batch_holds_stills_groups_of_one_person_and_windows_in_order(made, ha
     motion = ('time', 'turn', 'cut', 'camera', 'wrist')
     stills = kept_of([{key: value for key, value in row.items() if key not in motion} for row in frames[:30]])
     persons = np.array(['a', 'b', ''] * 10)
-    video = Video(('x',), length=5, stride=2, windows=3, people=2, shown=4)
+    pictures = np.array([0, 1, 2, -1, -1] * 6)
+    video = Video(('x',), length=5, stride=2, windows=4, views=3, people=2, shown=4)
     windows = rows_of_windows(clips, 2, video)
-    batches = VideoBatches(chosen_stills(stills, 30, 30), persons, kept_of(frames), windows, video, seed=3)
+    frames = Chosen(kept_of(frames), np.arange(len(crops)))
+    batches = VideoBatches(chosen_stills(stills, 30, 30), persons, pictures, frames, windows, video, seed=3)
     batch, same = (next(iter(batches.epoch(1, [np.arange(7)]))) for _ in range(2))
     equal = [torch.equal(batch[key].nan_to_num(), same[key].nan_to_num()) for key in batch]
     assert all(equal), 'a batch depends on seed, epoch and place alone'
-    assert batch['window'].tolist() == [0] * 7 + [4] * 8 + [5] * 15
-    times = batch['time'][15:].reshape(3, 5)
-    assert (times.diff(dim=1) > 0).all() and batch['time'][:15].isnan().all()
+    assert batch['window'].tolist() == [0] * (7 + 6) + [4] * 8 + [5] * 20
+    times = batch['time'][21:].reshape(2, 2, 5)
+    assert (times.diff(dim=2) > 0).all() and batch['time'][:21].isnan().all()
+    assert torch.equal(times[:, 0], times[:, 1]), 'a window is there as two draws of it'
+    picture = batch['picture']
+    assert (picture[7:13].reshape(3, 2).diff(dim=1) == 0).all() and (picture[7:13] >= 0).all(), 'views are pairs of crops of one picture'
+    first, second = picture[21:].reshape(2, 2, 5).unbind(1)
+    assert torch.equal(first, second) and len(first.unique()) == 10 and first.min() > picture[:21].max(), 'each frame is a picture of its own'
+    fingers, points = (batch[key][21:].reshape(2, 2, 5, -1) for key in ('fingers', 'points'))
+    assert torch.equal(fingers[:, 0], fingers[:, 1]) and not torch.equal(points[:, 0], points[:, 1])
 
 
 @pytest.mark.parametrize(('most', 'photographs', 'rendered'), [(10, 5, 5), (16, 8, 8), (18, 8, 10), (100, 8, 12)])
@@ -134,6 +147,35 @@ def test_stills_beyond_the_limit_are_left_out_of_both_kinds(most, photographs, r
     chosen = chosen_stills(kept, 8, most)
     assert ((chosen.indices < 8).sum(), (chosen.indices >= 8).sum()) == (photographs, rendered)
     assert chosen.batch(np.array([9, 0]))['points'][:, 0].tolist() == [float(chosen.indices[9]), 0.0]
+
+
+def test_stills_are_named_by_their_picture_and_person():
+    persons = np.array(['a', 'a', '', '', 'crowd', 'crowd', 'crowd', ''])
+    pictures = np.array([0, 1, 2, 2, 3, 3, 4, -1])
+    named, whose = shown_hands(persons, pictures, 2)
+
+    def pairs(names: np.ndarray) -> set[tuple[int, int]]:
+        return {(a, b) for a in range(8) for b in range(a) if names[a] == names[b]}
+
+    assert pairs(named) == {(3, 2), (5, 4)}
+    assert pairs(whose) == {(1, 0), (3, 2), (5, 4)}, 'a session of three is not taken for one person here'
+
+
+def test_first_answers_are_the_mean_pose_of_a_picture_and_the_mean_shape_of_a_person():
+    torch.manual_seed(0)
+    network = S2Hand().eval()
+    blocks, side = network.encoder.fine_block + 1, network.size // 16
+    kept = Kept(torch.randn(5, network.encoder.fine_channels, side, side).numpy().astype(np.float16), {'points': np.zeros((5, 1), np.float32)})
+    first = first_answers(network, kept, blocks, np.array([0, 1, 0, 2, 3]), np.array(['a', 'b', 'a', 'a', 'b']))
+    with torch.no_grad():
+        seen = network.encoder.tail(torch.from_numpy(np.float32(kept.answers)), blocks)
+        points = network.encoder.landmarks(seen.pooled).points
+        answer = network.decoder(network.encoder.for_mesh(seen.pooled), points, seen.fine)
+        fingers = network.hand.pose_from_coefficients(answer.coefficients).numpy()
+    assert np.allclose(first['first_fingers'][[1, 3, 4]], fingers[[1, 3, 4]], atol=1e-5)
+    assert np.allclose(first['first_fingers'][[0, 2]], fingers[[0, 2]].mean(0), atol=1e-5)
+    for rows in ([0, 2, 3], [1, 4]):
+        assert np.allclose(first['first_shape'][rows], answer.shape[rows].mean(0).numpy(), atol=1e-5)
 
 
 def test_mirrored_matrices_lead_to_the_mirrored_picture():

@@ -12,8 +12,10 @@ from app.crop_camera import wrist_in_frame
 from app.types import Intrinsics
 from models.camera import FOCAL
 from models.light import VALUES
+from models.rotations import axis_angle_to_matrix
 from models.s2hand import S2Hand
 from training import video_losses as video
+from training.video_terms import only_turned
 
 
 def turns(angles: list[float]) -> torch.Tensor:
@@ -103,6 +105,42 @@ def test_with_truth_only_what_the_true_hand_did_not_do_counts():
     assert float(video.true_motion(shaky, truth, time, weight, delta=0.002)) == pytest.approx(0.011, abs=1e-6)
 
 
+def test_even_acceleration_is_on_the_curve_also_at_uneven_times():
+    time, _ = every(0.0, 0.03, 0.1, 0.12, 0.2)
+    points = (0.3 + 2 * time - 7 * time ** 2)[..., None, None].expand(1, 5, 2, 3)
+    off = float(video.off_the_curve(points, time).abs().max())
+    assert off < 1e-6, f'{off:.1e} m off the curve for a hand that slows down evenly; rounding allows 1e-6'
+
+
+def test_what_trembles_costs_its_third_difference_over_the_root_of_twenty():
+    time, weight = every(0.0, 0.1, 0.2, 0.3)
+    points = torch.zeros(1, 4, 1, 3)
+    points[0, 1, 0, 2] = 0.02
+    assert float(video.off_the_curve(points, time).norm()) == pytest.approx(3 * 0.02 / math.sqrt(20), rel=1e-4)
+    assert float(video.tremble(points, time, weight, delta=0.002)) == pytest.approx(3 * 0.02 / math.sqrt(20) - 0.001, rel=1e-4)
+    weight[0, 3] = 0
+    assert not video.tremble(points, time, weight).any(), 'one of the four frames shows no hand'
+
+
+def test_of_frames_whose_times_do_not_rise_nothing_trembles():
+    for time in ((0.0, 0.1, 0.1, 0.2), (math.nan,) * 4):
+        points = torch.rand(1, 4, 21, 3, requires_grad=True)
+        cost = video.tremble(points, every(*time)[0], torch.ones(1, 4))
+        cost.sum().backward()
+        assert float(cost.detach()) == 0 and not points.grad.any()
+    assert not video.tremble(torch.rand(1, 3, 21, 3), every(0.0, 0.1, 0.2)[0], torch.ones(1, 3)).any(), 'three frames have no third difference'
+
+
+def test_crops_of_one_picture_cost_how_far_their_joints_are_from_their_mean():
+    joints = torch.zeros(5, 21, 3)
+    joints[1, :, 0], joints[2] = 0.02, 7.0  # 0.01 m from the mean of the first two; the third is alone
+    picture = torch.tensor([4, 4, -1, 9, 9])
+    cost = float(video.same_joints(joints, picture, torch.ones(5), delta=0.005))
+    assert cost == pytest.approx(2 * (0.01 - 0.0025) / 4, rel=1e-5)
+    assert float(video.same_joints(joints, picture, torch.tensor([1.0, 0, 1, 0, 0]))) < 1e-9, 'a crop without a hand does not count'
+    assert float(video.same_joints(joints, torch.full((5,), -1), torch.ones(5))) == 0
+
+
 def test_shape_scale_and_bones_cost_their_variance():
     weight = torch.tensor([[1.0, 1.0, 0.0]])
     shape = torch.tensor([[[1.0, 0.0], [3.0, 0.0], [100.0, 100.0]]])  # variances 1 and 0; the third frame has no weight
@@ -167,6 +205,21 @@ def test_the_cross_term_at_pixels_is_the_mean_difference_to_the_other_frames_ski
     pixels = torch.full((1, 2, 3, 30), 0.5)
     cost = video.cross_pixels(texture, torch.ones(1, 2, 3, 3), pixels, corners, weights, torch.ones(1, 2, 3))
     assert cost[0].tolist() == pytest.approx([0.3, 0.0], abs=1e-3), 'each frame is drawn with the skin of the other'
+
+
+def test_joints_that_are_only_turned_stand_where_they_are_and_ask_nothing_of_the_pose():
+    axis = torch.tensor([[0.3, -0.4, 0.5]], requires_grad=True)
+    own = torch.randn(1, 21, 3, requires_grad=True)
+
+    def gradients(steered: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        rotation = axis_angle_to_matrix(axis)
+        joints = torch.matmul(own, rotation.transpose(1, 2))
+        used = only_turned(joints, rotation) if steered else joints
+        return used.detach(), *torch.autograd.grad((used ** 3).sum(), (axis, own), allow_unused=True, materialize_grads=True)
+
+    (plain, turn, bend), (steered, steered_turn, steered_bend) = gradients(False), gradients(True)
+    assert torch.allclose(plain, steered, atol=1e-6) and torch.allclose(turn, steered_turn, atol=1e-3), 'the turn counts in full'
+    assert bend.abs().max() > 0 and not steered_bend.any(), 'the pose does not count'
 
 
 def test_gradients_are_finite_at_rest():

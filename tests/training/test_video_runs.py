@@ -44,7 +44,11 @@ same_scale = 0.1
 motion_fingers = 0.1
 motion_root = 0.1
 motion_wrist = 0.1
-motion_joints = 0.1
+tremble_joints = 1.0
+tremble_wrist = 1.0
+same_joints = 1.0
+first_fingers = 1.0
+first_shape = 1.0
 true_joints = 1.0
 true_wrist = 1.0
 """
@@ -52,8 +56,9 @@ VIDEO = """
 [video]
 clips = ['{clips}']
 length = 5
-draws = 1
+draws = 2
 windows = 2
+views = 2
 people = 2
 shown = 3
 """
