@@ -25,7 +25,7 @@ class MotionSettings:
     """Standard deviations of accelerations and velocities, for smoothing of strength 0.5; at strength 1 an eighth, near 0 eight times."""
 
     finger: float = 8.0  # rad / s^2
-    turn: float = 5.0  # rad / s^2, of the whole hand
+    turn: float = 3.5  # rad / s^2, of the whole hand
     ray: float = 5.0  # hand lengths / s^2
     distance: float = 0.3  # e-folds / s^2
     finger_speed: float = 6.0  # rad / s
@@ -33,6 +33,7 @@ class MotionSettings:
     ray_speed: float = 4.0  # hand lengths / s
     distance_speed: float = 0.5  # e-folds / s
     freedom: float = 10.0  # of the Student-t: smaller lets quick motion be quicker
+    turn_freedom: float = 40.0  # the same of the whole hand's turn and of its distance, which one camera sees worst and which do not leap
 
 
 class Motion:
@@ -48,6 +49,8 @@ class Motion:
         self._sizes = self._members.sum(0)
         step = np.maximum(np.diff(times), SHORTEST_STEP)
         self._ray = slice(count + 3, count + 5)
+        self._freedom = np.full(fingers + 3, settings.freedom)
+        self._freedom[[fingers, fingers + 2]] = settings.turn_freedom
         self._differences = []
         speeds = np.concatenate([np.full(count, settings.finger_speed), np.full(3, settings.turn_speed),
                                  np.full(2, settings.ray_speed), [settings.distance_speed]]) * loose
@@ -82,8 +85,7 @@ class Motion:
 
     def cost(self, coefficients: np.ndarray, wrists: np.ndarray, place: np.ndarray) -> float:
         """Half the sum of squares in sigmas, softened."""
-        freedom = self.settings.freedom
-        return sum(0.5 * freedom * float((np.log1p(self._soft(values) / freedom) @ self._sizes).sum())
+        return sum(0.5 * float((np.log1p(self._soft(values) / self._freedom) @ (self._freedom * self._sizes)).sum())
                    for values, _ in self._values(coefficients, wrists, place))
 
     def normal_equations(self, coefficients: np.ndarray, wrists: np.ndarray, place: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
@@ -93,7 +95,7 @@ class Motion:
         blocks = [np.zeros((max(rows - k, 0), width)) for k in range(3)]
         gradient = np.zeros((rows, width))
         for (parts, _), (values, scale) in zip(self._differences, self._values(coefficients, wrists, place)):
-            weight = (1 / (1 + self._soft(values) / self.settings.freedom)) @ self._members.T
+            weight = (1 / (1 + self._soft(values) / self._freedom)) @ self._members.T
             pull, stiff = weight * values * scale, weight * scale * scale
             terms, count = parts.shape[1], len(parts)
             for i in range(terms):

@@ -17,7 +17,8 @@ TONE = 0.45  # difference (log, root mean square over the channels) of two looks
 SIZE = 1.6  # ratio of two sizes of one hand shortly after each other
 ASTRAY = 0.9  # of the hand's box, that it may lie from where its motion led after `GAP`
 NEAR = 1.0  # of the hand's box: another hand nearer than this may have taken its place
-SWITCH = 8.0  # summed log odds that it takes to believe that a hand's side changed
+SWITCH = 40.0  # twice the summed log odds that it takes to believe that a hand's side changed: only another hand has another side
+CROWDED_SWITCH, LATELY = 8.0, 5  # the same where another hand was near within so many frames, whose track may have slid onto it
 FILLED = -1  # instead of a row's number
 
 
@@ -64,9 +65,11 @@ def find_pieces(rows: RowFile, frames: RowFile) -> Found:
     scene = np.cumsum(table['cut'])
     hands: list[list[_Looks]] = []
     gaps_left = 0
+    crowded = _crowded(columns, place)
     for track in np.unique(columns['track']):
         of_track = np.flatnonzero(columns['track'] == track)
-        left = believed_sides(columns['left'][of_track], columns['agreement'][of_track])
+        lately = np.convolve(crowded[of_track], np.ones(LATELY))[:len(of_track)] > 0
+        left = believed_sides(columns['left'][of_track], columns['agreement'][of_track], np.where(lately, CROWDED_SWITCH, SWITCH))
         looks = _Looks(of_track, place[of_track], columns['time'][of_track], columns['middle'][of_track], columns['box'][of_track],
                        columns['tone'][of_track], left)
         another = (np.diff(scene[looks.frames]) > 0) | (np.diff(left) != 0)
@@ -88,20 +91,32 @@ def find_pieces(rows: RowFile, frames: RowFile) -> Found:
     return Found(pieces, len(hands), int(scene[-1]) if len(scene) else 0, gaps_left)
 
 
-def believed_sides(left: np.ndarray, agreement: np.ndarray) -> np.ndarray:
-    """(n,) bool looked at as a left hand, (n,) in 0..1 that this was right -> (n,) bool left: the likeliest story with few changes."""
+def believed_sides(left: np.ndarray, agreement: np.ndarray, switch: np.ndarray | None = None) -> np.ndarray:
+    """(n,) bool looked at as a left hand, (n,) in 0..1 that this was right -> (n,) bool left: the likeliest story with few changes, each of
+    which costs `switch` (n,)."""
+    switch = np.full(len(left), SWITCH) if switch is None else switch
     odds = np.clip(np.log(np.clip(agreement, 1e-3, 1 - 1e-3) / np.clip(1 - agreement, 1e-3, 1)), -1, 1)
     for_left = np.where(left, odds, -odds)
     score, back = np.zeros(2), np.zeros((len(left), 2), np.int8)
     for at, value in enumerate(for_left):
-        stay = score[::-1] - SWITCH > score
+        stay = score[::-1] - switch[at] > score
         back[at] = np.where(stay, (1, 0), (0, 1))
-        score = np.maximum(score, score[::-1] - SWITCH) + (-value, value)
+        score = np.maximum(score, score[::-1] - switch[at]) + (-value, value)
     side = int(score[1] > score[0]) if len(left) else 0
     out = np.empty(len(left), bool)
     for at in range(len(left) - 1, -1, -1):
         out[at] = side
         side = back[at, side]
+    return out
+
+
+def _crowded(columns: dict, place: np.ndarray) -> np.ndarray:
+    """(R,) bool: rows, which come in order of frames, with another hand of the same frame near."""
+    out = np.zeros(len(place), bool)
+    near = np.linalg.norm(np.diff(columns['middle'], axis=0), axis=1) < NEAR * np.maximum(columns['box'][1:], columns['box'][:-1])
+    near &= np.diff(place) == 0
+    out[1:] |= near
+    out[:-1] |= near
     return out
 
 

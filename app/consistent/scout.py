@@ -79,20 +79,28 @@ class Scout:
         self.rows.close()
         self.frames.close()
 
-    def _look(self, frame: Frame, tracks: list[Track]) -> dict[int, tuple[Crop, np.ndarray, Prediction, np.ndarray]]:
+    def _look(self, frame: Frame, tracks: list[Track]) -> dict[int, tuple[Crop, np.ndarray, Prediction, np.ndarray, float]]:
+        """Of each track that shows a hand: crop, picture (S, S, 3), answer, points (21, 2) px, and in 0..1 that the crop's side is right."""
         looks = self.pipeline.cut_out(frame, self.pipeline.clock, tracks)
-        better_looks = self._other_sides(frame.image, tracks, looks)
+        other_looks = self._other_sides(frame.image, tracks, looks)
         seen = {}
         for at, (track, (_, _, prediction)) in enumerate(zip(tracks, looks)):
-            crop, picture, better = better_looks.get(at, looks[at])
+            (crop, picture, better), agreement = looks[at], prediction.right
+            if at in other_looks:
+                other = other_looks[at][2]
+                if other.right > 1 - DOUBTED and other.presence > prediction.presence - 0.2:
+                    crop, picture, better = other_looks[at]
+                    agreement = compared(other.right, prediction.right)
+                else:
+                    agreement = compared(prediction.right, other.right)
             points = to_frame(better.points.astype(float), crop)
             if self.pipeline.tracker.observe(track, points, better.presence, prediction.right, frame.time):
-                seen[track.number] = crop, picture, better, points
+                seen[track.number] = crop, picture, better, points, agreement
         return seen
 
     def _other_sides(self, image: np.ndarray, tracks: list[Track], looks: list) -> dict[int, tuple[Crop, np.ndarray, Prediction]]:
-        """Hands that may be of the other side than their tracks say, looked at as such, where that fits better. The tracker needs many
-        frames to change its mind; the motion that is sought later may know better about these."""
+        """Hands that may be of the other side than their tracks say, looked at as such. The tracker needs many frames to change its mind;
+        the motion that is sought later may know better about these."""
         doubted = [at for at, (_, _, prediction) in enumerate(looks) if prediction.right < DOUBTED]
         if not doubted:
             return {}
@@ -102,24 +110,31 @@ class Scout:
         pictures = [cut(image, crop) for crop in crops]
         with clock.stage('network'):
             predictions = self.pipeline.regressor(pictures)
-        return {at: (crop, picture, prediction) for at, crop, picture, prediction in zip(doubted, crops, pictures, predictions)
-                if prediction.right > 1 - DOUBTED and prediction.presence > looks[at][2].presence - 0.2}
+        return {at: look for at, *look in zip(doubted, crops, pictures, predictions)}
 
     def _row(self, frame: Frame, intrinsics: Intrinsics, track: Track, crop: Crop, picture: np.ndarray, prediction: Prediction,
-             points: np.ndarray) -> np.ndarray:
+             points: np.ndarray, agreement: float) -> np.ndarray:
         row, width = np.zeros((), ROW), frame.image.shape[1]
         camera = mirror_intrinsics(intrinsics, width) if crop.mirrored else intrinsics
         upright = unmirrored(crop, width) if crop.mirrored else crop
         pose = prediction.pose.astype(float)
         pose[0] = matrix_to_axis_angle(crop_to_frame_rotation(upright, camera) @ axis_angle_to_matrix(pose[0]))
         row['frame'], row['time'], row['track'], row['left'] = frame.index, frame.time, track.number, crop.mirrored
-        row['presence'], row['agreement'], row['trust'] = prediction.presence, prediction.right, prediction.trust
+        row['presence'], row['agreement'], row['trust'] = prediction.presence, agreement, prediction.trust
         row['points'], row['depths'], row['pose'] = points, prediction.depths / crop.scale, pose
         focal = self.pipeline.regressor.focal
         row['wrist'] = wrist_in_frame(prediction.translation.astype(float), prediction.scale, focal, upright, camera)
         row['camera'], row['width'] = (intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy), width
         row['tone'], row['light'] = palm_tone(picture, prediction.points), prediction.light
         return row
+
+
+def compared(own: float, other: float) -> float:
+    """In 0..1, that a hand is of the side that it was looked at as (`own` in 0..1), after a look at it as one of the other side (`other`):
+    a hand that looks like neither says nothing."""
+    both = np.clip([own, other], 1e-3, 1 - 1e-3)
+    odds = both / (1 - both)
+    return float(np.sqrt(odds[0]) / (np.sqrt(odds[0]) + np.sqrt(odds[1])))
 
 
 def palm_tone(picture: np.ndarray, points: np.ndarray) -> np.ndarray:

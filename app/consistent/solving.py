@@ -32,6 +32,7 @@ DOUBT = 9.0  # times the usual error (median over a frame's points, squared sigm
 FILLED_CONFIDENCE = 0.6  # of that of the neighbours
 JUMP, TURN = 0.35, 1.0  # of the hand's box, and radians, off what the neighbours say: the frame is wrong
 NEIGHBOURS = 3  # on each side
+RELIEF_SIGMA, DEPTH_SIGMA = 0.008, 0.02  # metres, errors of how far behind the wrist joints lie: the network's hand's, detected ones'
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,17 +134,21 @@ class Solver:
         focal = spread(np.stack([(one[2].fx, one[2].fy) for one in right]))
         centre = spread(np.stack([(one[2].cx, one[2].cy) for one in right]))
         focal[focal[:, 0] == 0] = focal[seen[0]]
-        sure = np.clip(looks['presence'].astype(float), 0, 1) * looks['trust']
+        sure = np.clip(looks['presence'].astype(float), 0, 1) * np.sqrt(looks['trust'])  # the frames around check it, too
         length = np.clip(focal[seen, 0] * HAND / np.exp(states.place[seen, 2]), 10, None)
         weights = np.repeat(((sure / (settings.points_sigma * length)) ** 2)[:, None], 21, 1)
-        depth_weights = weights * (settings.points_sigma * HAND / settings.depth_sigma) ** 2
-        depth_weights[:, 0] = 0
         told = agrees.astype(float)
         turns = np.tile(np.eye(3), (count, 1, 1))
         turns[seen] = axis_angle_to_matrix(looks['pose'][:, 0].astype(float))
+        guess = self._coefficients(looks['pose'].astype(float))
+        relief = kinematics.posed(guess, turns[seen]).points[:, :, 2]  # the network's, of a hand of this shape
+        detected = looks['depths'] * (HAND / length)[:, None]
+        by_network, by_points = told[:, None] * RELIEF_SIGMA ** -2, (sure[:, None] / DEPTH_SIGMA) ** 2
+        depth_weights = (by_network + by_points) * (np.arange(21) > 0)
+        relief = (by_network * relief + by_points * detected) / (by_network + by_points)
         data = RowData(
-            time, spread(points), spread(weights), spread(looks['depths'].astype(float)), spread(depth_weights), focal, centre,
-            spread(self._coefficients(looks['pose'].astype(float))), spread(told / settings.pose_sigma ** 2), turns,
+            time, spread(points), spread(weights), spread(relief), spread(depth_weights), focal, centre,
+            spread(guess), spread(told / settings.pose_sigma ** 2), turns,
             spread(told / settings.turn_sigma ** 2), spread(np.log(np.maximum(looks['wrist'][:, 2].astype(float), 0.05))),
             spread(told / settings.distance_sigma ** 2))
         return states, data, spread(belief_seen)

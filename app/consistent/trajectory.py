@@ -1,8 +1,8 @@
 """The motion of one hand over many frames: pose, turn and place of all frames together, by damped Gauss-Newton steps.
 
-Data, as for single frames (`app/refinement.py`): detected points, their relative depths, the network's pose, natural poses, joint limits;
-and how hands move (`motion.py`). A point loses its say when it does not fit, and so does a whole frame. Frames that only touch their
-neighbours make a banded system, so the cost grows with the number of frames and no faster.
+Data, as for single frames (`app/refinement.py`): detected points, how far behind the wrist the joints lie, the network's pose, natural
+poses, joint limits; and how hands move (`motion.py`). A point loses its say when it does not fit, and so does a whole frame. Frames that
+only touch their neighbours make a banded system, so the cost grows with the number of frames and no faster.
 """
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class RowData:
     times: np.ndarray  # (T,) seconds
     points: np.ndarray  # (T, 21, 2) px
     weights: np.ndarray  # (T, 21) 1/px^2
-    depths: np.ndarray  # (T, 21) px at the hand's distance, wrist = 0
-    depth_weights: np.ndarray  # (T, 21) 1/px^2
+    depths: np.ndarray  # (T, 21) metres behind the wrist
+    depth_weights: np.ndarray  # (T, 21) 1/m^2
     focal: np.ndarray  # (T, 2) px
     centre: np.ndarray  # (T, 2) px
     guess: np.ndarray  # (T, K) the network's coefficients
@@ -114,7 +114,7 @@ class Trajectory:
             return None
         error = camera[:, :, :2] / camera[:, :, 2:] * data.focal[:, None] + (data.centre[:, None] - data.points)
         squares = data.weights * (error * error).sum(-1)
-        depth = (posed.points[:, :, 2] * (data.focal[:, :1] / distance[:, None]) - data.depths) * np.sqrt(data.depth_weights)
+        depth = (posed.points[:, :, 2] - data.depths) * np.sqrt(data.depth_weights)
         away = states.coefficients - data.guess
         astray = matrix_to_axis_angle(states.wrists @ data.turns.swapaxes(1, 2))
         cost = 0.5 * _soft_cost(squares, priors.outlier) + 0.5 * _soft_cost(depth * depth, priors.depth_outlier)
@@ -147,15 +147,14 @@ class Trajectory:
         over_z = root / step.camera[:, :, 2]
         project[:, :, 0, 0], project[:, :, 1, 1] = over_z * data.focal[:, :1], over_z * data.focal[:, 1:]
         project[:, :, :2, 2] = -step.camera[:, :, :2] * data.focal[:, None] * (over_z / step.camera[:, :, 2])[..., None]
-        project[:, :, 2, 2] = depth_root * data.focal[:, :1] / distance[:, None]
+        project[:, :, 2, 2] = depth_root
         jacobian = np.empty((rows, points, 3, count + 6))
         jacobian[..., :count + 3] = project @ self.kinematics.jacobian(step.posed)
         by_place = np.zeros((rows, 3, 3))
         by_place[:, 0, 0] = by_place[:, 1, 1] = by_place[:, 2, 2] = distance
         by_place[:, :2, 2] = states.place[:, :2] * distance[:, None]
         jacobian[..., count + 3:] = project @ by_place[:, None]
-        jacobian[:, :, 2, count + 3:] = 0  # relative depths know of the distance only...
-        jacobian[:, :, 2, -1] = -step.posed.points[:, :, 2] * project[:, :, 2, 2]  # ...by which they are scaled
+        jacobian[:, :, 2, count + 3:] = 0  # how far behind the wrist a joint lies does not change with the wrist's place
         residual = np.empty((rows, points, 3))
         residual[..., :2] = step.error * root[..., None]
         residual[..., 2] = step.depth * np.sqrt(_soft_weight(step.depth ** 2, priors.depth_outlier))
