@@ -30,10 +30,10 @@ class Part:
 def parts_of(openvino: Any, model: Any, last: Collection[str]) -> list[Part]:
     """`model` (with fixed sizes; used up) in parts, in the order in which they run; `last` are the answers that get a part of their own."""
     nodes = model.get_ordered_ops()
-    answers = {name_of(result.output(0)): result.input(0).get_source_output() for result in model.get_results()}
+    answers = {result.output(0).get_any_name(): result.input(0).get_source_output() for result in model.get_results()}
     place = _places(nodes, answers, last)
     called = {_key(output): name for name, output in answers.items()}
-    called |= {_key(node.output(0)): name_of(node.output(0)) for node in model.get_parameters()}
+    called |= {_key(node.output(0)): node.output(0).get_any_name() for node in model.get_parameters()}
 
     inputs: dict[str, dict[str, Any]] = {name: {} for name in (TRUNK, HEAD, LAST)}  # name of a tensor -> the Parameter that stands for it
     outputs: dict[str, dict[str, Any]] = {name: {} for name in (TRUNK, HEAD, LAST)}
@@ -56,11 +56,6 @@ def parts_of(openvino: Any, model: Any, last: Collection[str]) -> list[Part]:
     results = {name: [openvino.opset13.result(output) for output in outputs[name].values()] for name in outputs}
     return [Part(name, openvino.Model(results[name], [*inputs[name].values()], name), tuple(inputs[name]), tuple(outputs[name]))
             for name in (TRUNK, HEAD, LAST) if results[name]]
-
-
-def name_of(output: Any) -> str:
-    """What an input or answer of a network is called."""
-    return output.get_any_name()
 
 
 def _places(nodes: list[Any], answers: dict[str, Any], last: Collection[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from app.graph_cache import KeptGraph
-from app.openvino_parts import LAST, TRUNK, Part, name_of, parts_of
+from app.openvino_parts import LAST, TRUNK, Part, parts_of
 
 # Two packages that OpenVINO imports where they are there, and does without. The first calls home when it is imported; the second converts
 # networks of other kinds, imports the first, and takes a third of the time.
@@ -115,7 +115,7 @@ class OpenVinoSession:
             shape[0] = 1
             model.reshape({'crop': shape})
             metadata = model.get_rt_info('framework').value if 'framework' in model.get_rt_info() else {}
-            facts = {'metadata': metadata, 'outputs': [name_of(output) for output in model.outputs]}
+            facts = {'metadata': metadata, 'outputs': [output.get_any_name() for output in model.outputs]}
             parts = parts_of(self._openvino, model, self._last)
             compiled = self._start(facts, parts, self._core.compile_model)
             if kept.building is not None:

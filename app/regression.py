@@ -85,7 +85,7 @@ class Regressor:
             trust=trust_in_points(out['points'][i, :, :2], out['joints_2d'][i])) for i in range(len(crops))]
 
     def _run(self, batch: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """Crops (B, 3, S, S) in 0..1 -> arrays by name. A GPU that fails is left for the CPU, for good."""
+        """Crops (B, 3, S, S) in 0..1 -> arrays by name. What fails is left for ONNX Runtime on the CPU, for good."""
         if self.provider == 'Tensorrt' and len(batch) > MOST_AT_ONCE:
             parts = [self._run(batch[i:i + MOST_AT_ONCE], names) for i in range(0, len(batch), MOST_AT_ONCE)]
             return {name: np.concatenate([part[name] for part in parts]) for name in names}
@@ -140,8 +140,8 @@ class Regressor:
         session = None
         if provider in ('cuda', 'tensorrt') or provider == 'auto' and has_nvidia_device():
             session = self._open_on_gpu(graph, provider, tell)
-        if session is None and (provider == 'openvino' or provider == 'auto' and openvino_pays()):
-            session = self._open_on_openvino(graph)
+        if session is None and provider in ('auto', 'openvino'):
+            session = self._open_on_openvino(graph, provider == 'openvino')
             if session is not None:
                 self._check(session)
         return session or self._open_spare(graph)
@@ -161,10 +161,10 @@ class Regressor:
         self.note = self.note or missing_note(provider, _provider_of(session) if session else 'CPU', ort)
         return session
 
-    def _open_on_openvino(self, graph: bytes):
-        """A session of OpenVINO; None, and a note, if there is none or it cannot run the network."""
+    def _open_on_openvino(self, graph: bytes, asked: bool):
+        """A session of OpenVINO; None, and a note, if it cannot run the network; None if it does not pay and was not asked for."""
         try:
-            return OpenVinoSession(graph, self.threads, SKIN)
+            return OpenVinoSession(graph, self.threads, SKIN) if asked or openvino_pays() else None
         except ImportError as error:
             missing = 'OpenVINO was asked for, but it is not installed: pip install openvino. The network runs on ONNX Runtime.'
             self.note = self.note or (missing if error.name == 'openvino' else failure_note(error, 'OpenVINO'))

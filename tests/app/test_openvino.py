@@ -116,6 +116,16 @@ def test_where_it_fails_onnx_runtime_goes_on_and_that_is_said(network, monkeypat
     assert said in regressor.note and 'ONNX Runtime' in regressor.note and regressor.note.startswith('OpenVINO'), regressor.note
 
 
+def test_automatic_with_one_that_is_broken_says_so(network, monkeypatch):
+    def broken() -> bool:
+        raise ImportError('libopenvino.so: cannot open shared object file', name='openvino._pyopenvino')
+
+    monkeypatch.setattr(regression, 'has_nvidia_device', lambda: False)
+    monkeypatch.setattr(regression, 'openvino_pays', broken)
+    regressor = Regressor(network, 'auto', 1)
+    assert regressor.provider == 'CPU' and 'libopenvino.so' in regressor.note, f'the note says {regressor.note!r}'
+
+
 @needs_openvino
 def test_automatic_takes_it_where_the_processor_has_bfloat16(network, monkeypatch):
     monkeypatch.setattr(regression, 'has_nvidia_device', lambda: False)
