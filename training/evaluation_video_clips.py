@@ -1,11 +1,13 @@
-"""The clips of `evaluate --video`: video files, folders of pictures, and rendered clips with exact truth.
+"""The clips of `evaluate --video`: video files, folders of pictures, rendered clips with exact truth, and stereo recordings.
 
 Truth is `truth.npz` beside the folder `frames/` of a clip (`training/rendered_clips.py`), or `NAME_truth.npz` beside a video `NAME.mp4`
 (`benchmarks/demo_clip.py`); of it `joints_3d` (T, 21, 3), `joints_2d` (T, 21, 2) and `intrinsics` (3, 3) are read, and `fps` and `side`
-where they are there. One hand, and a row for each frame.
+where they are there. One hand, and a row for each frame. A stereo recording (`evaluation_truth.read_stereo`) is two clips, with truth in its
+good frames; its joints are triangulated from detected points, so look at PA-MPJPE.
 """
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +20,9 @@ from app.sources import Source, open_source
 from app.sources.folder import natural_key, pictures_in
 from app.sources.picture import SUFFIXES
 from app.types import Intrinsics, Side
+from training.evaluation_truth import read_stereo
 
-TRUTH, FRAMES = 'truth.npz', 'frames'
+TRUTH, FRAMES, STEREO = 'truth.npz', 'frames', 'cameras.json'
 VIDEOS = ('.mp4', '.mov', '.m4v', '.avi', '.mkv', '.webm', '.mpg', '.mpeg')
 FIT = 2.0  # pixels by which true points may miss the projected true joints
 USUAL_FPS = 30.0  # of pictures whose rate nobody says
@@ -94,6 +97,8 @@ def _clips_at(path: Path, fps: float | None, within: bool = False) -> list[Clip]
         frames = path / FRAMES if (path / FRAMES).is_dir() else path
         pictures_in(frames)
         return [Clip(path.resolve().name, frames, truth.fps or USUAL_FPS, truth)]
+    if (path / STEREO).is_file():
+        return _stereo_clips(path)
     entries = sorted(path.iterdir(), key=lambda p: natural_key(p.name))
     if any(p.suffix.lower() in SUFFIXES and not p.name.startswith('.') for p in entries):
         return [Clip(path.resolve().name, path, fps or USUAL_FPS)]
@@ -102,6 +107,20 @@ def _clips_at(path: Path, fps: float | None, within: bool = False) -> list[Clip]
     clips = [clip for p in entries if p.is_dir() or p.suffix.lower() in VIDEOS for clip in _clips_at(p, fps, within=True)]
     if not clips:
         raise InputError(f'{path} holds no pictures, no videos and no folders of them')
+    return clips
+
+
+def _stereo_clips(folder: Path) -> list[Clip]:
+    """The two views of a stereo recording. Raises InputError where a file of it is missing or broken."""
+    samples, clips = read_stereo(folder).samples, []
+    for name in json.loads((folder / STEREO).read_text()):
+        view, path = [sample for sample in samples if sample.source == name], folder / f'{name}_test.mp4'
+        with open_source(path) as source:
+            joints, points = np.full((source.frame_count, 21, 3), np.nan), np.full((source.frame_count, 21, 2), np.nan)
+        for sample in view:
+            number = int(Path(sample.name).stem)
+            joints[number], points[number] = sample.xyz, sample.points
+        clips.append(Clip(f'{folder.name} {name}', path, None, Truth(joints, points, view[0].camera, None, view[0].side)))
     return clips
 
 

@@ -369,3 +369,21 @@ def test_folders_of_clips_are_opened_and_equal_names_told_apart(piece, demo_clip
     for name in ('b10', 'b2'):
         blank_clip(tmp_path / 'many' / name, 3)
     assert [(clip.name, clip.fps) for clip in clips_of([tmp_path / 'many'], 50)] == [('b2', 50), ('b10', 50)]
+
+
+def test_a_stereo_recording_is_two_clips_with_truth_in_its_good_frames(tmp_path, demo_clip):
+    with np.load(demo_clip.with_name('demo_truth.npz')) as truth:
+        joints, points, matrix = truth['joints_3d'], truth['joints_2d'], truth['intrinsics']
+    for name in ('cam0', 'cam1'):
+        (tmp_path / f'{name}_test.mp4').symlink_to(demo_clip)
+    (tmp_path / 'cameras.json').write_text(json.dumps({name: {'K': matrix.tolist()} for name in ('cam0', 'cam1')}))
+    rows = [{f'{key}{view}{unit}': value for view in range(2) for key, unit, value in (
+        ('frame', '', f'cam{view}/{number:04d}.jpg'), ('xyz_cam', '_mm', (1e3 * joints[number]).tolist()), ('uv', '', points[number].tolist()))}
+        | {'good': number != 7} for number in (5, 7, 9)]
+    (tmp_path / 'gt.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+    clips = clips_of([tmp_path])
+    assert [clip.path.name for clip in clips] == ['cam0_test.mp4', 'cam1_test.mp4']
+    for clip in clips:
+        known = np.isfinite(clip.truth.joints).all((1, 2))
+        assert len(known) == len(joints) and set(np.flatnonzero(known)) == {5, 9}, f'truth in frames {np.flatnonzero(known)}'
+        assert np.allclose(clip.truth.joints[5], joints[5], atol=1e-5)

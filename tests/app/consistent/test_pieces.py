@@ -6,7 +6,7 @@ import pytest
 
 from app.consistent.pieces import FILLED, believed_sides, find_pieces
 from app.consistent.row_file import RowFile
-from app.consistent.scout import ROW, CutFinder
+from app.consistent.scout import ROW, CutFinder, compared
 from app.errors import InputError
 from tests.app.consistent.made_rows import TONE, files_of, rows_of, waving
 
@@ -83,6 +83,23 @@ def test_a_side_that_flips_for_a_few_frames_is_not_believed_and_one_that_stays_f
     late = np.zeros(60, bool)  # called right all the time, but since frame 30 it looks like a left hand
     doubt = np.where(np.arange(60) < 30, 0.95, 0.05)
     assert (believed_sides(late, doubt) == (np.arange(60) >= 30)).all()
+
+
+def test_a_lone_hand_keeps_its_side_where_another_hand_may_have_taken_its_place(tmp_path):
+    rows = part(np.arange(90))
+    rows['agreement'][30:48] = 0.05  # seen edge-on for half a second
+    alone = found(tmp_path, rows)
+    assert [piece.side for piece in alone.pieces] == ['right'], f'a hand changed its side on its own: {[p.side for p in alone.pieces]}'
+    slid = part(np.arange(90))  # another hand came near, was lost, and from then on the track is on it
+    slid['agreement'][50:66] = 0.05
+    beside = part(np.arange(40, 50), 1, (60, 0), side='left')
+    crossed = found(tmp_path, slid[:66], beside)
+    assert {piece.side for piece in crossed.pieces if 0 in piece.rows or piece.frames[-1] == 65} == {'right', 'left'}
+
+
+@pytest.mark.parametrize('own, other, low, high', [(0.05, 0.95, 0, 0.06), (0.95, 0.05, 0.94, 1), (0.1, 0.1, 0.49, 0.51), (0.3, 0.1, 0.6, 0.7)])
+def test_a_hand_that_looks_like_neither_side_says_nothing(own, other, low, high):
+    assert low <= compared(own, other) <= high, f'looks of {own} and {other} make {compared(own, other):.2f}, not {low} to {high}'
 
 
 def test_a_cut_is_found_and_a_quick_pan_is_none():
