@@ -36,7 +36,7 @@ def import_openvino() -> Any:
 
 def openvino_pays() -> bool:
     """Whether OpenVINO is installed and would reckon in bfloat16 on this processor. Where it would not, there is little to gain."""
-    if 'openvino' not in sys.modules and importlib.util.find_spec('openvino') is None:
+    if importlib.util.find_spec('openvino') is None:
         return False
     openvino = import_openvino()
     return openvino.Core().get_property('CPU', 'INFERENCE_PRECISION_HINT') == openvino.Type.bf16

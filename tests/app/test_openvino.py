@@ -94,8 +94,7 @@ def test_where_it_is_not_installed_the_package_is_named(network, monkeypatch):
 
 def test_automatic_without_it_is_onnx_runtime_and_needs_no_words(network, monkeypatch):
     monkeypatch.setattr(regression, 'has_nvidia_device', lambda: False)
-    monkeypatch.delitem(sys.modules, 'openvino', raising=False)
-    monkeypatch.setattr(openvino_session.importlib.util, 'find_spec', lambda name: None)
+    monkeypatch.setitem(sys.modules, 'openvino', None)
     assert not openvino_pays()
     regressor = Regressor(network, 'auto', 1)
     assert (regressor.provider, regressor.note) == ('CPU', '')
