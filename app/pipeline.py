@@ -270,9 +270,10 @@ class Pipeline:
         with self.clock.stage('refine'):
             state = self._refined(memory, prediction, points, upright, camera, sighting.presence)
         with self.clock.stage('smooth'):
-            pose, translation = axis_angle_to_quaternion(state.pose), state.translation
-            if settings.mode != 'image':
-                pose, translation = memory.smoother.smooth(state.pose, state.shape, translation, points, camera, frame.time)
+            if settings.mode == 'image':
+                pose, translation = axis_angle_to_quaternion(state.pose), state.translation
+            else:
+                pose, translation = memory.smoother.smooth(state.pose, state.shape, state.translation, points, camera, frame.time)
             vertices, joints = self.model.posed(pose, state.shape)
             vertices += translation.astype(np.float32)
             joints = joints + translation

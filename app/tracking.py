@@ -4,6 +4,7 @@ Pure bookkeeping on points; the pictures are the pipeline's business.
 """
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,7 +84,7 @@ class Tracker:
 
     def expected_points(self, track: Track, time: float) -> np.ndarray:
         """(21, 2) where the hand should be at `time`: its last points, carried on by half its velocity (hands brake as often as not)."""
-        ahead = np.clip(time - track.time, 0, 0.1)
+        ahead = min(max(time - track.time, 0.0), 0.1)
         return track.points + 0.5 * ahead * track.velocity
 
     def observe(self, track: Track, points: np.ndarray, presence: float, side_agreement: float, time: float) -> bool:
@@ -92,8 +93,9 @@ class Tracker:
         `points` (21, 2) frame pixels; `presence` in 0..1 that the crop shows a hand; `side_agreement` in 0..1 that it shows a hand of the
         track's side. A hand whose points fly off or shrink to nothing is lost as well.
         """
-        step = np.linalg.norm(points.mean(0) - self.expected_points(track, time).mean(0))
-        sane = np.isfinite(points).all() and step < 1.5 * track.box_side and 0.4 < np.ptp(points, 0).max() / track.box_side < 2.5
+        middle, box = points.mean(0), track.box_side
+        step = math.dist(middle.tolist(), self.expected_points(track, time).mean(0).tolist())  # not finite if one point is not
+        sane = step < 1.5 * box and 0.4 < float(np.ptp(points, 0).max()) / box < 2.5
         if presence < self.settings.presence or not sane:
             self.tracks.remove(track)
             if not track.fresh:
@@ -102,10 +104,10 @@ class Tracker:
             return False
         dt = time - track.time
         if dt > 0:
-            track.velocity = (points.mean(0) - track.points.mean(0)) / dt
+            track.velocity = (middle - track.points.mean(0)) / dt
         track.points, track.time, track.presence, track.fresh, track.looks = points, time, presence, False, track.looks + 1
-        odds = np.log(np.clip(side_agreement, 1e-3, 1 - 1e-3) / np.clip(1 - side_agreement, 1e-3, 1))
-        track.side_evidence = min(track.side_evidence + float(np.clip(odds, -1, 1)) + self.settings.favour, self.settings.most_certain)
+        odds = math.log(min(max(side_agreement, 1e-3), 1 - 1e-3) / min(max(1 - side_agreement, 1e-3), 1.0))
+        track.side_evidence = min(track.side_evidence + min(max(odds, -1.0), 1.0) + self.settings.favour, self.settings.most_certain)
         if track.side_evidence < -self.settings.flip_after:
             track.side = 'left' if track.side == 'right' else 'right'
             track.side_evidence = self.settings.flip_after / 2
