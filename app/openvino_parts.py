@@ -1,9 +1,9 @@
 """A network for OpenVINO, cut into parts that follow each other, so that each can run as suits it and the last one need not run at all.
 
-- 'trunk': the convolutions, in the precision that the processor is fastest at (bfloat16 where it has that), and with them the one matrix
-  product whose weights are too many to be read from memory at full length for each crop.
+- 'trunk': the convolutions, in the precision that the processor is fastest at (bfloat16 where it has that), and with them the matrix
+  products that follow at once and whose weights are too many to be read from memory at full length for each crop.
 - 'head': all from the first smaller matrix product on, in float32 and on one thread: hundreds of small steps that take a tenth of the time.
-  In bfloat16, whose numbers have eight bits, they would cost four times the error in the picture that the trunk's convolutions cost.
+  With them in bfloat16, whose numbers have eight bits, joints would lie two to four times as far from those in float32, and tremble.
 - 'last': what only the last answers need (the texture), in float32.
 """
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TRUNK, HEAD, LAST = 'trunk', 'head', 'last'
-MANY_WEIGHTS = 1 << 20  # of a matrix product that stays in the trunk
+MANY_WEIGHTS = 500_000  # of a matrix product that stays in the trunk
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from app.openvino_parts import LAST, TRUNK, Part, parts_of
 # Two packages that OpenVINO imports where they are there, and does without. The first calls home when it is imported; the second converts
 # networks of other kinds, imports the first, and takes a third of the time.
 UNWANTED = ('openvino_telemetry', 'openvino.tools.ovc')
-FORM = 1  # of the kept file; another one where the parts are cut otherwise
+FORM = 2  # of the kept file; another one where the parts are cut otherwise
 PAGE = 4096  # bytes
 
 
