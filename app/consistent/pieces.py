@@ -2,7 +2,7 @@
 
 A hand is one person's hand of one side, from one scene. A piece of it is a stretch that is moved as one; a hand that was away for
 longer than `GAP` has several. Gaps within a piece are filled: nobody cut the film, the hand before and after it is of one
-colour and size, it is where its motion led, and no other hand was on its way.
+colour and size, it is where its motion led, and no other hand of its side was on its way.
 """
 from __future__ import annotations
 
@@ -66,13 +66,14 @@ def find_pieces(rows: RowFile, frames: RowFile) -> Found:
     hands: list[list[_Looks]] = []
     gaps_left = 0
     crowded = _crowded(columns, place)
-    for track in np.unique(columns['track']):
-        of_track = np.flatnonzero(columns['track'] == track)
+    tracks = [np.flatnonzero(columns['track'] == track) for track in np.unique(columns['track'])]
+    for of_track in tracks:
         lately = np.convolve(crowded[of_track], np.ones(LATELY))[:len(of_track)] > 0
-        left = believed_sides(columns['left'][of_track], columns['agreement'][of_track], np.where(lately, CROWDED_SWITCH, SWITCH))
-        looks = _Looks(of_track, place[of_track], columns['time'][of_track], columns['middle'][of_track], columns['box'][of_track],
-                       columns['tone'][of_track], left)
-        another = (np.diff(scene[looks.frames]) > 0) | (np.diff(left) != 0)
+        columns['left'][of_track] = believed_sides(columns['left'][of_track], columns['agreement'][of_track],
+                                                   np.where(lately, CROWDED_SWITCH, SWITCH))
+    for of_track in tracks:
+        looks = _Looks(of_track, place[of_track], *(columns[name][of_track] for name in ('time', 'middle', 'box', 'tone', 'left')))
+        another = (np.diff(scene[looks.frames]) > 0) | (np.diff(looks.left) != 0)
         apart = np.diff(looks.frames) > 1
         split = another.copy()
         for gap in np.flatnonzero(apart & ~another):
@@ -180,10 +181,10 @@ def _joined(hands: list[list[_Looks]], columns: dict, place: np.ndarray, scene: 
 
 
 def _another_near(columns: dict, place: np.ndarray, looks: _Looks, gap: int) -> bool:
-    """Whether another hand was, during the gap, near the way from one end to the other."""
+    """Whether another hand of the same side was, during the gap, near the way from one end to the other."""
     first, last = np.searchsorted(place, (looks.frames[gap], looks.frames[gap + 1] + 1))  # rows come in order of frames
     others = np.arange(first, last)
-    others = others[~np.isin(others, looks.rows[[gap, gap + 1]])]
+    others = others[~np.isin(others, looks.rows[[gap, gap + 1]]) & (columns['left'][others] == looks.left[gap])]
     if not len(others):
         return False
     share = (columns['time'][others] - looks.time[gap]) / (looks.time[gap + 1] - looks.time[gap])

@@ -70,6 +70,14 @@ def test_a_hand_that_the_tracker_lost_and_numbered_anew_is_one(tmp_path):
     assert other.hands == 2, 'a left hand became a right one'
 
 
+def test_hands_that_cross_stay_themselves_where_the_track_of_the_hidden_one_slides_onto_the_other(tmp_path):
+    slides = part(np.arange(30)), part(np.arange(30, 90), shift=(12, 0), side='left')  # one track
+    hides = part(np.r_[38:90], 2)  # the hidden one comes out again
+    result = found(tmp_path, *slides, part(np.arange(30), 1, (12, 0), side='left'), hides)
+    told = [(piece.side, piece.frames[0], piece.frames[-1], int((piece.rows == FILLED).sum())) for piece in result.pieces]
+    assert sorted(told) == [('left', 0, 89, 0), ('right', 0, 89, 8)], f'two hands that crossed became {told}'
+
+
 def test_two_hands_that_only_meet_stay_two(tmp_path):
     result = found(tmp_path, part(np.arange(90)), part(np.arange(90), 1, (30, 0), side='left'))
     assert result.hands == 2 and sorted(piece.side for piece in result.pieces) == ['left', 'right']
