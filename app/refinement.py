@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.hand_fit import NEAREST, HandFit, Unknowns
+from app.hand_fit import NEAREST, HandFit, Step, Unknowns
 from app.hand_model import JOINTS, POINTS, SHAPES, HandModel
 from app.kinematics import Kinematics
 from app.rotations import one_axis_angle, one_matrix
@@ -20,7 +20,8 @@ from app.types import Intrinsics
 
 HAND = 0.18  # metres from wrist to middle tip of an adult's hand, to turn lengths into pixels
 FEWEST_POINTS = 6
-HOPELESS = 0.5  # hand lengths; where the middle point is farther off, the hand is placed anew before the first step
+DOUBTFUL = 0.15  # hand lengths; where the network's middle point is farther off, the hand of the frame before may be the better start
+HOPELESS = 0.5  # the same; where it is still farther off, the hand is placed anew before the first step
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ class Refiner:
         if isinstance(fit, str):
             return self._unchanged(initial, points, intrinsics, fit)
         step = fit.at(start)
-        if before is not None:  # often nearer than the network's guess; only a start, the priors stay as they are
+        if before is not None and self._off(fit, step, DOUBTFUL):  # else never: errors would be handed on from frame to frame
             step = fit.better(step, fit.at(before._replace(shape=start.shape)))
-        if step is None or fit.middle_square(step) > (HOPELESS / self.settings.points_sigma) ** 2:
+        if self._off(fit, step, HOPELESS):
             step = fit.anchored(start) or step
         if step is None:
             return self._unchanged(initial, points, intrinsics, 'the hand would lie behind the camera')
@@ -120,6 +121,10 @@ class Refiner:
         return Refined(
             HandState(pose, found.shape, found.translation), projected, _mean_distance(projected, points), descent.iterations,
             descent.converged, descent.cost, None if shape_fixed else fit.shape_information(descent))
+
+    def _off(self, fit: HandFit, step: Step | None, lengths: float) -> bool:
+        """Whether the middle point is farther off than so many hand lengths, or the hand lies behind the camera."""
+        return step is None or fit.middle_square(step) > (lengths / self.settings.points_sigma) ** 2
 
     def _unknowns(self, state: HandState) -> Unknowns:
         _check_state(state)
