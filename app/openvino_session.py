@@ -10,6 +10,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,15 +78,11 @@ class OpenVinoSession:
     def run(self, names: Sequence[str] | None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         """The answers (B, ...) of these names, None for all, to `crop` (B, 3, S, S)."""
         crops, names = inputs['crop'], self._outputs if names is None else names
-        if len(crops) > 1 < self._threads and not self._beside:  # for most people it never comes to that
-            loaded = self._loaded(self._threads)
-            self._beside = [Lane(self._openvino, self._parts, loaded) for _ in range(self._threads)]
         parts = [part for part in self._alone.requests if part != LAST or not {*names}.isdisjoint(self._last)]
         rows: list[list[np.ndarray]] = []
-        for start in range(0, len(crops), self._threads):
-            group = crops[start:start + self._threads]
-            lanes = [self._alone] if len(group) == 1 else self._beside[:len(group)]
-            for lane, crop in zip(lanes, group):
+        while len(rows) < len(crops):
+            lanes = self._lanes(len(crops) - len(rows))
+            for lane, crop in zip(lanes, crops[len(rows):]):
                 lane.take(crop)
             for part in parts:
                 for lane in lanes:
@@ -94,6 +91,21 @@ class OpenVinoSession:
                     lane.requests[part].wait()
             rows += [[lane.tensors[name].data.copy() for name in names] for lane in lanes]
         return [np.concatenate(answer) for answer in zip(*rows)]
+
+    def _lanes(self, crops: int) -> list[Lane]:
+        """The ways for the next crops. Those beside each other are made when several crops come for the first time, which for many people
+        is never. That takes half a second, and happens in the background: until then one crop follows another."""
+        if crops == 1 or self._threads == 1:
+            return [self._alone]
+        if self._beside is None:
+            pool = ThreadPoolExecutor(1, 'openvino')
+            self._beside = pool.submit(self._made_beside)
+            pool.shutdown(wait=False)
+        return self._beside.result()[:crops] if self._beside.done() else [self._alone]
+
+    def _made_beside(self) -> list[Lane]:
+        loaded = self._loaded(self._threads)
+        return [Lane(self._openvino, self._parts, loaded) for _ in range(self._threads)]
 
     def _open(self, path: Path) -> None:
         """Get ready from the kept file."""
@@ -130,7 +142,8 @@ class OpenVinoSession:
         self._metadata, self._outputs = dict(facts['metadata']), tuple(facts['outputs'])
         self._parts, self._load = parts, load
         loaded = self._loaded(1)
-        self._alone, self._beside = Lane(self._openvino, parts, loaded), []
+        self._alone = Lane(self._openvino, parts, loaded)
+        self._beside: Future[list[Lane]] | None = None
         return loaded
 
     def _loaded(self, crops: int) -> list[Any]:

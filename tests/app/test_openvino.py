@@ -175,6 +175,11 @@ def test_all_but_the_texture_is_the_same_without_it():
 @pytest.mark.parametrize('threads', [1, 2, 4])
 def test_crops_at_once_are_answered_as_each_alone(hand_crops, threads):
     regressor = Regressor(WEIGHTS, 'openvino', threads)
+    one_by_one = regressor(hand_crops)
+    if threads > 1:
+        regressor.session._beside.result(60)
+        assert len(regressor.session._lanes(8)) == threads
+    assert max(differences(regressor(hand_crops), one_by_one).values()) < 0.5, 'answers leap when crops begin to run side by side'
     worst = differences(regressor(hand_crops), [regressor(crop[None])[0] for crop in hand_crops])
     assert worst['points'] < 0.5 and worst['translation'] < 2e-3, f'at once the answers differ by {worst}'
     again = differences(regressor(hand_crops), regressor(hand_crops))
