@@ -86,9 +86,10 @@ class HandFit:
     def at(self, unknowns: Unknowns, turn: np.ndarray | float = 0.0) -> Step | None:
         """Evaluate, the hand turned by `turn` (3,) before; None if a joint would lie behind the camera or a number is not finite."""
         posed = self.kinematics.posed(unknowns.coefficients, unknowns.wrist, self.kinematics.bones(unknowns.shape), turn)
-        return self._placed(unknowns._replace(wrist=posed.turns[0]), posed)
+        return self.placed(unknowns._replace(wrist=posed.turns[0]), posed)
 
-    def _placed(self, unknowns: Unknowns, posed: Posed) -> Step | None:
+    def placed(self, unknowns: Unknowns, posed: Posed) -> Step | None:
+        """`at`, for unknowns that are posed already."""
         camera = posed.points + unknowns.translation
         depth = camera[:, 2:]
         if not np.minimum.reduce(camera[:, 2]) > NEAREST:  # the ufunc itself: `depth.min()` takes three times as long
@@ -112,7 +113,7 @@ class HandFit:
         ratio = np.median(np.abs(flat - flat_middle).sum(1)) / np.median(np.abs(rays - middle).sum(1))
         distance = max(ratio, 2 * NEAREST - posed.points[:, 2].min())
         translation = np.append(middle * distance - flat_middle, distance - np.median(posed.points[known, 2]))
-        return self._placed(unknowns._replace(translation=translation), posed)
+        return self.placed(unknowns._replace(translation=translation), posed)
 
     def middle_square(self, step: Step) -> float:
         """Median of the known points' squared errors, in sigmas."""

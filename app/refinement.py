@@ -2,7 +2,8 @@
 
 Unknowns: the pose's coefficients, the wrist's turn and place, and the shape until the track has locked it. Data: the 21 detected points
 (weighted by confidence, outliers lose their say) and, where given, their relative depths. The priors keep what the data cannot tell: stay
-near the network's prediction, near natural poses, inside the joint limits, near the previous frame, near the mean shape.
+near the network's prediction, near natural poses, inside the joint limits, near the previous frame, near the mean shape. Above all the depths
+of the network's joints hold: they are several times better than what follows from misplaced points.
 Right hands only: for a left one mirror points and camera before and the state after (`app/mirror.py`).
 """
 from __future__ import annotations
@@ -89,21 +90,22 @@ class Refiner:
     def refine(
         self, initial: HandState, points: np.ndarray, depths: np.ndarray | None, confidence: np.ndarray, intrinsics: Intrinsics, *,
         shape_fixed: bool = False, shape_prior: tuple[np.ndarray, np.ndarray] | None = None, previous: HandState | None = None,
-        trust: float = 1.0, iterations: int | None = None,
+        iterations: int | None = None,
     ) -> Refined:
         """Fit to points (21, 2) px, depths (21,) px or None, confidence (21,) in 0..1, starting from the network's `initial`.
 
-        `shape_prior`: mean (10,) and precision (10, 10); `previous`: the same hand a frame ago, if it is to hold this one back; `trust` in
-        0..1 weighs the pull towards `initial` (0: it is only a start). Hopeless data give `initial` back, with `problem` saying why; the
-        result is always finite. Raises ValueError for wrong shapes or an initial state that is not finite.
+        `shape_prior`: mean (10,) and precision (10, 10); `previous`: the same hand a frame ago, if it is to hold this one back. Hopeless
+        data give `initial` back, with `problem` saying why; the result is always finite. Raises ValueError for wrong shapes or an initial
+        state that is not finite.
         """
         points, depths, confidence = _checked_data(points, depths, confidence)
         start = self._unknowns(initial)
         before = None if previous is None else self._unknowns(previous)
-        fit = self._fit(start, before, points, depths, confidence, intrinsics, shape_fixed, shape_prior, trust)
+        posed = self.kinematics.posed(start.coefficients, start.wrist, self.kinematics.bones(start.shape))
+        fit = self._fit(start, posed, before, points, depths, confidence, intrinsics, shape_fixed, shape_prior)
         if isinstance(fit, str):
             return self._unchanged(initial, points, intrinsics, fit)
-        step = fit.at(start)
+        step = fit.placed(start, posed)
         if before is not None and self._off(fit, step, DOUBTFUL):  # else never: errors would be handed on from frame to frame
             step = fit.better(step, fit.at(before._replace(shape=start.shape)))
         if self._off(fit, step, HOPELESS):
@@ -132,7 +134,7 @@ class Refiner:
         return Unknowns(coefficients, one_matrix(np.asarray(state.pose[0], float)), np.asarray(state.shape, float),
                         np.asarray(state.translation, float))
 
-    def _fit(self, start, before, points, depths, confidence, intrinsics, shape_fixed, shape_prior, trust) -> HandFit | str:
+    def _fit(self, start, posed, before, points, depths, confidence, intrinsics, shape_fixed, shape_prior) -> HandFit | str:
         """State the problem, or say in words why there is none."""
         s = self.settings
         known = np.isfinite(points[:, 0] + points[:, 1]) & (confidence > 0)
@@ -153,29 +155,27 @@ class Refiner:
         length = min(max(focal[0] * HAND / distance, 1.5 * spread), 6 * spread)
         confidence = np.minimum(confidence, 1)
         weights = (confidence / (s.points_sigma * length)) ** 2
-        near = max(trust, 1e-3)
-        relief, relief_weights = self._relief(start, near, depths, confidence, HAND / length)
-        pulls = [(near, start)] if before is None else [(near, start), (1.0, before)]
+        relief, relief_weights = self._relief(posed.points[:, 2], depths, confidence, HAND / length)
+        states = [start] if before is None else [start, before]
         sigmas = [(s.pose_sigma, s.turn_sigma, s.distance_sigma),
                   (s.previous_pose_sigma, s.previous_turn_sigma, s.previous_distance_sigma)]
         weight, moment = self._natural_weight, self._natural_weight * self._natural_mean
         turn, turn_weight, distance_weight, distance_moment = 0.0, 0.0, 0.0, 0.0
-        for (pull, state), (pose_sigma, turn_sigma, distance_sigma) in zip(pulls, sigmas):  # several parabolas are one
-            weight, moment = weight + pull / pose_sigma ** 2, moment + pull / pose_sigma ** 2 * state.coefficients
-            turn, turn_weight = turn + pull / turn_sigma ** 2 * state.wrist, turn_weight + pull / turn_sigma ** 2
-            distance_weight += pull / distance_sigma ** 2
-            distance_moment += pull / distance_sigma ** 2 * math.log(max(float(state.translation[2]), NEAREST))
+        for state, (pose_sigma, turn_sigma, distance_sigma) in zip(states, sigmas):  # several parabolas are one
+            weight, moment = weight + pose_sigma ** -2, moment + pose_sigma ** -2 * state.coefficients
+            turn, turn_weight = turn + turn_sigma ** -2 * state.wrist, turn_weight + turn_sigma ** -2
+            distance_weight += distance_sigma ** -2
+            distance_moment += distance_sigma ** -2 * math.log(max(float(state.translation[2]), NEAREST))
         shape_mean, shape_weight = self.shape_prior if shape_prior is None else shape_prior
         return HandFit(
             self.kinematics, points, weights, relief, relief_weights, focal, np.array([intrinsics.cx, intrinsics.cy], float), s.outlier ** 2,
             moment / weight, weight, self._limit_axes, self._low, self._high, s.limit_sigma ** -2, turn, turn_weight,
             distance_moment / distance_weight, distance_weight, shape_mean, shape_weight, shape_fixed)
 
-    def _relief(self, start: Unknowns, near: float, depths: np.ndarray | None, confidence: np.ndarray, metres: float):
-        """Depths (21,) of the joints behind the wrist in metres, and their weights: those of the start and the detected ones (`metres` a
-        pixel), each as far as it is known."""
-        s, own = self.settings, self.kinematics.posed(start.coefficients, start.wrist, self.kinematics.bones(start.shape)).points[:, 2]
-        weight = np.full(POINTS, near / s.relief_sigma ** 2)
+    def _relief(self, own: np.ndarray, depths: np.ndarray | None, confidence: np.ndarray, metres: float) -> tuple[np.ndarray, np.ndarray]:
+        """Depths (21,) of the joints behind the wrist in metres, and their weights: the network's `own`, and the detected ones (`metres` a
+        pixel), each as far as it is to be believed."""
+        s, weight = self.settings, np.full(POINTS, self.settings.relief_sigma ** -2)
         if depths is None:
             return own, weight
         detected = np.where(np.isfinite(depths), (confidence / s.depth_sigma) ** 2, 0)

