@@ -11,6 +11,7 @@ from app.detection import landmarker, mediapipe_image, quiet_native_stderr
 from app.pipeline import Pipeline, PipelineSettings
 from app.sources import open_source
 from app.types import Frame, Hand, Intrinsics
+from training.metrics import pa_mpjpe
 from training.video_figures import acceleration_error, high_pass, lag
 
 CAMERA = Intrinsics.from_field_of_view(640, 480)
@@ -81,6 +82,28 @@ def test_the_demo_clips_hand_moves_like_the_true_one(demo, demo_clip):
     fast = speed(flat) >= np.quantile(speed(flat), 0.9)
     off = [np.linalg.norm(CAMERA.project(series) - flat, axis=-1).mean(1)[fast].mean() for series in (raw, ours)]
     assert off[1] < 1.1 * off[0], f'in the fastest tenth {off[1]:.2f} px from the truth, {off[0]:.2f} without smoothing'
+
+
+def test_in_noisy_pictures_the_hand_is_steady_and_does_not_trail(demo_clip):
+    """Noise of 20 grey levels, as of a webcam in the evening: it shakes points and mesh."""
+    draw, truth = np.random.default_rng(5), np.load(demo_clip.parent / 'demo_truth.npz')
+    frames = [replace(f, image=np.clip(f.image + draw.normal(0, 20, f.image.shape), 0, 255).astype(np.uint8)) for f in clip(demo_clip, 60)]
+    aim, flat = truth['joints_3d'][:60], truth['joints_2d'][:60]
+    raw, ours = (joints(hands) for hands in followed(frames, (0.0, 0.5)))
+    errors = [acceleration_error(series, aim, RATE, rooted=True) for series in (raw, ours)]
+    assert errors[1] < 0.6 * errors[0], f'accelerations err by {errors[1]:.2f} m/s^2, {errors[0]:.2f} without smoothing, 0.6 allowed'
+    fast = speed(flat) >= np.quantile(speed(flat), 0.9)
+    off = [np.linalg.norm(CAMERA.project(series) - flat, axis=-1).mean(1)[fast].mean() for series in (raw, ours)]
+    assert off[1] < 1.1 * off[0], f'in the fastest tenth {off[1]:.2f} px from the truth, {off[0]:.2f} without smoothing'
+
+
+def test_the_fit_to_points_leaves_most_of_the_networks_3d(demo, demo_clip):
+    """Against the truth of the demo clip, after the best move, turn and scale. The detector's points lie elsewhere than the model's joints."""
+    truth = np.load(demo_clip.parent / 'demo_truth.npz')['joints_3d'][:60]
+    with Pipeline(PipelineSettings(mode='live', hands=1, threads=1, refine=False, smoothing=0.0)) as pipeline:
+        alone = joints([pipeline.process(frame, CAMERA) for frame in demo[0][:60]])
+    before, after = (1e3 * np.mean([pa_mpjpe(a, b) for a, b in zip(series, truth)]) for series in (alone, joints(demo[1][1][:60])))
+    assert after < before + 2, f'{after:.2f} mm live, {before:.2f} mm as the network says; 2 mm more are allowed'
 
 
 def test_a_hand_that_was_lost_is_filtered_anew(demo):
