@@ -66,7 +66,7 @@ class Network:
             self.size, self.focal = network.size, FOCAL * network.size
             self._run: Callable = lambda batch: torch_outputs(network, batch)
         else:
-            regressor = Regressor(path, threads=threads, hand_model_hash=sha256(DEFAULT_PATH))
+            regressor = Regressor(path, 'cpu', threads=threads, hand_model_hash=sha256(DEFAULT_PATH))
             self.size, self.focal = regressor.size, regressor.focal
             self._run = lambda batch: dict(zip(FIELDS, regressor.session.run(FIELDS, {'crop': batch})))
 

@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument('--limit', type=int, default=300, help='pictures of each set at most')
     options = parser.parse_args()
     torch.set_num_threads(1)
-    truth_folder, hand, labeller = data_folder('truth') / 'truth', HandModel.load(), Labeller(Regressor(threads=1))
+    truth_folder, hand, labeller = data_folder('truth') / 'truth', HandModel.load(), Labeller(Regressor(provider='cpu', threads=1))
     sets = [read_truth(truth_folder / 'fridge', options.limit), read_stereo(truth_folder / 'stereo', options.limit)]
     if options.renders:
         sets.append(read_rendered(options.renders, options.limit))

@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--truth', type=Path, default=None, help='folder with gt.jsonl; that of the real pictures unless given')
     truth = read_truth(parser.parse_args().truth or data_folder('truth') / 'truth' / 'fridge')
-    regressor = Regressor(threads=1)
+    regressor = Regressor(provider='cpu', threads=1)
     labellers = {f'{looks} looks': Labeller(regressor, looks) for looks in (1, LOOKS, 2 * LOOKS)}
     with Detector(1) as detector:
         figures = measure(list(truth.samples), detector, labellers)

@@ -45,7 +45,7 @@ def truth(root):
 
 @pytest.fixture(scope='module')
 def labeller() -> Labeller:
-    return Labeller(Regressor(threads=1))
+    return Labeller(Regressor(provider='cpu', threads=1))
 
 
 @pytest.fixture(scope='module')

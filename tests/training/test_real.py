@@ -114,7 +114,7 @@ def test_fits_are_kept_until_something_changes(hand, made, tmp_path):
 def test_fits_to_what_the_landmark_network_sees_of_rendered_hands_are_near_the_truth(hand, tmp_path):
     sampler = RenderSampler()
     write_shard(tmp_path / 'renders-5-000.npz', [sampler.sample(np.random.default_rng((5, i))) for i in range(8)])
-    pictures, truth = labelled(read_rendered(tmp_path), Labeller(Regressor(threads=1), looks=2))
+    pictures, truth = labelled(read_rendered(tmp_path), Labeller(Regressor(provider='cpu', threads=1), looks=2))
     error, trust = errors_of(pictures, truth, hand, STEPS)
     assert np.median(error) < 16, f'PA-MPJPE {np.median(error):.1f} mm (median of 8); 9 mm is usual, 16 mm are allowed'
     assert np.isfinite(error).all() and (trust >= 0).all() and (trust <= 1).all()
