@@ -2,8 +2,8 @@
 
 Truth is `truth.npz` beside the folder `frames/` of a clip (`training/rendered_clips.py`), or `NAME_truth.npz` beside a video `NAME.mp4`
 (`benchmarks/demo_clip.py`); of it `joints_3d` (T, 21, 3), `joints_2d` (T, 21, 2) and `intrinsics` (3, 3) are read, and `fps` and `side`
-where they are there. One hand, and a row for each frame. A stereo recording (`evaluation_truth.read_stereo`) is two clips, with truth in its
-good frames; its joints are triangulated from detected points, so look at PA-MPJPE.
+where they are there. One hand, and a row for each frame. A stereo recording (`evaluation_truth.read_stereo`) is two clips, with truth
+in its good frames; its joints are triangulated from detected points, so look at PA-MPJPE.
 """
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Scout:
         self.frames.close()
 
     def _look(self, frame: Frame, tracks: list[Track]) -> dict[int, tuple[Crop, np.ndarray, Prediction, np.ndarray, float]]:
-        """Of each track that shows a hand: crop, picture (S, S, 3), answer, points (21, 2) px, and in 0..1 that the crop's side is right."""
+        """Of each track that shows a hand: crop, picture (S, S, 3), answer, points (21, 2) px, and in 0..1 that its side is right."""
         looks = self.pipeline.cut_out(frame, self.pipeline.clock, tracks)
         other_looks = self._other_sides(frame.image, tracks, looks)
         seen = {}

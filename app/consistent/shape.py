@@ -7,8 +7,8 @@ from app.consistent.single_fits import right_handed
 from app.refinement import HandState, Refiner
 
 LOOKS = 90  # frames that are asked, evenly spread
-INDEPENDENCE = 0.05  # share of an independent look that one more frame is worth, as neighbours repeat each other's errors
-MOST = 0.4  # the same for frames far apart
+INDEPENDENCE = 0.1  # share of an independent look that one more frame is worth, as neighbours repeat each other's errors
+MOST = 0.5  # the same for frames far apart
 DOUBT = 6.0  # squared sigmas from the rest (10 components) at which a frame's word counts for a quarter
 WIDEST = 3.0  # standard deviations; no component goes beyond
 

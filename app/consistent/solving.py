@@ -32,7 +32,7 @@ DOUBT = 9.0  # times the usual error (median over a frame's points, squared sigm
 FILLED_CONFIDENCE = 0.6  # of that of the neighbours
 JUMP, TURN = 0.35, 1.0  # of the hand's box, and radians, off what the neighbours say: the frame is wrong
 NEIGHBOURS = 3  # on each side
-RELIEF_SIGMA, DEPTH_SIGMA = 0.008, 0.02  # metres, errors of how far behind the wrist joints lie: the network's hand's, detected ones'
+RELIEF_SIGMA, DEPTH_SIGMA = 0.01, 0.02  # metres, errors of how far behind the wrist joints lie: the network's hand's, detected ones'
 
 
 @dataclass(frozen=True, eq=False)

@@ -378,7 +378,8 @@ def test_a_stereo_recording_is_two_clips_with_truth_in_its_good_frames(tmp_path,
         (tmp_path / f'{name}_test.mp4').symlink_to(demo_clip)
     (tmp_path / 'cameras.json').write_text(json.dumps({name: {'K': matrix.tolist()} for name in ('cam0', 'cam1')}))
     rows = [{f'{key}{view}{unit}': value for view in range(2) for key, unit, value in (
-        ('frame', '', f'cam{view}/{number:04d}.jpg'), ('xyz_cam', '_mm', (1e3 * joints[number]).tolist()), ('uv', '', points[number].tolist()))}
+        ('frame', '', f'cam{view}/{number:04d}.jpg'), ('xyz_cam', '_mm', (1e3 * joints[number]).tolist()),
+        ('uv', '', points[number].tolist()))}
         | {'good': number != 7} for number in (5, 7, 9)]
     (tmp_path / 'gt.jsonl').write_text('\n'.join(map(json.dumps, rows)))
     clips = clips_of([tmp_path])

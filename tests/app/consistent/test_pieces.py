@@ -105,7 +105,8 @@ def test_a_lone_hand_keeps_its_side_where_another_hand_may_have_taken_its_place(
     assert {piece.side for piece in crossed.pieces if 0 in piece.rows or piece.frames[-1] == 65} == {'right', 'left'}
 
 
-@pytest.mark.parametrize('own, other, low, high', [(0.05, 0.95, 0, 0.06), (0.95, 0.05, 0.94, 1), (0.1, 0.1, 0.49, 0.51), (0.3, 0.1, 0.6, 0.7)])
+@pytest.mark.parametrize('own, other, low, high', [
+    (0.05, 0.95, 0, 0.06), (0.95, 0.05, 0.94, 1), (0.1, 0.1, 0.49, 0.51), (0.3, 0.1, 0.6, 0.7)])
 def test_a_hand_that_looks_like_neither_side_says_nothing(own, other, low, high):
     assert low <= compared(own, other) <= high, f'looks of {own} and {other} make {compared(own, other):.2f}, not {low} to {high}'
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import av
 import cv2
@@ -18,6 +19,7 @@ from app.errors import InputError
 from app.outputs.hands_file import read_hands
 from app.reconstruct import reconstruct
 from app.reconstruct_settings import ReconstructSettings
+from app.types import JOINT_PARENTS
 from tests.app.made_clips import write_clip
 from training.video_figures import bone_spread, high_pass_rms
 
@@ -35,6 +37,20 @@ def pictures(demo_clip):
 def clip_of(path, images):
     size = images[0].shape[1], images[0].shape[0]
     return write_clip(path, len(images), size=size, images=[np.ascontiguousarray(image) for image in images])
+
+
+def crossed(image, points, shift):
+    """The image with its hand, whose joints lie at points (21, 2), once more: mirrored, so many pixels to the right of the middle."""
+    height, width = image.shape[:2]
+    mask = np.zeros((height, width), np.uint8)
+    thick = int(0.11 * np.ptp(points, axis=0).max())
+    for joint, parent in enumerate(JOINT_PARENTS):
+        if parent >= 0:
+            cv2.line(mask, *(tuple(int(value) for value in points[end]) for end in (parent, joint)), 1, thick)
+    cv2.fillConvexPoly(mask, cv2.convexHull(points[[0, 1, 5, 9, 13, 17]].astype(np.int32)), 1)
+    move = np.array([[-1, 0, points[:, 0].mean() + width / 2 + shift], [0, 1, 0]], np.float32)
+    mask, other = (cv2.warpAffine(picture, move, (width, height)) for picture in (mask, image))
+    return np.where(mask[..., None] > 0, other, image)
 
 
 def files_in(folder):
@@ -79,6 +95,37 @@ def test_a_scene_cut_is_two_hands_and_nothing_between_them_is_smoothed(pictures,
     hands = read_hands(outcome.folder / 'hands.npz')
     assert outcome.report.sequence.scene_cuts == 1 and not hands.filled.any()
     assert set(hands.track[hands.frame < 12]).isdisjoint(hands.track[hands.frame >= 12])
+
+
+@pytest.mark.slow
+def test_two_hands_that_cross_stay_two(pictures, tmp_path):
+    with np.load(FOLDER / 'demo_truth.npz') as truth:
+        joints = truth['joints_2d'][:len(pictures)] / 2
+    clip = clip_of(tmp_path / 'cross.mp4', [crossed(image, points, 150 - 5 * number)
+                                            for number, (image, points) in enumerate(zip(pictures, joints))])
+    outcome = reconstruct(clip, tmp_path / 'out', replace(ONLY, hands=2))
+    hands = read_hands(outcome.folder / 'hands.npz')
+    seen = {int(track): (str(hands.side[rows][0]), int(rows.sum())) for track in np.unique(hands.track) for rows in [hands.track == track]}
+    long = [side for side, count in seen.values() if count > 30]
+    assert sorted(long) == ['left', 'right'], f'two hands that cross in 60 frames became {seen}'
+    for track in seen:
+        steps = np.linalg.norm(np.diff(hands.joints_2d[hands.track == track].mean(1), axis=0), axis=1)
+        assert steps.max(initial=0) < 24, f'hand {track} leaps by {steps.max():.0f} px, allowed 24; the true one moves by 16'
+
+
+@pytest.mark.parametrize('side', ['left', 'top'])
+def test_a_hand_half_outside_the_picture_gives_one_steady_hand_or_none(pictures, tmp_path, side):
+    with np.load(FOLDER / 'demo_truth.npz') as truth:
+        middle = (truth['joints_2d'][:20] / 2).mean((0, 1)).astype(int)
+    cut = [image[:, middle[0]:] if side == 'left' else image[middle[1]:] for image in pictures[:20]]
+    outcome = reconstruct(clip_of(tmp_path / 'half.mp4', [image[:image.shape[0] // 2 * 2, :image.shape[1] // 2 * 2] for image in cut]),
+                          tmp_path / 'out', ONLY)
+    hands = read_hands(outcome.folder / 'hands.npz')
+    assert len(np.unique(hands.track)) <= 1 and np.isfinite(hands.vertices).all()
+    if len(hands) > 1:
+        box = np.ptp(hands.joints_2d, axis=1).max(1)
+        change = np.abs(np.diff(np.log(box))).max()
+        assert change < 0.15, f'the hand grows by {100 * change:.0f} % from one frame to the next, allowed 15 %'
 
 
 @pytest.mark.parametrize('count', [1, 5])
@@ -149,6 +196,7 @@ MEASURED = '''
 import app, resource, sys
 from app.reconstruct import reconstruct
 from app.reconstruct_settings import ReconstructSettings
+from app.types import JOINT_PARENTS
 from pathlib import Path
 reconstruct(sys.argv[1], Path(sys.argv[2]), ReconstructSettings(hands=1, write=('hands', 'overlay', 'textures'), threads=1))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
