@@ -26,7 +26,7 @@ from models.texture_head import TextureHead
 
 HIDDEN, WIDTH = 1024, 512
 CORRECTIONS = 2
-LOCAL = 32  # channels that are looked at around each joint
+LOOK, LOCAL = 128, 32  # channels inside of what looks at the fine map, and of what it says around each joint
 START_DEPTH = 0.75  # metres; where a mean hand fills its crop
 
 
@@ -96,7 +96,8 @@ class GeometryHead(nn.Module):
                                         nn.Linear(256, sum(self.sizes)))
         nn.init.zeros_(self.correction[-1].weight)
         nn.init.zeros_(self.correction[-1].bias)
-        self.look = nn.Conv2d(fine_channels, LOCAL, 1)
+        self.look = nn.Sequential(nn.Conv2d(fine_channels, LOOK, 1), nn.ReLU(), nn.Conv2d(LOOK, LOOK, 3, padding=1, groups=LOOK), nn.ReLU(),
+                                  nn.Conv2d(LOOK, LOCAL, 1))
         self.local = nn.Sequential(nn.Linear(21 * LOCAL, 256), nn.ReLU(), nn.Linear(256, 256))
         nn.init.zeros_(self.local[-1].weight)
         nn.init.zeros_(self.local[-1].bias)
