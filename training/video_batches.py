@@ -1,8 +1,8 @@
 """Batches for training on clips: stills as ever, and beside them windows of clips and groups of stills that show one person.
 
 A row that belongs to a window or group has its number of frames as `window`, others 0; frames of one stand side by side, in order. Groups
-of stills have no `time` (NaN): they share a shape, and have no motion. Rows with the same number >= 0 as `picture` are crops of one picture:
-other cuts of a photograph, or a frame of a clip as it is drawn each time.
+of stills have no `time` (NaN): they share a shape, and have no motion. Rows with the same number >= 0 as `picture` are crops of one
+picture: other cuts of a photograph, or a frame of a clip as it is drawn each time.
 """
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class VideoBatches:
 
     def __init__(self, stills: Kept, persons: np.ndarray, pictures: np.ndarray, clips: Kept | None, windows: np.ndarray, video: Video,
                  seed: int) -> None:
-        """`persons` (n,): whom a still shows, '' if unknown; `pictures` (n,): the picture that a still is cut from, -1 if it is the only one;
-        `windows` (D, W, T): rows of `clips`, for each draw of them."""
+        """`persons` (n,): whom a still shows, '' if unknown; `pictures` (n,): the picture that a still is cut from, -1 if it is the only
+        one; `windows` (D, W, T): rows of `clips`, for each draw of them."""
         self.stills, self.clips, self.windows, self.video, self.seed = stills, clips, windows, video, seed
         names, of = np.unique(persons, return_inverse=True)
         groups = [np.flatnonzero(of == k) for k, name in enumerate(names) if name]

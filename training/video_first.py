@@ -18,8 +18,8 @@ BATCH = 128
 
 @torch.inference_mode()
 def first_answers(network: S2Hand, kept: Kept, blocks: int, pictures: np.ndarray, persons: np.ndarray) -> Row:
-    """Of all that is kept after `blocks` blocks, as the network answers now: `first_fingers` (n, 15, 3) axis-angle, the mean over the rows with
-    the same number in `pictures` (n,), and `first_shape` (n, S), over those with the same in `persons` (n,)."""
+    """Of all that is kept after `blocks` blocks, as the network answers now: `first_fingers` (n, 15, 3) axis-angle, the mean over the rows
+    with the same name in `pictures` (n,), and `first_shape` (n, S), over those with the same in `persons` (n,)."""
     network.eval()
     encoder, device = network.encoder, next(network.parameters()).device
     fingers, shapes = [], []

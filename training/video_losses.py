@@ -131,8 +131,8 @@ def true_motion(points: Tensor, truth: Tensor, time: Tensor, weight: Tensor, del
 def off_the_curve(points: Tensor, time: Tensor) -> Tensor:
     """(W, T - 3, P, 3) how far four frames in a row are from a parabola through time, of points (W, T, P, 3) at times (W, T).
 
-    sum of c_i x_i with c_i ~ 1 / prod_{j != i} (t_i - t_j), the third divided difference, and sum of c_i^2 = 1, so that it is as large as white
-    noise on the points; at even steps c = (-1, 3, -3, 1) / sqrt(20). Even acceleration has none. Times must rise.
+    sum of c_i x_i with c_i ~ 1 / prod_{j != i} (t_i - t_j), the third divided difference, and sum of c_i^2 = 1, so that it is as large as
+    white noise on the points; at even steps c = (-1, 3, -3, 1) / sqrt(20). Even acceleration has none. Times must rise.
     """
     four = time.unfold(1, 4, 1)  # (W, T - 3, 4)
     apart = four[..., :, None] - four[..., None, :] + torch.eye(4, device=time.device, dtype=time.dtype)
@@ -144,8 +144,8 @@ def off_the_curve(points: Tensor, time: Tensor) -> Tensor:
 def tremble(points: Tensor, time: Tensor, weight: Tensor, delta: float = 0.002) -> Tensor:
     """(W,) mean Huber length in metres of what points (W, T, P, 3) are off the curve of four frames in a row.
 
-    That is what shakes from frame to frame. A hand's own motion hardly counts: it changes its acceleration little within a tenth of a second,
-    so that this can be asked of clips without truth with a large weight, where `motion_translation` must be bounded and small.
+    That is what shakes from frame to frame. A hand's own motion hardly counts: it changes its acceleration little within a tenth of a
+    second, so that this can be asked of clips without truth with a large weight, where `motion_translation` must be bounded and small.
     """
     if points.shape[1] < 4:
         return 0 * points.sum((1, 2, 3))
@@ -158,7 +158,8 @@ def tremble(points: Tensor, time: Tensor, weight: Tensor, delta: float = 0.002) 
 def same_joints(joints: Tensor, picture: Tensor, weight: Tensor, delta: float = 0.005) -> Tensor:
     """() mean Huber distance in metres of joints (B, 21, 3) from their mean over the crops of the same picture, in axes of that picture.
 
-    picture (B,) its number, -1: it is there once; weight (B,). Crops differ in place, turn, size, colours, noise and sharpness; the hand does not.
+    picture (B,) its number, -1: it is there once; weight (B,). Crops differ in place, turn, size, colours, noise and sharpness; the hand
+    does not.
     """
     rows = torch.nonzero(picture >= 0)[:, 0]
     if not len(rows):
