@@ -1,6 +1,8 @@
-"""A network for OpenVINO, cut into parts that follow each other, so that each can run as suits it and the last one need not run at all.
+"""A network for OpenVINO, cut into parts that follow each other, so that each can run as suits it, the first two on another thread than the
+rest, and the last one need not run at all.
 
-- 'trunk': the convolutions, in the precision that the processor is fastest at (bfloat16 where it has that), and with them the matrix
+- 'front' and 'points': what the first answers need, which tell where to cut the next picture; made as 'trunk' and 'head' are.
+- 'trunk': the other convolutions, in the precision that the processor is fastest at (bfloat16 where it has that), and with them the matrix
   products that follow at once and whose weights are too many to be read from memory at full length for each crop.
 - 'head': all from the first smaller matrix product on, in float32 and on one thread: hundreds of small steps that take a tenth of the time.
   With them in bfloat16, whose numbers have eight bits, joints would lie two to four times as far from those in float32, and tremble.
@@ -13,7 +15,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-TRUNK, HEAD, LAST = 'trunk', 'head', 'last'
+PARTS = FRONT, POINTS, TRUNK, HEAD, LAST = 'front', 'points', 'trunk', 'head', 'last'
+CONVOLUTIONS = FRONT, TRUNK
 MANY_WEIGHTS = 500_000  # of a matrix product that stays in the trunk
 
 
@@ -21,22 +24,24 @@ MANY_WEIGHTS = 500_000  # of a matrix product that stays in the trunk
 class Part:
     """One part of a network. Answers are called as in the graph; what one part hands to another, by the layer that it comes from."""
 
-    name: str  # TRUNK, HEAD or LAST
+    name: str  # one of PARTS
     model: Any  # openvino.Model, or an openvino.Tensor with what it was compiled to
     inputs: Sequence[str]
     outputs: Sequence[str]
 
 
-def parts_of(openvino: Any, model: Any, last: Collection[str]) -> list[Part]:
-    """`model` (with fixed sizes; used up) in parts, in the order in which they run; `last` are the answers that get a part of their own."""
+def parts_of(openvino: Any, model: Any, last: Collection[str], first: Collection[str]) -> list[Part]:
+    """`model` (with fixed sizes; used up) in parts, in the order in which they run; `first` and `last` are the answers that get parts of
+    their own."""
+    _take_directly(model.get_ordered_ops())
     nodes = model.get_ordered_ops()
     answers = {result.output(0).get_any_name(): result.input(0).get_source_output() for result in model.get_results()}
-    place = _places(nodes, answers, last)
+    place = _places(nodes, answers, last, first)
     called = {_key(output): name for name, output in answers.items()}
     called |= {_key(node.output(0)): node.output(0).get_any_name() for node in model.get_parameters()}
 
-    inputs: dict[str, dict[str, Any]] = {name: {} for name in (TRUNK, HEAD, LAST)}  # name of a tensor -> the Parameter that stands for it
-    outputs: dict[str, dict[str, Any]] = {name: {} for name in (TRUNK, HEAD, LAST)}
+    inputs: dict[str, dict[str, Any]] = {name: {} for name in PARTS}  # name of a tensor -> the Parameter that stands for it
+    outputs: dict[str, dict[str, Any]] = {name: {} for name in PARTS}
     for name, output in answers.items():
         outputs[place[_key(output)[0]]][name] = output
     for node in nodes:
@@ -55,25 +60,42 @@ def parts_of(openvino: Any, model: Any, last: Collection[str]) -> list[Part]:
             end.replace_source_output(inputs[part][name].output(0))
     results = {name: [openvino.opset13.result(output) for output in outputs[name].values()] for name in outputs}
     return [Part(name, openvino.Model(results[name], [*inputs[name].values()], name), tuple(inputs[name]), tuple(outputs[name]))
-            for name in (TRUNK, HEAD, LAST) if results[name]]
+            for name in PARTS if results[name]]
 
 
-def _places(nodes: list[Any], answers: dict[str, Any], last: Collection[str]) -> dict[str, str]:
+def _take_directly(nodes: list[Any]) -> None:
+    """What takes one of several joined tensors out again takes it from where it comes, so that it does not wait for the others."""
+    for node in nodes:
+        joined = _sources(node)[0] if node.get_type_name() == 'Slice' else None
+        if joined is None or joined.get_type_name() != 'Concat':
+            continue
+        start, _, step, axis = (int(source.get_data().item()) for source in _sources(node)[1:])
+        begin, size = 0, node.get_output_shape(0)[axis]
+        for piece in joined.inputs() if step == 1 and axis == joined.get_attributes()['axis'] else ():
+            if (begin, piece.get_shape()[axis]) == (start, size):
+                for target in node.output(0).get_target_inputs():
+                    target.replace_source_output(piece.get_source_output())
+            begin += piece.get_shape()[axis]
+
+
+def _places(nodes: list[Any], answers: dict[str, Any], last: Collection[str], first: Collection[str]) -> dict[str, str]:
     """The part of each node by its name. What does not depend on the network's input belongs to all of them and is left out."""
     place: dict[str, str] = {}
     moving = {node.friendly_name for node in nodes if _is_input(node)}
-    needed = {node.friendly_name for name, output in answers.items() if name not in last for node in _before(output.get_node())}
+    early, needed = ({node.friendly_name for name in names for node in _before(answers[name].get_node())}
+                     for names in (first, {*answers} - {*last}))
     for node in nodes:
         sources = [source.friendly_name for source in _sources(node)]
         if node.get_type_name() == 'Result' or not moving.intersection(sources):
             continue
         moving.add(node.friendly_name)
-        if node.friendly_name not in needed:
-            place[node.friendly_name] = LAST
-        elif _is_small_product(node) or any(place.get(source) == HEAD for source in sources):
-            place[node.friendly_name] = HEAD
+        exact = _is_small_product(node) or any(place.get(source) in (POINTS, HEAD) for source in sources)
+        if node.friendly_name in early:
+            place[node.friendly_name] = POINTS if exact else FRONT
+        elif node.friendly_name in needed:
+            place[node.friendly_name] = HEAD if exact else TRUNK
         else:
-            place[node.friendly_name] = TRUNK
+            place[node.friendly_name] = LAST
     return place
 
 

@@ -19,7 +19,7 @@ from app.hand_model import DEFAULT_PATH, HandModel
 from app.live.shown import HandStatus
 from app.mirror import mirror_intrinsics, mirror_points_2d, mirror_points_3d, mirror_pose
 from app.refinement import HandState, Refiner
-from app.regression import Prediction, Provider, Regressor
+from app.regression import Begun, Prediction, Provider, Regressor
 from app.rotations import axis_angle_to_quaternion, one_axis_angle, one_matrix
 from app.shape_memory import ShapeMemory
 from app.smoothing import HandSmoother, SmoothingSettings
@@ -68,12 +68,13 @@ class _Memory:
 
 @dataclass(frozen=True)
 class Sighting:
-    """One hand as the network saw it."""
+    """One hand that the network has begun with."""
 
     track: int  # its number
     presence: float  # in 0..1, that the crop shows a hand
     crop: Crop
-    prediction: Prediction
+    begun: Begun
+    row: int  # of `begun`
     points: np.ndarray  # (21, 2) pixels of the frame
 
 
@@ -172,7 +173,7 @@ class Pipeline:
         return self.place(self.look(frame), intrinsics)
 
     def look(self, frame: Frame) -> Looked:
-        """The first half of a frame: follow and find hands, and run the network on them."""
+        """The first half of a frame: follow and find hands, and run the network on them as far as to their points, where it can stop there."""
         clock, tracker = StageClock(), self.tracker
         if self.settings.mode == 'image':
             tracker.forget()
@@ -193,20 +194,16 @@ class Pipeline:
             seen.pop(track.number, None)
         return [(track, seen[track.number]) for track in tracker.tracks if track.number in seen]
 
-    def cut_out(self, frame: Frame, clock: StageClock, tracks: list[Track],
-                textured: bool = True) -> list[tuple[Crop, np.ndarray, Prediction]]:
-        """Each track cut out of the frame (S, S, 3), and what the network says of it, with its texture and light or without; the network
-        runs on all of them at once."""
+    def cut_out(self, frame: Frame, clock: StageClock, tracks: list[Track]) -> list[tuple[Crop, np.ndarray, Prediction]]:
+        """Each track cut out of the frame (S, S, 3), and what the network says of it, which runs on all of them at once."""
         if not tracks:
             return []
-        with clock.stage('crop'):
-            crops = [crop_from_points(self.tracker.expected_points(t, frame.time), t.side, self.regressor.size) for t in tracks]
-            pictures = [cut(frame.image, c) for c in crops]
+        crops, pictures = self._cut(frame, clock, tracks)
         with clock.stage('network'):
-            return list(zip(crops, pictures, self.regressor(pictures, textured)))
+            return list(zip(crops, pictures, self.regressor(pictures)))
 
     def place(self, looked: Looked, intrinsics: Intrinsics) -> list[Hand]:
-        """The second half: the hands in the camera `intrinsics`, fitted, smoothed and coloured."""
+        """The second half: the rest of the network, and the hands in the camera `intrinsics`, fitted, smoothed and coloured."""
         self.clock.add(looked.stage_ms)
         if self.settings.mode == 'image':
             self._memories.clear()
@@ -218,11 +215,12 @@ class Pipeline:
         for number, memory in self._memories.items():
             if number not in sighted:  # a hand that is found again may be anywhere
                 memory.forget_motion(self.settings.smoothing)
-        placed = [self._placed(looked.frame, intrinsics, sighting) for sighting in looked.sightings]
+        predictions = self._predictions(looked)
+        placed = [self._placed(looked.frame, intrinsics, *seen) for seen in zip(looked.sightings, predictions)]
         with self.clock.stage('texture'):
-            hands = [self._coloured(looked.frame, intrinsics, hand, sighting.prediction,
+            hands = [self._coloured(looked.frame, intrinsics, hand, prediction,
                                     [(other.vertices, other.side) for other in placed if other is not hand])
-                     for hand, sighting in zip(placed, looked.sightings)]
+                     for hand, prediction in zip(placed, predictions)]
         self._memories = {n: m for n, m in self._memories.items() if n in looked.known}
         return hands
 
@@ -237,14 +235,33 @@ class Pipeline:
         self.close()
 
     def _look(self, frame: Frame, clock: StageClock, tracks: list[Track]) -> dict[int, Sighting]:
-        """Run the network on the tracks and tell the tracker; what was seen, by track number."""
-        seen = {}
-        textured = any(self._wants_texture(track) for track in tracks)
-        for track, (crop, _, prediction) in zip(tracks, self.cut_out(frame, clock, tracks, textured)):
-            points = to_frame(prediction.points.astype(float), crop)
-            if self.tracker.observe(track, points, prediction.presence, prediction.right, frame.time):
-                seen[track.number] = Sighting(track.number, prediction.presence, crop, prediction, points)
+        """Begin with the network on the tracks and tell the tracker; what was seen, by track number."""
+        if not tracks:
+            return {}
+        seen, textured = {}, any(self._wants_texture(track) for track in tracks)
+        crops, pictures = self._cut(frame, clock, tracks)
+        with clock.stage('network'):
+            begun = self.regressor.begin(pictures, textured)
+        for row, (track, crop, (points, presence, right)) in enumerate(zip(tracks, crops, begun.first)):
+            points = to_frame(points.astype(float), crop)
+            if self.tracker.observe(track, points, presence, right, frame.time):
+                seen[track.number] = Sighting(track.number, presence, crop, begun, row, points)
         return seen
+
+    def _cut(self, frame: Frame, clock: StageClock, tracks: list[Track]) -> tuple[list[Crop], list[np.ndarray]]:
+        """Where the tracks' hands should be, and the pictures (S, S, 3) there."""
+        with clock.stage('crop'):
+            crops = [crop_from_points(self.tracker.expected_points(t, frame.time), t.side, self.regressor.size) for t in tracks]
+            return crops, [cut(frame.image, crop) for crop in crops]
+
+    def _predictions(self, looked: Looked) -> list[Prediction]:
+        """What the network says of each sighting, once it is done with what it has begun."""
+        if not looked.sightings:
+            return []
+        with self.clock.stage('network'):
+            begun = {id(sighting.begun): sighting.begun for sighting in looked.sightings}
+            done = {key: self.regressor.finish(one) for key, one in begun.items()}
+            return [done[id(sighting.begun)][sighting.row] for sighting in looked.sightings]
 
     def _wants_texture(self, track: Track) -> bool:
         """Whether the texture memory will hear what the network thinks of this look at a hand. (Not any more once the skin's tone is known;
@@ -252,10 +269,10 @@ class Pipeline:
         memory = self._memories.get(track.number)
         return is_read(track.looks + 1) and (memory is None or memory.texture.hears_network)
 
-    def _placed(self, frame: Frame, intrinsics: Intrinsics, sighting: Sighting) -> Hand:
+    def _placed(self, frame: Frame, intrinsics: Intrinsics, sighting: Sighting, prediction: Prediction) -> Hand:
         """One hand, not yet coloured. All happens in a picture mirrored, if need be, so that the hand is a right one."""
         settings, width, number = self.settings, frame.image.shape[1], sighting.track
-        crop, prediction = sighting.crop, sighting.prediction
+        crop = sighting.crop
         side = 'left' if crop.mirrored else 'right'
         if number not in self._memories:
             self._memories[number] = self._memory(side)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ WEIGHTS = Path(__file__).parent.parent / 'assets' / 'weights' / 's2hand-lite.onn
 VERSION = '1'  # of the graphs that this program reads
 OUTPUTS = ('joints_2d', 'points', 'presence', 'right', 'pose', 'shape', 'scale', 'translation', 'texture', 'light')
 SKIN = ('texture', 'light')  # answers that cost time and that not every frame needs
+FIRST = ('points', 'presence', 'right')  # answers that tell where to cut the next picture
 WITHOUT_TEXTURE = tuple(name for name in OUTPUTS if name not in SKIN)
 METADATA = ('focal', 'size', 'hand_model')
 EXECUTION_PROVIDERS = {'tensorrt': 'TensorrtExecutionProvider', 'cuda': 'CUDAExecutionProvider', 'cpu': 'CPUExecutionProvider'}
@@ -50,6 +51,23 @@ class Prediction:
     trust: float = 1.0  # in 0..1, in its points, see `trust_in_points`
 
 
+@dataclass(frozen=True)
+class Begun:
+    """Crops of which at least the points are known."""
+
+    textured: bool
+    batch: np.ndarray  # (B, 3, S, S) the crops, in 0..1
+    out: dict[str, np.ndarray]  # the answers (B, ...) that are there
+    session: Any = None  # what goes on; None if all answers are there
+    rest: Any = None  # from this
+
+    @property
+    def first(self) -> list[tuple[np.ndarray, float, float]]:
+        """Of each crop: points (21, 2) in its pixels, and in 0..1 that it shows a hand, and a right one."""
+        return [(points[:, :2], float(presence[0]), float(right[0]))
+                for points, presence, right in zip(*(self.out[name] for name in FIRST))]
+
+
 class Regressor:
     """One session of OpenVINO or of ONNX Runtime. `provider` is the one that really runs, whatever was asked for; `note` says in one
     sentence why it is another one, or what else a person should know, '' if all is as asked. Both may change when it fails later on.
@@ -76,13 +94,44 @@ class Regressor:
 
         With `textured` False texture and light are None; OpenVINO then saves the time to work them out.
         """
-        out = self._run(_batch(crops), OUTPUTS if textured else WITHOUT_TEXTURE)
+        return self.finish(self.begin(crops, textured))
+
+    def begin(self, crops: Sequence[np.ndarray], textured: bool = True) -> Begun:
+        """The first half of a call, which tells where to cut the next picture. `finish` is the other half; it may run on another thread
+        while this one begins with the next crops. What cannot stop half-way goes all the way here."""
+        names, batch, session = OUTPUTS if textured else WITHOUT_TEXTURE, _batch(crops), self.session
+        if hasattr(session, 'begin'):
+            try:
+                rest = session.begin(names, batch)
+                first = {name: np.concatenate([row[name] for row in rest.rows]) for name in FIRST}
+                return Begun(textured, batch, checked(first), session, rest)
+            except Exception as error:  # OpenVINO says RuntimeError, its bindings TypeError and more
+                self._give_up(error)
+        return Begun(textured, batch, self._run(batch, names))
+
+    def finish(self, begun: Begun) -> list[Prediction]:
+        """The second half of a call: a prediction for each crop."""
+        names, out = OUTPUTS if begun.textured else WITHOUT_TEXTURE, begun.out
+        if begun.session is not None:
+            try:
+                out = checked(dict(zip(names, begun.session.finish(begun.rest))))
+            except Exception as error:  # the same
+                if self.session is begun.session:
+                    self._give_up(error)
+                out = self._run(begun.batch, names)
         return [Prediction(
             points=out['points'][i, :, :2], depths=out['points'][i, :, 2], presence=float(out['presence'][i, 0]),
             right=float(out['right'][i, 0]), pose=out['pose'][i], shape=out['shape'][i], scale=float(out['scale'][i, 0]),
-            translation=out['translation'][i], texture=out['texture'][i] if textured else None,
-            light=out['light'][i] if textured else None,
-            trust=trust_in_points(out['points'][i, :, :2], out['joints_2d'][i])) for i in range(len(crops))]
+            translation=out['translation'][i], texture=out['texture'][i] if begun.textured else None,
+            light=out['light'][i] if begun.textured else None,
+            trust=trust_in_points(out['points'][i, :, :2], out['joints_2d'][i])) for i in range(len(begun.batch))]
+
+    def _give_up(self, error: Exception) -> None:
+        """Leave what failed for ONNX Runtime on the CPU, for good."""
+        self.note = failure_note(error, 'OpenVINO' if self.provider == 'OpenVINO' else 'The GPU')
+        self._leave_engines()
+        self.session = self._open_spare(self._read())
+        self.provider = self._real_provider()
 
     def _run(self, batch: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Crops (B, 3, S, S) in 0..1 -> arrays by name. What fails is left for ONNX Runtime on the CPU, for good."""
@@ -96,10 +145,7 @@ class Regressor:
         except Exception as error:  # onnxruntime's exceptions share no narrower public base
             if self.session is self._spare:
                 raise
-            self.note = failure_note(error, 'OpenVINO' if self.provider == 'OpenVINO' else 'The GPU')
-            self._leave_engines()
-            self.session = self._open_spare(self._read())
-            self.provider = self._real_provider()
+            self._give_up(error)
             values = self.session.run(names, {'crop': batch})
         if self._engines is not None:
             self._engines.seal()
@@ -164,7 +210,7 @@ class Regressor:
     def _open_on_openvino(self, graph: bytes, asked: bool):
         """A session of OpenVINO; None, and a note, if it cannot run the network; None if it does not pay and was not asked for."""
         try:
-            return OpenVinoSession(graph, self.threads, SKIN) if asked or openvino_pays() else None
+            return OpenVinoSession(graph, self.threads, SKIN, FIRST) if asked or openvino_pays() else None
         except ImportError as error:
             missing = 'OpenVINO was asked for, but it is not installed: pip install openvino. The network runs on ONNX Runtime.'
             self.note = self.note or (missing if error.name == 'openvino' else failure_note(error, 'OpenVINO'))
@@ -243,6 +289,13 @@ class Regressor:
 
 def _provider_of(session) -> str:
     return session.get_providers()[0].removesuffix('ExecutionProvider')
+
+
+def checked(answers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The answers. Raises ArithmeticError if some are no numbers."""
+    if not all(np.isfinite(value).all() for value in answers.values()):
+        raise ArithmeticError('it gave answers that are no numbers')
+    return answers
 
 
 def trust_in_points(points: np.ndarray, joints_2d: np.ndarray) -> float:

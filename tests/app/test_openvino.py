@@ -19,9 +19,9 @@ from app import openvino_session, regression
 from app.crop import crop_from_points, cut
 from app.errors import InputError
 from app.graph_cache import KeptGraph
-from app.openvino_parts import HEAD, LAST, TRUNK, parts_of
+from app.openvino_parts import FRONT, HEAD, LAST, POINTS, TRUNK, parts_of
 from app.openvino_session import import_openvino, openvino_pays
-from app.regression import OUTPUTS, SKIN, WEIGHTS, Prediction, Regressor
+from app.regression import FIRST, OUTPUTS, SKIN, WEIGHTS, Prediction, Regressor
 from tests.app.test_regression import META, tiny_network
 from tests.export.tiny_graph import SIZE, tiny_graph
 
@@ -58,7 +58,7 @@ def hand_crops(demo_clip) -> np.ndarray:
 class PlayedSession:
     """OpenVINO as it is where it does not work: it fails, or its answers are no numbers."""
 
-    def __init__(self, graph: bytes, threads: int, last: tuple[str, ...], how: str) -> None:
+    def __init__(self, graph: bytes, how: str) -> None:
         if how == 'creation':
             raise RuntimeError('no such kernel')
         if how == 'memory':
@@ -107,7 +107,7 @@ def test_automatic_without_it_is_onnx_runtime_and_needs_no_words(network, monkey
 def test_where_it_fails_onnx_runtime_goes_on_and_that_is_said(network, monkeypatch, provider, how, said):
     monkeypatch.setattr(regression, 'has_nvidia_device', lambda: False)
     monkeypatch.setattr(regression, 'openvino_pays', lambda: True)
-    monkeypatch.setattr(regression, 'OpenVinoSession', lambda graph, threads, last: PlayedSession(graph, threads, last, how))
+    monkeypatch.setattr(regression, 'OpenVinoSession', lambda graph, *_: PlayedSession(graph, how))
     regressor = Regressor(network, provider, 1)
     assert regressor.provider == ('OpenVINO' if how in ('run', 'numbers') else 'CPU')
     worst = max(differences(regressor(CROPS), Regressor(network, 'cpu', 1)(CROPS)).values())
@@ -216,11 +216,51 @@ def test_a_network_is_cut_into_parts_that_give_all_its_answers(network):
     openvino = import_openvino()
     model = openvino.Core().read_model(network.read_bytes())
     model.reshape([1, 3, SIZE, SIZE])
-    parts = {part.name: part for part in parts_of(openvino, model, SKIN)}
+    parts = {part.name: part for part in parts_of(openvino, model, SKIN, FIRST)}
     kinds = {name: {node.get_type_name() for node in part.model.get_ops()} for name, part in parts.items()}
-    assert [*parts] == [TRUNK, HEAD, LAST] and list(parts[TRUNK].inputs) == ['crop']
-    assert 'Convolution' in kinds[TRUNK] and 'MatMul' not in kinds[TRUNK] and 'Convolution' not in kinds[HEAD] | kinds[LAST]
-    assert set(parts[LAST].outputs) == {*SKIN} and {*OUTPUTS} - {*SKIN} <= {*parts[HEAD].outputs}
+    assert [*parts] == [FRONT, POINTS, HEAD, LAST] and list(parts[FRONT].inputs) == ['crop']
+    assert 'Convolution' in kinds[FRONT] and 'MatMul' not in kinds[FRONT]
+    assert 'Convolution' not in kinds[POINTS] | kinds[HEAD] | kinds[LAST]
+    assert set(parts[POINTS].outputs) == {*FIRST} and set(parts[LAST].outputs) == {*SKIN}
+    assert {*OUTPUTS} - {*SKIN, *FIRST} <= {*parts[HEAD].outputs}
+
+
+@needs_openvino
+def test_the_points_of_the_network_that_ships_do_not_wait_for_the_meshs_convolutions():
+    openvino = import_openvino()
+    model = openvino.Core().read_model(WEIGHTS)
+    model.reshape([1, 3, 224, 224])
+    parts = {part.name: part.model for part in parts_of(openvino, model, SKIN, FIRST)}
+    convolutions = {name: sum('Convolution' in node.get_type_name() for node in model.get_ops()) for name, model in parts.items()}
+    assert [*parts] == [FRONT, POINTS, TRUNK, HEAD, LAST]
+    assert convolutions[FRONT] > 40 and convolutions[TRUNK] > 12 and not convolutions[HEAD], convolutions
+
+
+@needs_openvino
+@pytest.mark.parametrize('threads', [1, 2])
+def test_crops_begun_with_one_after_the_other_can_be_finished_later(hand_crops, threads):
+    regressor = Regressor(None, 'openvino', threads)
+    groups = [hand_crops[:1], hand_crops[1:2], hand_crops[2:4], hand_crops[4:5]]
+    whole = [regressor(crops) for crops in groups]
+    begun = [regressor.begin(crops) for crops in groups]
+    for one, expected in zip(begun, whole):
+        for (points, presence, right), prediction in zip(one.first, expected, strict=True):
+            assert np.array_equal(points, prediction.points) and (presence, right) == (prediction.presence, prediction.right)
+    later = [regressor.finish(one) for one in begun]
+    for found, expected in zip(later, whole):
+        apart = differences(found, expected)
+        assert max(apart.values()) == 0, apart
+
+
+@needs_openvino
+def test_a_failure_in_the_second_half_is_mended_as_one_in_the_first(hand_crops, monkeypatch):
+    regressor = Regressor(None, 'openvino', 1)
+    begun = regressor.begin(hand_crops[:1])
+    monkeypatch.setattr(openvino_session.OpenVinoSession, 'finish', lambda self, begun: 1 / 0)
+    found = regressor.finish(begun)
+    assert regressor.provider == 'CPU' and 'OpenVINO' in regressor.note, regressor.note
+    expected = Regressor(None, 'cpu', 1)(hand_crops[:1])
+    assert max(differences(found, expected).values()) < 1e-3
 
 
 @needs_openvino
