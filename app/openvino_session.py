@@ -212,9 +212,11 @@ def advance(lanes: list[Lane], rows: list[dict[str, np.ndarray]], parts: list[st
         lane.take(row, parts)
     for part in parts:
         requests = [lane.requests[part] for lane in lanes if part in lane.requests]
-        for request in requests:
+        for request in requests[1:]:
             request.start_async()
-        for request in requests:
+        for request in requests[:1]:  # on this very thread: handing a part over and coming back takes 0.2 to 0.6 ms
+            request.infer(share_inputs=True, share_outputs=True)
+        for request in requests[1:]:
             request.wait()
 
 
