@@ -42,7 +42,7 @@ class PipelineSettings:
     hands: int = 2  # at most this many at once
     weights: Path | None = None  # an exported network; None for the one that ships
     provider: Provider = 'auto'  # what the network should run on
-    threads: int | None = None  # of the network; None: all cores, at most 4
+    threads: int | None = None  # of the network; None: all cores, at most 4; half of them with OpenVINO
     refine: bool = True  # fit the hand to the detected points after the network
     smoothing: float = 0.5  # 0 none, 1 strongest; pictures are never smoothed
     lock: bool = True  # one shape and one texture for a hand, once enough of it was seen

@@ -34,7 +34,7 @@ class ReconstructSettings:
     opacity: float = 1.0  # of the overlay, 0..1
     weights: Path | None = None  # an exported network; None: the one that ships
     provider: str = 'auto'  # what the network should run on
-    threads: int | None = None  # of the network; None: all cores, at most 4
+    threads: int | None = None  # of the network; None: all cores, at most 4; half of them with OpenVINO
     refine: bool = True  # fit the mesh to the detected points
     smoothing: float = 0.5  # 0 none .. 1 strongest
     lock: bool = True  # one shape and texture per hand
@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument('--provider', choices=('auto', 'tensorrt', 'cuda', 'openvino', 'cpu'), default=default.provider,
                      help='what the network runs on')
     how.add_argument('--threads', type=int, default=default.threads, choices=range(1, 65), metavar='N',
-                     help='of the network on the CPU (all cores, at most 4)')
+                     help='of the network on the CPU (all cores, at most 4; half of them with OpenVINO)')
     how.add_argument('--refine', action=argparse.BooleanOptionalAction, default=True, help='fit the mesh to the detected points')
     how.add_argument('--smoothing', type=_share, default=default.smoothing, metavar='0..1', help='of a video, over time')
     how.add_argument('--lock', action=argparse.BooleanOptionalAction, default=True, help='one shape and one texture per hand')

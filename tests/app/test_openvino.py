@@ -237,6 +237,14 @@ def test_the_points_of_the_network_that_ships_do_not_wait_for_the_meshs_convolut
 
 
 @needs_openvino
+@pytest.mark.parametrize('usual, taken', [(1, 1), (2, 1), (4, 2)])
+def test_it_leaves_half_of_the_cores_to_the_other_stages_unless_told(network, monkeypatch, usual, taken):
+    monkeypatch.setattr(regression, 'usual_threads', lambda: usual)
+    assert Regressor(network, 'openvino').threads == taken
+    assert Regressor(network, 'openvino', 4).threads == 4 and Regressor(network, 'cpu').threads == usual
+
+
+@needs_openvino
 @pytest.mark.parametrize('threads', [1, 2])
 def test_crops_begun_with_one_after_the_other_can_be_finished_later(hand_crops, threads):
     regressor = Regressor(None, 'openvino', threads)
