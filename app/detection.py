@@ -66,7 +66,8 @@ class Detector:
             with quiet_native_stderr():
                 self.detect(np.zeros((128, 128, 3), np.uint8))  # the first picture prints lines too
         except (RuntimeError, ValueError) as error:
-            raise InputError(f'the hand detector at {detector_path()} cannot be loaded; run `python main.py setup` to make it anew') from error
+            raise InputError(f'the hand detector at {detector_path()} cannot be loaded; '
+                             'run `python main.py setup` to make it anew') from error
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Hands in image (H, W, 3) uint8 RGB, best first."""

@@ -97,7 +97,8 @@ class HandFit:
         error = camera[:, :2] / depth * self.focal + self._shift
         squares = self.weights * np.einsum('ij,ij->i', error, error)
         angles = self.limit_axes @ unknowns.coefficients
-        return Step(unknowns, posed, camera, error, squares, (posed.points[:, 2] - self.depths) * self._depth_root, unknowns.coefficients - self.prior_mean,
+        depth_error = (posed.points[:, 2] - self.depths) * self._depth_root
+        return Step(unknowns, posed, camera, error, squares, depth_error, unknowns.coefficients - self.prior_mean,
                     angles - np.minimum(np.maximum(angles, self.low), self.high))
 
     def anchored(self, unknowns: Unknowns) -> Step | None:

@@ -23,8 +23,8 @@ class Posed(NamedTuple):
 
 
 def bones_above(model: HandModel) -> tuple[np.ndarray, np.ndarray]:
-    """Parents (21,) of the 21 nodes, which are 16 joints and 5 tips; and (21, 21), 1 at [n, m] where the bone that ends in node m lies on the way
-    from the wrist to node n."""
+    """Parents (21,) of the 21 nodes, which are 16 joints and 5 tips; and (21, 21), 1 at [n, m] where the bone that ends in node m lies on
+    the way from the wrist to node n."""
     tip_joints = model.skin_weights[model.tip_vertices].argmax(1)
     parents = np.concatenate([model.parents, tip_joints])
     above = np.zeros((POINTS, POINTS))

@@ -140,19 +140,19 @@ class Regressor:
             parts = [self._run(batch[i:i + MOST_AT_ONCE], names) for i in range(0, len(batch), MOST_AT_ONCE)]
             return {name: np.concatenate([part[name] for part in parts]) for name in names}
         try:
-            values = self.session.run(names, {'crop': batch})
-            if self.session is not self._spare and not all(np.isfinite(value).all() for value in values):
-                raise ArithmeticError('it gave answers that are no numbers')
+            answers = dict(zip(names, self.session.run(names, {'crop': batch})))
+            if self.session is not self._spare:
+                checked(answers)
         except Exception as error:  # onnxruntime's exceptions share no narrower public base
             if self.session is self._spare:
                 raise
             self._give_up(error)
-            values = self.session.run(names, {'crop': batch})
+            answers = dict(zip(names, self.session.run(names, {'crop': batch})))
         if self._engines is not None:
             self._engines.seal()
             self.note = self.note or self._engines.note
             self._engines = None
-        return dict(zip(names, values))
+        return answers
 
     def _check(self, session) -> None:
         """Read what the network says of itself. Raises InputError if this program cannot use it, with the name that it gives itself."""
@@ -205,7 +205,7 @@ class Regressor:
             except Exception as error:  # onnxruntime's exceptions share no narrower public base
                 self.note = failure_note(error)
                 self._leave_engines()
-        self.note = self.note or missing_note(provider, _provider_of(session) if session else 'CPU', ort)
+        self.note = self.note or missing_note(provider, provider_of(session) if session else 'CPU', ort)
         return session
 
     def _open_on_openvino(self, graph: bytes, asked: bool):
@@ -291,10 +291,11 @@ class Regressor:
             self._engines = None
 
     def _real_provider(self) -> str:
-        return _provider_of(self.session)
+        return provider_of(self.session)
 
 
-def _provider_of(session) -> str:
+def provider_of(session) -> str:
+    """What a session of ONNX Runtime or OpenVINO runs on: 'CPU', 'CUDA', 'Tensorrt' or 'OpenVINO'."""
     return session.get_providers()[0].removesuffix('ExecutionProvider')
 
 

@@ -71,8 +71,8 @@ def _skin(model: HandModel) -> _Skin:
     right, left = topology_of(model.faces, count), topology_of(np.ascontiguousarray(model.faces[:, ::-1]), count)
     stiffness = np.concatenate([np.ones(len(model.skin_sigma)), np.full(3, _TONE_SIGMA**-2)]).astype(np.float32)
     tolerance = 1 - (1 - _SLEEVE) * (arm_share(model) > 0.02)
-    return _Skin({'right': right, 'left': left}, log_light(srgb_to_linear(model.albedo)), log_tones(model), stiffness, *harmonics(right, _FIELDS),
-                 tolerance.astype(np.float32))
+    return _Skin({'right': right, 'left': left}, log_light(srgb_to_linear(model.albedo)), log_tones(model), stiffness,
+                 *harmonics(right, _FIELDS), tolerance.astype(np.float32))
 
 
 def is_read(look: int, every: int = _EVERY) -> bool:

@@ -111,7 +111,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument('--weights', type=Path, default=None, help='an exported network; the one that ships unless given')
     args = parser.parse_args(arguments)
     cv2.setNumThreads(1)
-    return exit_code(lambda: label_videos(args.inputs, args.out, args.person, args.mirror, args.weights, lambda line: print(line, flush=True)))
+    return exit_code(lambda: label_videos(args.inputs, args.out, args.person, args.mirror, args.weights,
+                                          lambda line: print(line, flush=True)))
 
 
 if __name__ == '__main__':

@@ -44,7 +44,7 @@ class VideoWeights:
     motion_fingers: float = 0.0  # fingers turn evenly between neighbouring frames; the motion terms are in 0..1
     motion_root: float = 0.0  # and so does the wrist, in the camera of the frame
     motion_wrist: float = 0.0  # and it moves evenly
-    tremble_joints: float = 0.0  # clips without truth: four joints in a row lie on a curve; metres
+    tremble_joints: float = 0.0  # clips without truth: joints of four frames in a row lie on a curve; metres
     tremble_wrist: float = 0.0  # and so does the wrist
     same_joints: float = 0.0  # crops of one picture have the same joints about the wrist; metres
     first_fingers: float = 0.0  # fingers bend as the network answered when the run began; squared radians

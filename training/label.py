@@ -105,7 +105,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--append', action='store_true', help='add to the set that is there')
     add('--overwrite', action='store_true', help='replace the set that is there')
     add('--weights', type=Path, default=None, help='an exported network; the one that ships unless given')
-    add('--provider', choices=('auto', 'tensorrt', 'cuda', 'openvino', 'cpu'), default=usual.provider, help='what the network should run on')
+    add('--provider', choices=('auto', 'tensorrt', 'cuda', 'openvino', 'cpu'), default=usual.provider,
+        help='what the network should run on')
     add('--threads', type=int, default=None, help='of the network; all cores, at most 4, unless given; half of them with OpenVINO')
     add('--quiet', action='store_true', help='no progress bar')
 

@@ -189,7 +189,8 @@ def main(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     backgrounds = Backgrounds(None if args.no_photos else args.data, measuring=args.measuring)
-    return exit_code(lambda: make_clips(args.out, args.clips, args.seconds, args.fps, args.seed, backgrounds, lambda line: print(line, flush=True)))
+    return exit_code(lambda: make_clips(args.out, args.clips, args.seconds, args.fps, args.seed, backgrounds,
+                                        lambda line: print(line, flush=True)))
 
 
 if __name__ == '__main__':

@@ -4,9 +4,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from app.engine_cache import gpu_and_driver, tensorrt_version
@@ -38,8 +36,6 @@ class Machine:
 def this_machine() -> Machine:
     name, driver = gpu_and_driver()
     found = versions()
-    with suppress(metadata.PackageNotFoundError):
-        found['openvino'] = metadata.version('openvino')
     if tensorrt_version():
         found['tensorrt'] = tensorrt_version()
     return Machine(_cpu(), cores(), _memory(), '' if name == 'unknown' else f'{name}, driver {driver}', _opengl(),

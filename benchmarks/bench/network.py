@@ -13,7 +13,7 @@ import onnxruntime as ort
 from onnx.utils import Extractor
 
 from app.hand_model import JOINTS, SHAPES, HandModel
-from app.regression import Provider, Regressor, wanted_providers
+from app.regression import Provider, Regressor, provider_of, wanted_providers
 from benchmarks.bench.operations import GPU_SIDE, SIDE, Operations, count_operations, product_graph
 from benchmarks.bench.peers import NAMES
 
@@ -165,10 +165,6 @@ def runner(name: str, part: str, session: ort.InferenceSession, threads: int | N
     size = session.get_inputs()[0].shape[-1]
     crop = np.random.default_rng(0).random((1, 3, size, size), np.float32)
     return Runner(name, part, provider_of(session), threads, 1, lambda: session.run(None, {'crop': crop}), [], [])
-
-
-def provider_of(session: ort.InferenceSession) -> str:
-    return session.get_providers()[0].removesuffix('ExecutionProvider')
 
 
 def matrix_product(side: int, provider: Provider, threads: int | None) -> Runner:
