@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.depthwise import Depthwise
 from models.encoder import Encoder, Landmarks
 
 SIZE = 224  # pixels of the crop's side
@@ -37,7 +38,17 @@ class SameConv(nn.Conv2d):
         self.pads = None if even else (self.before, self.after, self.before, self.after)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.groups > 1 and x.device.type == 'cpu' and torch.is_grad_enabled():
+            return self.depthwise(x)
         return super().forward(x if self.pads is None else F.pad(x, self.pads))
+
+    def depthwise(self, x: Tensor) -> Tensor:
+        """While learning on a processor, in float32: backward through depthwise convolutions is three times slower there in bfloat16."""
+        with torch.autocast('cpu', enabled=False):
+            x = x.float()
+            if self.pads is None and self.stride == (1, 1):
+                return Depthwise.apply(x, self.weight, self.bias)
+            return super().forward(x if self.pads is None else F.pad(x, self.pads))
 
 
 class Block(nn.Module):
