@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PyQt5.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, QTimer, pyqtSignal
+from PyQt5.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QBrush, QImage, QPainter, QPen
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
@@ -37,6 +37,7 @@ class Canvas(QWidget):
         self.setMinimumSize(320, 240)
         self.setMouseTracking(True)
         self.setAcceptDrops(True)
+        self.setFocusPolicy(Qt.ClickFocus)  # has the keyboard at first: Space plays, and presses no button of the panel
         self.setAttribute(Qt.WA_OpaquePaintEvent)
         self.setAccessibleName('Picture and 3D view')
         self.shown: Shown | None = None
@@ -64,8 +65,8 @@ class Canvas(QWidget):
             self._arrange()
             self.update()
         else:  # nothing else changes, and painting is what the window spends its time on
-            self.update(self.picture_place)
-            self.update(self.view_place)
+            for place in (self.picture_place, self.view_place):
+                self.update(place.adjusted(-1, -1, 1, 1))  # where a pixel is not a whole number of the screen's, it reaches beyond its place
 
     def show_message(self, message: Message | None) -> None:
         """Put a message in place of the picture; None brings the picture back."""
@@ -182,12 +183,14 @@ class Canvas(QWidget):
 
     def _paint_image(self, painter: QPainter, image: np.ndarray, place: QRect) -> None:
         """The image (H, W, 3) uint8 fills the place with round corners; what does not fit its aspect is cut away on both sides."""
-        scale = self.devicePixelRatioF()
-        width, height = max(round(place.width() * scale), 1), max(round(place.height() * scale), 1)
+        to_screen = painter.deviceTransform()
+        scale, exact = to_screen.m11(), to_screen.mapRect(QRectF(place))
+        left, top = round(exact.left()), round(exact.top())
+        width, height = max(round(exact.right()) - left, 1), max(round(exact.bottom()) - top, 1)
         scaled = np.ascontiguousarray(filled(image, width, height))
         picture = QImage(scaled.data, width, height, 3 * width, QImage.Format_RGB888)  # `scaled` must outlive it
         painter.save()
-        painter.translate(place.topLeft())
+        painter.translate(to_screen.inverted()[0].map(QPointF(left, top)))
         painter.scale(1 / scale, 1 / scale)  # device pixels one to one: Qt's own scaling of pictures is five times slower
         painter.setPen(Qt.NoPen)
         painter.setBrush(QBrush(picture))

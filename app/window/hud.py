@@ -197,14 +197,23 @@ class Hud(QWidget):
     def _text(self, painter: QPainter | None, text: str, room: QRect, colour: str) -> int:
         """A line, or several as there is room; where the next one begins."""
         font = _font(self, 12)
-        metrics = QFontMetrics(font)
-        box = metrics.boundingRect(QRect(0, 0, room.width(), 400), Qt.TextWordWrap, text)
-        height = min(box.height(), room.height() // metrics.lineSpacing() * metrics.lineSpacing())  # whole lines only
+        text, height = fitting(text, QFontMetrics(font), room.size())
         if painter is not None:
             painter.setFont(font)
             painter.setPen(QColor(colour))
-            painter.drawText(QRect(room.x(), room.y(), room.width(), height), Qt.TextWordWrap, text)
+            painter.drawText(QRect(room.x(), room.y(), room.width(), height), Qt.TextWordWrap | Qt.TextDontClip, text)
         return room.y() + max(height + 3, _ROW)
+
+
+def fitting(text: str, metrics: QFontMetrics, room: QSize) -> tuple[str, int]:
+    """As much of a text as fits, in several lines if need be, with dots where there is more; and its height in pixels."""
+    words, shown = text.split(' '), text
+    while True:
+        height = metrics.boundingRect(QRect(0, 0, room.width(), 400), Qt.TextWordWrap, shown).height()
+        if height <= room.height() or len(words) == 1:
+            return shown, height
+        words.pop()
+        shown = f'{" ".join(words).rstrip(",;:.")}…'
 
 
 def _font(widget: QWidget, pixels: int, weight: int = QFont.Normal) -> QFont:

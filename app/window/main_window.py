@@ -83,6 +83,7 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(832, 520)
         self.setAcceptDrops(True)
         self.setWindowTitle(TITLE)
+        self.canvas.setFocus()
 
     def _connect(self) -> None:
         bridge, canvas, act = self.bridge, self.canvas, self.actions_by_id
@@ -190,6 +191,8 @@ class MainWindow(QMainWindow):
 
     def show_panel(self, on: bool) -> None:
         self.actions_by_id['panel'].setChecked(on)
+        if not on:
+            self.canvas.setFocus()  # else a button of the bar would take the keyboard from what is hidden
         self.panel.setVisible(on)
 
     def set_theme(self, name: str) -> None:

@@ -5,8 +5,8 @@ import itertools
 
 import numpy as np
 import pytest
-from PyQt5.QtCore import QEvent, QMimeData, QPoint, QPointF, QRect, QSize, Qt, QUrl
-from PyQt5.QtGui import QDragEnterEvent, QDropEvent, QMouseEvent, QWheelEvent
+from PyQt5.QtCore import QEvent, QMimeData, QObject, QPoint, QPointF, QRect, QSize, Qt, QUrl
+from PyQt5.QtGui import QDragEnterEvent, QDropEvent, QImage, QMouseEvent, QWheelEvent
 
 from app.live.settings import ViewSettings
 from app.window.arrangement import LAYOUTS, arranged, view_pixels
@@ -93,6 +93,40 @@ def test_a_picture_is_shown_the_way_round_that_it_has(canvas):
     place = canvas.picture_place
     left, right = (colour(canvas, QPoint(place.x() + part * place.width() // 4, place.center().y())) for part in (1, 3))
     assert left == (200, 0, 0) and right == (0, 0, 200), f'left is {left}, right is {right}'
+
+
+@pytest.mark.parametrize('scale', [1.0, 1.04, 1.25, 1.5, 2.0])
+def test_the_edges_of_picture_and_view_are_sharp_on_every_screen(canvas, scale):
+    image = QImage(QSize(int(960 * scale), int(640 * scale)), QImage.Format_RGB32)
+    image.setDevicePixelRatio(scale)
+    canvas.render(image)
+    for place in (canvas.picture_place, canvas.view_place):
+        x, y = round(place.center().x() * scale), round(place.center().y() * scale)
+        for name, line in (('column', [image.pixel(x, row) for row in range(image.height())]),
+                           ('row', [image.pixel(column, y) for column in range(image.width())])):
+            known = {image.pixel(2, 2), *(image.pixel(round(at.center().x() * scale), round(at.center().y() * scale))
+                                          for at in (canvas.picture_place, canvas.view_place))}
+            mixed = [at for at, pixel in enumerate(line) if pixel not in known]
+            assert not mixed, f'at {scale} pixels a pixel, {len(mixed)} pixels of the middle {name} are neither picture nor ground: {mixed}'
+
+
+def test_a_new_picture_also_repaints_the_pixels_that_its_place_only_touches(qtbot, canvas):
+    class Regions(QObject):
+        painted = []
+
+        def eventFilter(self, watched, event):
+            if event.type() == QEvent.Paint:
+                self.painted.append(event.region())
+            return False
+
+    regions = Regions()
+    qtbot.wait(20)
+    canvas.installEventFilter(regions)
+    canvas.show_picture(shown(visibility=(1.0,)))
+    qtbot.waitUntil(lambda: bool(regions.painted), timeout=PATIENCE)
+    for place in (canvas.picture_place, canvas.view_place):
+        assert regions.painted[-1].contains(place.adjusted(-1, -1, 1, 1).topLeft()), f'only {regions.painted[-1].rects()} of {place}'
+        assert regions.painted[-1].contains(place.adjusted(-1, -1, 1, 1).bottomRight()), f'only {regions.painted[-1].rects()} of {place}'
 
 
 def test_a_picture_is_said_to_be_painted_once_and_only_after_it_was(qtbot, canvas):

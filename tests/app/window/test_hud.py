@@ -4,11 +4,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from PyQt5.QtCore import QRect
+from PyQt5.QtCore import QRect, QSize
 
 from app.live.shown import HandStatus
 from app.live.statistics import StageTime
-from app.window.hud import STRIP, Hud
+from app.window.hud import STRIP, Hud, fitting
 from tests.app.window.made_engine import statistics
 
 PICTURE, FOOT, NO_FOOT = QRect(16, 16, 900, 600), QRect(16, 500, 900, STRIP), QRect()
@@ -85,6 +85,17 @@ def test_it_stands_in_its_strip_or_inside_the_picture(hud):
         small = QRect(16, 16, 200, 150)
         hud.place(NO_FOOT, small)
         assert small.contains(hud.geometry()), f'the card stands at {hud.geometry()}, the picture at {small}'
+
+
+def test_a_text_that_does_not_fit_ends_in_dots_and_never_in_half_a_line(hud):
+    text, metrics = 'Left out: 2 by the source, 368 waiting for hands (8 a second), 17 waiting for drawing, 20 by the window', hud.fontMetrics()
+    line = metrics.height()
+    for lines in (1, 2, 3, 20):
+        room = QSize(200, lines * metrics.lineSpacing())
+        shown, height = fitting(text, metrics, room)
+        assert line <= height <= max(room.height(), line), f'{height} pixels high where there are {room.height()}: {shown}'
+        assert shown == text or shown.endswith('…') and text.startswith(shown[:-1]), shown
+    assert fitting(text, metrics, QSize(200, 400))[0] == text, 'dots where there is room for all'
 
 
 def test_it_can_be_shown_before_there_is_anything_to_say(hud):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from PyQt5.QtCore import QMimeData, QPointF, Qt, QUrl
 from PyQt5.QtGui import QDropEvent
-from PyQt5.QtWidgets import QApplication, QDialog, QPushButton
+from PyQt5.QtWidgets import QAbstractButton, QApplication, QDialog, QPushButton
 
 from app.live import events
 from app.live.position import Position
@@ -71,6 +71,29 @@ def test_a_real_key_press_does_what_its_action_does(live):
     live.qtbot.keyClick(live.window, Qt.Key_4)
     live.qtbot.keyClick(live.window, Qt.Key_Space)
     live.wait(lambda: live.engine.settings.style == 'skeleton' and bool(live.engine.told('pause')))
+
+
+def test_the_first_key_plays_and_presses_no_button(live):
+    QApplication.setActiveWindow(live.window)
+    live.wait(lambda: live.window.isActiveWindow())
+    for when in ('at the start', 'after the panel was hidden'):
+        focus = QApplication.focusWidget()
+        assert focus is live.window.canvas, f'{when} the keyboard belongs to {focus!r}'
+        live.engine.calls.clear()
+        live.qtbot.keyClick(focus, Qt.Key_Space)
+        live.wait(lambda: bool(live.engine.told('pause')))
+        live.window.panel.look.header.setFocus()
+        live.window.show_panel(False)
+    assert not live.window.panel.look.folded, 'Space folded a section'
+
+
+def test_a_message_that_is_closed_hands_the_keyboard_to_no_button(live):
+    QApplication.setActiveWindow(live.window)
+    live.wait(lambda: live.window.isActiveWindow())
+    banner = live.window.banners.tell('Something is wrong.', 'error', (('Open', lambda: None),))
+    live.wait(lambda: banner.isVisible())
+    for button in banner.findChildren(QAbstractButton):
+        assert not button.focusPolicy() & Qt.ClickFocus, f'a click on {button.accessibleName() or button.text()} takes the keyboard'
 
 
 def test_space_plays_again_after_a_pause(live):
