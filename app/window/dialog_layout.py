@@ -1,9 +1,12 @@
-"""How every dialog is laid out: one column with even margins, and the buttons at its lower right."""
+"""How every dialog is laid out: one column with even margins, and the buttons at its lower right. On small screens its middle scrolls."""
 from __future__ import annotations
 
-from PyQt5.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout
+from PyQt5.QtCore import QSize, Qt
+from PyQt5.QtWidgets import QDialog, QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.window.theme import GRID
+
+_FRAME = QSize(2 * GRID, 6 * GRID)  # pixels that the system puts around a dialog
 
 
 def dialog_column(dialog: QDialog) -> QVBoxLayout:
@@ -22,3 +25,21 @@ def button_row(*buttons: QPushButton) -> QHBoxLayout:
     for button in buttons:
         row.addWidget(button)
     return row
+
+
+def screen_room(dialog: QDialog) -> QSize:
+    """How large the dialog can be on its screen."""
+    return dialog.screen().availableGeometry().size() - _FRAME
+
+
+class Scrolled(QScrollArea):
+    """The part of a dialog that scrolls where the screen has no room for all of it."""
+
+    def __init__(self, content: QWidget):
+        super().__init__()
+        self.setFrameShape(QFrame.NoFrame)
+        self.setWidgetResizable(True)
+        self.setFocusPolicy(Qt.NoFocus)
+        self.setWidget(content)
+        content.setAutoFillBackground(False)  # which the scroll area has just switched on
+        self.viewport().setAutoFillBackground(False)

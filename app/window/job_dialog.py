@@ -10,7 +10,7 @@ from PyQt5.QtGui import QShowEvent
 from PyQt5.QtWidgets import QComboBox, QDialog, QLabel, QLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.window.controls import WheelGuard
-from app.window.dialog_layout import button_row, dialog_column
+from app.window.dialog_layout import Scrolled, button_row, dialog_column, screen_room
 from app.window.hand_card import set_role
 from app.window.section import words
 from app.window.theme import GRID
@@ -35,8 +35,12 @@ class JobDialog(QDialog):
         heading = QLabel(title)
         heading.setProperty('role', 'title')
         heading.setWordWrap(True)
-        self.rows = QVBoxLayout()
+        content = QWidget()
+        self.rows = QVBoxLayout(content)
+        self.rows.setContentsMargins(0, 0, 0, 0)
         self.rows.setSpacing(GRID)
+        self.scroll = Scrolled(content)
+        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
         self.note = words('', 'warning')
         self.cancel, self.go = QPushButton('Cancel'), QPushButton(go)
         self.go.setProperty('kind', 'primary')
@@ -48,7 +52,7 @@ class JobDialog(QDialog):
         column.addWidget(heading)
         column.addWidget(words(what, 'muted'))
         column.addSpacing(GRID)
-        column.addLayout(self.rows)
+        column.addWidget(self.scroll)
         column.addWidget(self.note)
         column.addSpacing(GRID)
         column.addLayout(button_row(self.cancel, self.go))
@@ -76,10 +80,21 @@ class JobDialog(QDialog):
         self.fit()
 
     def fit(self) -> None:
-        """As high as the rows need."""
-        if self.isVisible():
-            self.layout().activate()
-            self.resize(self.width(), self.layout().totalHeightForWidth(self.width()))
+        """As high as the rows need; where the screen has no room for that, they scroll."""
+        if not self.isVisible():
+            return
+        margins, bar = self.layout().contentsMargins(), self.scroll.verticalScrollBar().sizeHint().width()
+        self.rows.setContentsMargins(0, 0, 0, 0)
+        wanted = self.rows.totalSizeHint().height()
+        if self.rows.hasHeightForWidth():
+            wanted = self.rows.totalHeightForWidth(self.width() - margins.left() - margins.right())
+        self.scroll.setFixedHeight(wanted)
+        over = self.layout().totalHeightForWidth(self.width()) - screen_room(self).height()
+        if over > 0:
+            self.rows.setContentsMargins(0, 0, bar, 0)
+            self.scroll.setFixedHeight(max(wanted - over, bar))
+        self.layout().activate()
+        self.resize(self.width(), self.layout().totalHeightForWidth(self.width()))
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

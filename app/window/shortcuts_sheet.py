@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 from PyQt5.QtCore import QRectF, QSize, Qt
-from PyQt5.QtGui import QColor, QKeyEvent, QPainter
+from PyQt5.QtGui import QColor, QKeyEvent, QPainter, QShowEvent
 from PyQt5.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.window.actions import ACTIONS, keys, native
+from app.window.dialog_layout import Scrolled, screen_room
 from app.window.theme import GRID, colours
 
 _COLUMNS = (('Look', 'Hands'), ('Playing', 'Saving'), ('Sources', 'Window'))
@@ -48,9 +49,12 @@ class ShortcutsSheet(QDialog):
         foot = QHBoxLayout()
         mouse = QLabel('3D view: drag turns, right-drag moves, the wheel zooms. Files and folders can be dropped on the picture.')
         mouse.setProperty('role', 'muted')
+        mouse.setWordWrap(True)  # on narrow screens
         foot.addWidget(mouse, 1)
         foot.addWidget(close)
-        columns = QHBoxLayout()
+        content = QWidget()
+        columns = QHBoxLayout(content)
+        columns.setContentsMargins(0, 0, 0, 0)
         columns.setSpacing(5 * GRID)
         for names in _COLUMNS:
             column = QVBoxLayout()
@@ -65,9 +69,19 @@ class ShortcutsSheet(QDialog):
         whole.setContentsMargins(4 * GRID, 3 * GRID, 4 * GRID, 3 * GRID)
         whole.setSpacing(3 * GRID)
         whole.addWidget(heading)
-        whole.addLayout(columns)
+        self.scroll = Scrolled(content)
+        whole.addWidget(self.scroll)
         whole.addLayout(foot)
         whole.setSizeConstraint(QVBoxLayout.SetFixedSize)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        wanted, bar = self.scroll.widget().sizeHint(), self.scroll.verticalScrollBar().sizeHint().width()
+        self.scroll.setFixedSize(wanted)
+        over = self.sizeHint() - screen_room(self)
+        narrow, short = over.width() > 0, over.height() > 0
+        self.scroll.setFixedSize(wanted.width() - (over.width() if narrow else -bar if short else 0),
+                                 wanted.height() - (over.height() if short else -bar if narrow else 0))
+        super().showEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.text() == '?':

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PyQt5.QtCore import QCoreApplication, QEvent, Qt
+from PyQt5.QtCore import QCoreApplication, QEvent, QRect, QSize, Qt
 from PyQt5.QtWidgets import QApplication, QDialog, QFileDialog, QLabel, QPushButton, QWidget
 
 from app.live.settings import LiveSettings
@@ -65,6 +65,27 @@ def test_the_offline_dialog_asks_for_what_is_chosen(kept, demo_clip: Path, tmp_p
     assert command(dialog) == ['reconstruct', str(demo_clip), '--out', str(tmp_path), '--write', 'hands,meshes,glb', '--mirror',
                                '--fov', '78.0', '--progress-lines'], 'two hands are what `reconstruct` does by itself'
     assert dialog.make_job()[0].progress.folder == tmp_path / 'demo'
+
+
+@pytest.mark.parametrize('kind', [OfflineDialog, ExportDialog, ShortcutsSheet])
+def test_on_a_small_screen_a_dialog_scrolls_and_its_buttons_stay_on_the_screen(qtbot, kept, monkeypatch, demo_clip: Path, tmp_path: Path, kind):
+    """1366 x 768 is what many laptops have; 800 x 600 is the least."""
+    for width, height in ((1350, 700), (784, 552), (2000, 2000)):
+        for module in ('job_dialog', 'shortcuts_sheet'):
+            monkeypatch.setattr(f'app.window.{module}.screen_room', lambda dialog: QSize(width, height))
+        dialog = (ShortcutsSheet() if kind is ShortcutsSheet else OfflineDialog(demo_clip, LiveSettings(), tmp_path) if kind is OfflineDialog
+                  else ExportDialog(None, demo_clip, LiveSettings(), tmp_path))
+        kept(dialog)
+        dialog.show()
+        qtbot.waitUntil(dialog.isVisible, timeout=10_000)
+        QCoreApplication.processEvents()
+        assert dialog.width() <= width and dialog.height() <= height, f'{dialog.size()} where there is room for {width} x {height}'
+        inside = QRect(0, 0, dialog.width(), dialog.height())
+        for button in (b for b in dialog.findChildren(QPushButton) if b.parent() is dialog):
+            assert inside.contains(button.geometry()), f'{button.text()} stands at {button.geometry()} in {inside}'
+        hidden = dialog.scroll.widget().height() - dialog.scroll.viewport().height(), dialog.scroll.widget().width() - dialog.scroll.viewport().width()
+        assert hidden == (0, 0) or (width, height) != (2000, 2000), f'{hidden} pixels can only be scrolled to where there is room for all'
+        dialog.close()
 
 
 def test_the_offline_dialog_takes_camera_network_and_look_from_the_window(kept, demo_clip: Path, tmp_path: Path):
