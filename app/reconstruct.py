@@ -17,6 +17,8 @@ from app.mirror import mirror_image
 from app.outputs.folder import prepare_folder, remove_others, result_folders
 from app.outputs.hands_file import HandsWriter
 from app.outputs.meshes import MeshWriter
+from app.outputs.only_run import only_run
+from app.outputs.overlays import OverlaysWriter
 from app.outputs.picture import write_picture
 from app.outputs.progress_lines import Passes, ProgressLines, end_when_asked, finished
 from app.outputs.report import Report, versions, write_report, write_settings
@@ -82,7 +84,7 @@ def reconstruct(given: str | Path, folder: Path, settings: ReconstructSettings =
         pipeline_settings = PipelineSettings(
             mode='video' if source.is_sequence else 'image', hands=settings.hands, weights=settings.weights, provider=settings.provider,
             threads=settings.threads, refine=settings.refine, smoothing=settings.smoothing, lock=settings.lock)
-        with Pipeline(pipeline_settings) as pipeline:
+        with only_run(folder), Pipeline(pipeline_settings) as pipeline:
             return _Run(given, source, folder, settings, pipeline).all_frames(progress)
 
 
@@ -99,10 +101,12 @@ class _Run:
         self.source, self.folder, self.settings, self.pipeline = source, folder, settings, pipeline
         self.overlay = Overlay(pipeline.model) if 'overlay' in settings.write else None
         self.video: VideoWriter | None = None
+        self.overlays: OverlaysWriter | None = None
         self.reading, self.writing = StageClock(), StageClock()  # one clock per thread; the pipeline has the third
         self.frames = self.with_hand = 0
         self.pixels: list[float] = []
         self.percents: list[float] = []
+        self.pictures: dict[int, str] = {}
         self.written: set[str] = {'report.json', 'settings.json'}
 
     def all_frames(self, progress: bool | Literal['lines']) -> Outcome:
@@ -126,7 +130,7 @@ class _Run:
                 for frame, hands, intrinsics in answers:
                     filled = sequence.filled(frame) if sequence else frozenset()
                     self.pipeline.clock.end_frame()
-                    self._count(hands, filled)
+                    self._count(frame, hands, filled)
                     writer.put((frame, hands, intrinsics, filled))
                     if sequence is not None:
                         told.tell('answer', 1)
@@ -190,8 +194,10 @@ class _Run:
 
         return files.enter_context(tqdm(total=self.source.frame_count, unit=' frames', desc=self.source.name[:30], dynamic_ncols=True))
 
-    def _count(self, hands: list[Hand], filled: Collection[int]) -> None:
+    def _count(self, frame: Frame, hands: list[Hand], filled: Collection[int]) -> None:
         self.frames += 1
+        if not self.source.is_sequence:
+            self.pictures[frame.index] = frame.name
         hands = [hand for hand in hands if hand.track not in filled]
         self.with_hand += bool(hands)
         self.pixels += [hand.reprojection for hand in hands]
@@ -226,8 +232,9 @@ class _Run:
             write_picture(self.folder / 'overlay.jpg', picture)
             self.written.add('overlay.jpg')
         else:
-            (self.folder / 'overlays').mkdir(exist_ok=True)
-            write_picture(self.folder / 'overlays' / f'{Path(frame.name).stem}.jpg', picture)
+            if self.overlays is None:
+                self.overlays = files.enter_context(OverlaysWriter(self.folder / 'overlays'))
+            self.overlays.write(frame, picture)
             self.written.add('overlays')
 
     def _report(self, seconds: float, note: str, whole: Any) -> Report:
@@ -242,7 +249,8 @@ class _Run:
             stage_ms={**self.reading.summary(), **self.pipeline.clock.summary(), **self.writing.summary()},
             reprojection_px=_mean(self.pixels), reprojection_percent=_mean(self.percents),
             provider=regressor.provider, model=f'{regressor.name}, hand model {self.pipeline.model.name}',
-            versions={**versions(), 'network': regressor.version}, sequence=whole, warnings=tuple(warnings))
+            versions={**versions(), 'network': regressor.version}, sequence=whole, warnings=tuple(warnings),
+            pictures=self.pictures or None)
 
 
 def _mean(values: list[float]) -> float | None:

@@ -4,10 +4,8 @@ Axes and units stand in `obj.py`. With textures each track has one picture, of i
 """
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -15,11 +13,12 @@ from typing import Literal
 import numpy as np
 
 from app.hand_model import HandModel
-from app.outputs.atomic import one_sentence, temporary_name, whole_file
+from app.outputs.atomic import whole_file
 from app.outputs.obj import ObjText, material
 from app.outputs.picture import write_picture
 from app.outputs.ply import PlyBytes
 from app.outputs.texture_files import TextureFiles
+from app.outputs.whole_folder import WholeFolder
 from app.types import Frame, Hand
 
 LIBRARY = 'hands.mtl'
@@ -42,11 +41,9 @@ class MeshWriter:
         self._textures = textures
         self._colours: dict[str, Hand] = {}  # the last hand of each material
         self._text = ObjText(faces, *(() if atlas is None else (atlas.uv, atlas.uv_faces))) if kind == 'obj' else PlyBytes(faces)
-        self._part = part or temporary_name(folder)
         self._open = True
-        with one_sentence(folder):
-            _remove(self._part)
-            self._part.mkdir()
+        self._whole = WholeFolder(folder, part)
+        self._part = self._whole.part
 
     def write(self, frame: Frame, hands: Iterable[Hand]) -> None:
         """One file for each hand of the frame; its name has the track too where the frame has several hands of one side."""
@@ -70,26 +67,18 @@ class MeshWriter:
         if not self._open:
             return
         self._open = False
-        if not self.files:
-            _remove(self._part)
-            return
-        old = self.folder.with_name(f'.{self.folder.name}.old')
         try:
-            self._write_textures()
-            with one_sentence(self.folder):
-                _remove(old)
-                if self.folder.exists():
-                    self.folder.replace(old)
-                self._part.replace(self.folder)
+            if self.files:
+                self._write_textures()
+                self._whole.publish()
         finally:
-            _remove(self._part)
-        _remove(old)
+            self._whole.remove()
 
     def discard(self) -> None:
         """Leave nothing. Closing again does nothing."""
         if self._open:
             self._open = False
-            _remove(self._part)
+            self._whole.remove()
 
     def __enter__(self) -> MeshWriter:
         return self
@@ -112,7 +101,3 @@ class MeshWriter:
         with whole_file(self._part / LIBRARY, self.folder) as file:
             file.write(''.join(material(name, f'{name}.png') for name in self._colours).encode('ascii'))
 
-
-def _remove(folder: Path) -> None:
-    with suppress(OSError):
-        shutil.rmtree(folder)

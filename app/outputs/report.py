@@ -31,6 +31,7 @@ class Report:
     versions: dict[str, str]
     sequence: Any = None  # what was done to the clip as a whole (`SequenceReport`); None for one pass over it
     warnings: tuple[str, ...] = ()  # sentences: what could not be read, and the like
+    pictures: dict[int, str] | None = None  # number of the frame -> file name, of pictures that are no sequence
 
 
 def stage_percentiles(samples: dict[str, list[float]]) -> dict[str, dict[str, float]]:

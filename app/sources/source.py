@@ -43,7 +43,8 @@ class Selection:
     def check(self, total: int, name: str) -> None:
         """Raise InputError when a source of `total` frames has none of those wanted."""
         if self.start >= total:
-            raise InputError(f'{name} has {total} frames, counted from 0; frame {self.start}, the first one asked for, is none of them.')
+            frames = 'only frame 0' if total == 1 else f'{total} frames, counted from 0'
+            raise InputError(f'{name} has {frames}; frame {self.start}, the first one asked for, is not there.')
 
 
 class Source(ABC):

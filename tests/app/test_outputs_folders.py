@@ -99,7 +99,7 @@ def test_the_report_has_the_promised_keys_and_is_plain_json(tmp_path):
     write_report(tmp_path / 'report.json', REPORT)
     report = json.loads((tmp_path / 'report.json').read_text('utf-8'))
     assert list(report) == ['frames', 'frames_with_hand', 'fps', 'stage_ms', 'reprojection_px', 'reprojection_percent', 'provider', 'model',
-                            'versions', 'sequence', 'warnings']
+                            'versions', 'sequence', 'warnings', 'pictures']
     assert list(report) == [f.name for f in fields(Report)] and report['stage_ms']['detect'] == {'p50': 4.5, 'p95': 6.0}
     assert {'python', 'numpy', 'av', 'mediapipe', 'opencv-python'} <= set(report['versions'])
 

@@ -16,6 +16,7 @@ import app.reconstruct as reconstruct_module
 from app.errors import InputError
 from app.hand_model import HandModel
 from app.outputs.hands_file import read_hands
+from app.outputs.only_run import only_run
 from app.reconstruct_settings import ReconstructSettings
 from app.types import JOINT_PARENTS, Intrinsics
 
@@ -116,6 +117,44 @@ def test_a_picture_gives_a_picture(run_main, demo_clip, tmp_path):
     folder = tmp_path / 'out put' / path.stem
     assert (folder / 'overlay.jpg').is_file() and not (folder / 'overlay.mp4').exists()
     assert len(read_hands(folder / 'hands.npz')) == 1
+
+
+def test_a_folder_of_unrelated_pictures_gets_an_overlay_for_each_and_says_which_is_which(demo_clip, tmp_path, monkeypatch):
+    folder, out = tmp_path / 'pictures', tmp_path / 'out'
+    folder.mkdir()
+    with av.open(str(demo_clip)) as video:
+        frame = next(video.decode(video=0)).to_ndarray(format='bgr24')
+    for name in ('Hand.jpg', 'hand.png', 'zweite.jpg'):
+        cv2.imwrite(str(folder / name), frame)
+    (out / 'overlays').mkdir(parents=True)
+    (out / 'overlays' / 'of an earlier run.jpg').write_bytes(b'')
+    with monkeypatch.context() as patch:
+        patch.setattr(reconstruct_module.OverlaysWriter, 'write', interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            reconstruct_module.reconstruct(folder, out, ReconstructSettings(hands=1, write=('overlay',)))
+    assert names_in(out) == ['overlays'] and names_in(out / 'overlays') == ['of an earlier run.jpg'], 'an interrupted run left something'
+    outcome = reconstruct_module.reconstruct(folder, out, ReconstructSettings(hands=1, write=('overlay', 'hands')))
+    assert names_in(out / 'overlays') == ['Hand.jpg', 'hand_000001.jpg', 'zweite.jpg']
+    assert json.loads((out / 'report.json').read_text())['pictures'] == {'0': 'Hand.jpg', '1': 'hand.png', '2': 'zweite.jpg'}
+    assert outcome.report.pictures == dict(enumerate(['Hand.jpg', 'hand.png', 'zweite.jpg']))
+
+
+def test_two_runs_do_not_write_into_one_folder(run_main, demo_clip, tmp_path):
+    folder = tmp_path / demo_clip.stem
+    folder.mkdir()
+    with only_run(folder):
+        refused(run_main('reconstruct', demo_clip, '--out', tmp_path, '--stop', 2), 'Another run is writing to')
+    assert names_in(folder) == []
+    done = run_main('reconstruct', demo_clip, '--out', tmp_path, '--stop', 2, '--hands', 1, '--write', 'hands')
+    assert done.returncode == 0 and names_in(folder) == ['hands.npz', 'report.json', 'settings.json'], done.stderr
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def test_only_what_was_asked_for_is_written_and_a_mirrored_run_changes_the_side(run_main, demo_clip, tmp_path):
