@@ -34,6 +34,7 @@ class FilePlaying:
         self._outlet, self._pace, self._fps = outlet, Pace(speed), fps
         self._generation = 0
         self._playing = self._loop = self._ended = False
+        self._warned = False  # of what could not be read, which a loop comes to again and again
         self._last: Frame | None = None
         self._wanted: int | None = None  # number of the frame that was stepped to and is not there yet
         self._ahead = 0  # steps forward that are still to be done
@@ -174,6 +175,9 @@ class FilePlaying:
         """An item whose time has come."""
         if item.frame is None:
             if self._loop and self._last is not None and self._last.index > 0:
+                for warning in item.warnings if not self._warned else ():
+                    self._outlet.tell(Problem(warning))
+                self._warned = True
                 self._generation = self._outlet.new_generation()
                 self._pace.anchor(0.0, due)
             else:

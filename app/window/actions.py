@@ -44,7 +44,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec('step_forward', 'One picture forward', '.', 'Playing', repeats=True),
     ActionSpec('seek_back', 'Back 5 seconds', 'Left', 'Playing', repeats=True),
     ActionSpec('seek_forward', 'Forward 5 seconds', 'Right', 'Playing', repeats=True),
-    ActionSpec('loop', 'Play again from the start', 'L', 'Playing', checkable=True),
+    ActionSpec('loop', 'Play in a loop', 'L', 'Playing', checkable=True),
     ActionSpec('record', 'Record', 'R', 'Saving', checkable=True),
     ActionSpec('snapshot', 'Snapshot', 'S', 'Saving'),
     ActionSpec('offline', 'Reconstruct this video with the best settings…', 'Ctrl+R', 'Saving'),

@@ -16,6 +16,7 @@ Severity = Literal['info', 'good', 'warning', 'error']
 _ICONS = {'info': ('info', 'text'), 'good': ('check', 'good'), 'warning': ('warning', 'warning'), 'error': ('error', 'bad')}
 _STAYS = {'info': 6000, 'good': 8000, 'warning': 0, 'error': 0}  # milliseconds; 0: until it is closed
 _WIDEST = 640  # pixels
+FAILED = 'failed'  # how the keys of sources that could not be opened begin
 _FADE = 200  # milliseconds
 _AT_ONCE = 3  # more would hide the picture: the oldest goes
 _BUTTON = '''QPushButton {{ background: transparent; color: {accent}; border: 1px solid transparent; padding: 4px 8px; font-weight: 600; }}
@@ -141,6 +142,11 @@ class Banners(QWidget):
         banner = self._banners.pop(key, None)
         if banner is not None:
             banner.close()
+
+    def dismiss_all(self, beginning: str) -> None:
+        """Take all away whose keys begin so."""
+        for key in [key for key in self._banners if key.startswith(beginning)]:
+            self.dismiss(key)
 
     def sentences(self) -> list[str]:
         """What stands there."""

@@ -9,7 +9,7 @@ from PyQt5.QtWidgets import QWidget
 
 from app.live.events import SourceFailed, SourceOpened
 from app.live.shown import SourceInfo
-from app.window.banner import Banners
+from app.window.banner import FAILED, Banners
 from app.window.bridge import EngineBridge
 from app.window.camera_list import CameraList
 from app.window.file_choice import choose_file, choose_folder
@@ -59,7 +59,7 @@ class SourceChooser(QObject):
         """Open the first source: `spec`, or what is best when it is ''."""
         self._cameras.refresh()
         if spec:
-            self.open(spec)
+            self._open(spec)
         else:
             self._waiting = True
 
@@ -68,7 +68,11 @@ class SourceChooser(QObject):
         self._watch.stop()
 
     def open(self, spec: str) -> None:
-        """Open a path, or a camera: its number, or 'camera:0'."""
+        """Open what a person asks for: a path, or a camera by its number or as 'camera:0'."""
+        self._banners.dismiss_all(FAILED)
+        self._open(spec)
+
+    def _open(self, spec: str) -> None:
         spec = f'camera:{spec}' if spec.isdigit() else spec
         self._waiting = False
         self._watch.stop()
@@ -81,6 +85,10 @@ class SourceChooser(QObject):
 
     def open_demo(self) -> None:
         """The clip that every copy of the program has."""
+        self._banners.dismiss_all(FAILED)
+        self._open_demo()
+
+    def _open_demo(self) -> None:
         self._waiting = False
         self._watch.stop()
         self._tried.add(str(DEMO))
@@ -130,9 +138,9 @@ class SourceChooser(QObject):
         """The first camera that was not tried in vain, else the demo clip."""
         for camera in cameras:
             if f'camera:{camera.index}' not in self._tried:
-                self.open_camera(camera.index)
+                self._open(f'camera:{camera.index}')
                 return
-        self.open_demo()
+        self._open_demo()
         self._known = {camera.index for camera in cameras}
         self._watch.start()
         if not cameras:

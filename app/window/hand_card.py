@@ -1,7 +1,7 @@
 """What is known of one followed hand: which it is, how sure, and how far its shape and skin are settled."""
 from __future__ import annotations
 
-from PyQt5.QtCore import QEvent, QRectF, QSize
+from PyQt5.QtCore import QEvent, QRectF, QSize, Qt
 from PyQt5.QtGui import QColor, QPainter
 from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QProgressBar, QWidget
 
@@ -34,6 +34,9 @@ class HandCard(QFrame):
         keeps_room = self.bar.sizePolicy()
         keeps_room.setRetainSizeWhenHidden(True)
         self.bar.setSizePolicy(keeps_room)
+        self.confidence.setAlignment(Qt.AlignRight | Qt.AlignVCenter)
+        self.confidence.ensurePolished()  # it has the theme's letters now
+        self.confidence.setMinimumWidth(self.confidence.fontMetrics().horizontalAdvance('100 % sure'))  # so that nothing jumps either
         grid = QGridLayout(self)
         grid.setContentsMargins(GRID, GRID, GRID, GRID)
         grid.setHorizontalSpacing(GRID)

@@ -25,7 +25,7 @@ _CAUSES = {'camera': 'by the source', 'network': 'waiting for hands', 'drawing':
            'recording': 'in the recording'}
 _STAGES = {  # what a person calls a stage, and its colour
     'wait': ('waiting', '#8b93a1'), 'detect': ('finding', '#b79bff'), 'crop': ('cutting', '#f29bd0'), 'network': ('network', '#7aa7ff'),
-    'refine': ('fitting', '#5cc8d7'), 'smooth': ('smoothing', '#f29bd0'), 'texture': ('skin', '#e9b98f'), 'overlay': ('drawing', '#8fd694'),
+    'refine': ('fitting', '#5cc8d7'), 'smooth': ('smoothing', '#cfe06a'), 'texture': ('skin', '#e9b98f'), 'overlay': ('drawing', '#8fd694'),
     'view': ('3D view', '#ffd166'), 'flip': ('mirror', '#c9ced8'), 'record': ('recording', '#d7c0ae')}
 _REST = 'the rest', '#5b6270'
 _COVERED = 0.6  # of a picture's width or height, at most, by the card

@@ -4,7 +4,7 @@ from __future__ import annotations
 from PyQt5.QtCore import QObject
 
 from app.live import events
-from app.window.banner import Banners
+from app.window.banner import FAILED, Banners
 from app.window.bridge import EngineBridge
 from app.window.camera_list import CameraList
 from app.window.canvas import Canvas
@@ -56,7 +56,7 @@ class Messages(QObject):
         self._show_note()
         if self._canvas.shown is None:
             self._canvas.show_message(Message('error', f'{_name(event.spec).capitalize()} could not be opened', event.sentence))
-        self._banners.tell(event.sentence, 'error', key=f'failed {event.spec}')
+        self._banners.tell(event.sentence, 'error', key=f'{FAILED} {event.spec}')
 
     def _source_lost(self, event: events.SourceLost) -> None:
         self._banners.tell(event.sentence, 'warning', key='lost')

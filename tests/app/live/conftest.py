@@ -9,10 +9,13 @@ import pytest
 
 from app.live.engine import Engine
 from app.live.events import Event
+from app.live.player import Player
 from app.live.settings import LiveSettings
 from app.live.shown import Shown
 from app.sources import open_source
 from app.types import Frame
+from tests.app.live.watched import Watched as Played
+from tests.app.made_clips import write_clip
 
 PATIENCE = 60.0  # seconds; far more than anything takes, so that only what never happens fails
 
@@ -110,3 +113,23 @@ def demo_frames(demo_clip) -> list[Frame]:
 def one_hand() -> LiveSettings:
     """Settings for the demo clip, on what every machine has."""
     return LiveSettings(provider='cpu', hands=1)
+
+
+@pytest.fixture
+def numbered_clip(tmp_path):
+    """Fifty frames whose grey tells their number."""
+    return write_clip(tmp_path / 'numbered.mp4', 50)
+
+
+@pytest.fixture
+def out() -> Played:
+    """Where a player plays into."""
+    return Played()
+
+
+@pytest.fixture
+def player(out) -> Iterator[Player]:
+    """A player that must end."""
+    player = Player(out, out.hear)
+    yield player
+    assert player.close(PATIENCE), 'a thread of the player did not end'

@@ -1,36 +1,24 @@
-"""The player and files: by the clock, paused, sought, stepped, looped, broken. Real clips, a real clock."""
+"""The player and files of all kinds: by the clock, as fast as can be, broken, changed, closed. Real clips, a real clock."""
 from __future__ import annotations
 
 import gc
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from app.live.events import PlayStateChanged, Problem, SourceEnded, SourceFailed, SourceOpened
+from app.live.events import Problem, SourceEnded, SourceFailed, SourceOpened
 from app.live.pacing import BEHIND, Pace
 from app.live.player import Player
 from app.sources import open_source
 from app.sources.video import VideoSource
-from tests.app.live.watched import PATIENCE, Watched
+from tests.app.live.watched import PATIENCE, still
 from tests.app.made_clips import cut, number_of, numbered, write_clip
-
-
-@pytest.fixture
-def out() -> Watched:
-    return Watched()
-
-
-@pytest.fixture
-def player(out) -> Iterator[Player]:
-    player = Player(out, out.hear)
-    yield player
-    assert player.close(PATIENCE), 'a thread of the player did not end'
 
 
 def test_a_file_is_played_at_its_own_speed_and_its_last_frame_stays(tmp_path, out, player):
@@ -48,119 +36,6 @@ def test_a_file_is_played_at_its_own_speed_and_its_last_frame_stays(tmp_path, ou
 def test_a_file_that_cannot_be_opened_is_told_in_a_sentence(tmp_path, out, player):
     player.open(tmp_path / 'none.mp4')
     assert 'none.mp4' in out.wait_for(SourceFailed).sentence and not out.told(SourceOpened)
-
-
-def test_pausing_holds_the_frame_and_playing_goes_on_behind_it(tmp_path, out, player):
-    player.open(write_clip(tmp_path / 'clip.mp4', 30))
-    out.wait(lambda: len(out.all) > 3)
-    player.pause()
-    out.wait(lambda: not player.position().playing)
-    count = len(out.all)
-    time.sleep(0.3)
-    assert len(out.all) == count, 'frames came while paused'
-    player.play()
-    out.wait_for(SourceEnded)
-    assert out.numbers == sorted(set(out.numbers)) and out.numbers[-1] == 29
-
-
-def still(player: Player, out: Watched, index: int) -> None:
-    """Wait until the frame `index` is given out as a still."""
-    out.wait(lambda: bool(out.all) and out.all[-1].frame.index == index and out.all[-1].paused)
-    last = out.all[-1]
-    assert number_of(last.frame.image) == index == player.position().index, 'the picture is the one that was asked for'
-
-
-def test_seeking_while_paused_gives_exactly_the_frame_and_a_new_generation(tmp_path, out, player):
-    times = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.2, 40)).tolist()
-    player.open(write_clip(tmp_path / 'clip.mp4', 40, times), paused=True)
-    still(player, out, 0)
-    for index in (30, 3, 39, 0, 17):
-        before = out.all[-1].generation
-        player.seek(times[index] - times[0] + 0.009)
-        still(player, out, index)
-        assert out.all[-1].generation > before and not player.position().playing
-        assert player.position().time == pytest.approx(times[index] - times[0], abs=1e-3)
-    player.seek(1e6)
-    still(player, out, 39)
-    player.seek(-1)
-    still(player, out, 0)
-
-
-def test_seeking_while_playing_goes_on_from_there_at_once(tmp_path, out, player):
-    player.open(write_clip(tmp_path / 'clip.mp4', 59, fps=10))
-    out.wait(lambda: len(out.all) > 1)
-    player.seek(4.0)
-    out.wait(lambda: out.all[-1].generation > out.all[0].generation and len(out.all) > 6)
-    after = [c for c in out.all if c.generation > out.all[0].generation]
-    assert after[0].frame.index == 40 and not after[0].paused
-    player.seek(5.5)
-    out.wait_for(SourceEnded)
-    assert out.numbers[-1] == 58
-
-
-def test_a_slider_that_is_dragged_shows_pictures_on_the_way_and_the_right_one_in_the_end(tmp_path, out, player):
-    player.open(write_clip(tmp_path / 'clip.mp4', 59), paused=True)
-    still(player, out, 0)
-    for place in np.linspace(0, 1.2, 200):
-        player.seek(float(place))
-    still(player, out, 36)
-
-
-def test_steps_go_on_and_back_by_one_frame_and_stop_at_the_ends(tmp_path, out, player):
-    player.open(write_clip(tmp_path / 'clip.mp4', 12), paused=True)
-    still(player, out, 0)
-    for steps, index in ((1, 1), (1, 2), (-1, 1), (5, 6), (-3, 3), (-9, 0), (-1, 0), (99, 11), (1, 11), (-1, 10)):
-        player.step(steps)
-        still(player, out, index)
-    for _ in range(4):
-        player.step(-1)
-    still(player, out, 6)
-    for _ in range(3):
-        player.step(1)
-    still(player, out, 9)
-
-
-def test_stepping_pauses(tmp_path, out, player):
-    player.open(write_clip(tmp_path / 'clip.mp4', 50), loop=True)
-    out.wait(lambda: len(out.all) > 3)
-    player.step(1)
-    out.wait(lambda: out.all[-1].paused)
-    assert not player.position().playing and not out.told(PlayStateChanged)[-1].playing
-
-
-def test_a_looped_clip_starts_again_without_a_pause_and_counts_generations(tmp_path, out, player):
-    player.open(write_clip(tmp_path / 'clip.mp4', 10, fps=20), loop=True)
-    out.wait(lambda: len({c.generation for c in out.all}) > 3)
-    given = [(c.generation, c.frame) for c in out.all]
-    turns = [(b[1].captured - a[1].captured, b) for a, b in zip(given, given[1:], strict=False) if b[0] > a[0]]
-    assert all(b[1].index <= 2 for _, b in turns) and not out.told(SourceEnded)
-    gap = min(seconds for seconds, _ in turns)
-    assert gap < 0.15, f'{gap * 1e3:.0f} ms between the last frame and the first; they are 50 ms apart'
-    player.set_loop(False)
-    out.wait_for(SourceEnded)
-    assert player.position().ended and not player.position().loop
-
-
-def test_playing_after_the_end_starts_again(tmp_path, out, player):
-    player.open(write_clip(tmp_path / 'clip.mp4', 5))
-    out.wait_for(SourceEnded)
-    player.play()
-    out.wait_for(SourceEnded, 2)
-    second = [c.frame.index for c in out.all if c.generation > out.all[0].generation]
-    assert second and second == sorted(second) and second[-1] == 4
-    player.step(-1)
-    still(player, out, 3)
-    player.play()
-    out.wait_for(SourceEnded, 3)
-
-
-def test_commands_right_behind_opening_are_for_what_is_opened(tmp_path, out, player):
-    player.open(write_clip(tmp_path / 'clip.mp4', 40))
-    player.pause()
-    player.seek(1.0)
-    still(player, out, 30)
-    player.play()
-    out.wait_for(SourceEnded)
 
 
 def test_a_change_gives_frames_of_the_new_source_only_and_a_wrong_one_changes_nothing(tmp_path, out, player):
@@ -287,6 +162,16 @@ def test_a_cut_video_is_played_as_far_as_it_goes_and_says_so(tmp_path, out, play
     assert len(warnings) == 1 and 'cut' in warnings[0], warnings
 
 
+def test_a_cut_video_that_is_looped_says_so_once(tmp_path, out, player):
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(30)]
+    path = write_clip(tmp_path / 'clip.mp4', 30, images=noise, options={'movflags': 'faststart'})
+    player.open(cut(path, 0.6, 'cut.mp4'), loop=True)
+    assert 'cut' in out.wait_for(Problem).sentence
+    out.wait(lambda: len({c.generation for c in out.all}) > 3)
+    assert len(out.told(Problem)) == 1 and not out.told(SourceEnded), out.told(Problem)
+
+
 def test_a_file_that_is_deleted_while_it_plays_is_told_when_it_is_needed_again(tmp_path, out, player):
     path = write_clip(tmp_path / 'clip.mp4', 30)
     player.open(path, loop=True)
@@ -365,38 +250,3 @@ def test_the_clock_is_given_up_only_when_it_is_far_behind():
     assert pace.due(14.0) == 102.0 + 1.1 * BEHIND
     with pytest.raises(ValueError, match='speed'):
         Pace(-1)
-
-
-def test_stepping_back_decodes_once_for_several_frames(tmp_path, out, monkeypatch):
-    jumps = []
-    monkeypatch.setattr(VideoSource, 'from_index', lambda self, index, jump=VideoSource.from_index: jumps.append(index) or jump(self, index))
-    player = Player(out, out.hear)
-    player.open(write_clip(tmp_path / 'clip.mp4', 59), paused=True)
-    player.seek(50 / 30)
-    still(player, out, 50)
-    for index in range(49, 19, -1):
-        player.step(-1)
-        still(player, out, index)
-    assert len(jumps) <= 5, f'{len(jumps)} jumps for 30 frames'
-    for index in range(21, 40):
-        player.step(1)
-        still(player, out, index)
-    count = len(out.all)
-    player.play()
-    out.wait_for(SourceEnded)
-    after = out.numbers[count:]
-    assert after == sorted(after) and after[0] >= 40 and after[-1] == 58, after
-    assert player.close(PATIENCE)
-
-
-def test_many_steps_at_once_lead_to_the_frame_that_is_their_sum(tmp_path, out, player):
-    player.open(write_clip(tmp_path / 'clip.mp4', 59), paused=True)
-    player.seek(1.0)
-    still(player, out, 30)
-    for steps in (-1, -1, -1, 4, -9, 2, -12, 1, 1, -1):
-        player.step(steps)
-    still(player, out, 13)
-    player.seek(0.5)
-    player.step(-2)
-    player.step(1)
-    still(player, out, 14)

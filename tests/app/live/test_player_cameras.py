@@ -11,13 +11,8 @@ from app.live.events import SourceBack, SourceEnded, SourceFailed, SourceLost
 from app.live.player import Player
 from app.sources.arrivals import Arrivals
 from tests.app.live.played_camera import PlayedCamera
-from tests.app.live.watched import PATIENCE, Watched
+from tests.app.live.watched import PATIENCE
 from tests.app.made_clips import number_of, numbered, write_clip
-
-
-@pytest.fixture
-def out() -> Watched:
-    return Watched()
 
 
 @pytest.fixture

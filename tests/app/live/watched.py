@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from app.live.events import Event
 from app.live.newest import Newest
+from app.live.player import Player
 from app.live.shown import Captured
+from tests.app.made_clips import number_of
 
 PATIENCE = 30.0  # seconds for what takes a fraction of one on a machine that has nothing else to do
 
@@ -45,3 +47,10 @@ class Watched(Newest[Captured]):
     @property
     def numbers(self) -> list[int]:
         return [captured.frame.index for captured in self.all]
+
+
+def still(player: Player, out: Watched, index: int) -> None:
+    """Wait until the frame `index` is given out as a still."""
+    out.wait(lambda: bool(out.all) and out.all[-1].frame.index == index and out.all[-1].paused)
+    last = out.all[-1]
+    assert number_of(last.frame.image) == index == player.position().index, 'the picture is the one that was asked for'

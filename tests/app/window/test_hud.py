@@ -8,7 +8,7 @@ from PyQt5.QtCore import QRect, QSize
 
 from app.live.shown import HandStatus
 from app.live.statistics import StageTime
-from app.window.hud import STRIP, Hud, fitting
+from app.window.hud import _STAGES, STRIP, Hud, fitting
 from tests.app.window.made_engine import statistics
 
 PICTURE, FOOT, NO_FOOT = QRect(16, 16, 900, 600), QRect(16, 500, 900, STRIP), QRect()
@@ -67,6 +67,12 @@ def test_a_picture_that_stands_still_is_not_called_slow(hud):
     hud.show_statistics(BUSY, resting=True)
     assert hud.words()[0] == 'paused' and not any('fps' in words for words in hud.words())
     assert not any(remark in hud.words() for remark in BUSY.remarks)
+
+
+def test_each_stage_has_a_colour_of_its_own():
+    colours = [colour for _, colour in _STAGES.values()]
+    twice = {colour for colour in colours if colours.count(colour) > 1}
+    assert not twice, [name for name, (_, colour) in _STAGES.items() if colour in twice]
 
 
 def test_small_stages_count_as_one(hud):

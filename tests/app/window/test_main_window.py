@@ -203,6 +203,17 @@ def test_a_source_that_fails_is_said_and_what_ran_before_runs_on(live):
     assert live.window.canvas.note == ''
 
 
+def test_what_could_not_be_opened_is_forgotten_when_something_else_is_asked_for(live):
+    live.engine.say(events.SourceFailed('/films/broken.mp4', 'broken.mp4 is not a video that can be read.'))
+    live.wait(lambda: live.window.banners.sentences() == ['broken.mp4 is not a video that can be read.'])
+    live.window.chooser.open_paths(['/films/good.mp4'])
+    assert live.window.banners.sentences() == []
+    live.engine.say(events.SourceFailed('/films/good.mp4', 'There is no file good.mp4.'))
+    live.wait(lambda: live.window.banners.sentences() == ['There is no file good.mp4.'])
+    press(live, 'open_demo')
+    assert live.window.banners.sentences() == []
+
+
 def test_a_camera_that_goes_and_comes_back_is_said_each_time(live):
     live.engine.say(events.SourceLost('The camera was unplugged; it is looked for.'))
     live.wait(lambda: 'The camera was unplugged; it is looked for.' in live.window.banners.sentences())

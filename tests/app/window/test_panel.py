@@ -170,6 +170,15 @@ def test_the_lock_of_a_hand_is_said(panel: SidePanel):
         assert words in card.state.text() and card.bar.isVisible(), card.state.text()
 
 
+def test_the_confidence_has_its_room_before_it_needs_it(panel: SidePanel):
+    card = panel.hands.cards[0]
+    panel.show_statistics(SimpleNamespace(hands=(hand(confidence=0.99),)))
+    QApplication.sendPostedEvents()
+    panel.show_statistics(SimpleNamespace(hands=(hand(confidence=1.0),)))
+    assert card.confidence.text() == '100 % sure'
+    assert_words_fit([card.confidence], card)
+
+
 def test_hands_that_come_and_go_do_not_move_the_panel(panel: SidePanel):
     def places():
         QApplication.sendPostedEvents()
