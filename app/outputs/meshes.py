@@ -50,14 +50,15 @@ class MeshWriter:
         hands = list(hands)
         sides = Counter(hand.side for hand in hands)
         for hand in hands:
-            track = f'_{hand.track}' if sides[hand.side] > 1 else ''
-            if self._atlas is None:
+            name = f'{frame.index:06d}_{hand.side}' + (f'_{hand.track}' if sides[hand.side] > 1 else '')
+            if self.kind == 'ply':
                 data = self._text(hand)
-            else:
-                name = f'hand_{hand.track}_{hand.side}'
-                self._colours[name] = hand
-                data = self._text(hand, LIBRARY, name)
-            with whole_file(self._part / f'{frame.index:06d}_{hand.side}{track}.{self.kind}', self.folder) as file:
+            else:  # viewers show the object's name, and a whole clip may be loaded at once
+                skin = f'hand_{hand.track}_{hand.side}'
+                if self._atlas is not None:
+                    self._colours[skin] = hand
+                data = self._text(hand, LIBRARY, skin, name)
+            with whole_file(self._part / f'{name}.{self.kind}', self.folder) as file:
                 file.write(data)
             self.files += 1
             self.bytes += len(data)

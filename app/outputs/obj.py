@@ -29,9 +29,10 @@ class ObjText:
             'right': _face_lines(faces, uv_faces),
             'left': _face_lines(mirror_faces(faces), None if uv_faces is None else mirror_faces(uv_faces))}
 
-    def __call__(self, hand: Hand, library: str = 'hand.mtl', material: str = 'hand') -> bytes:
-        """The whole file; with a texture it names a file of materials (`library`) and the one of the hand."""
-        head = '# metres; x right, y up, z towards the viewer\n' + (f'mtllib {library}\n' if self._textured else '') + 'o hand\n'
+    def __call__(self, hand: Hand, library: str = 'hand.mtl', material: str = 'hand', name: str = 'hand') -> bytes:
+        """The whole file; with a texture it names a file of materials (`library`) and the one of the hand. `name`: the object's, without
+        spaces."""
+        head = '# metres; x right, y up, z towards the viewer\n' + (f'mtllib {library}\n' if self._textured else '') + f'o {name}\n'
         use = f'usemtl {material}\n' if self._textured else ''
         return (head + self._vertices(hand) + self._places + use + 's 1\n' + self._faces[hand.side]).encode('ascii')
 

@@ -84,8 +84,7 @@ class SceneWriter:
     def _scene(self) -> bytes:
         glb = Glb('s2hand')
         glb.document |= {
-            'scene': 0, 'scenes': [{'name': 'hands', 'nodes': []}], 'nodes': [], 'meshes': [], 'skins': [],
-            'materials': [{'name': 'skin', 'doubleSided': True, 'pbrMetallicRoughness': {'metallicFactor': 0, 'roughnessFactor': 0.7}}],
+            'scene': 0, 'scenes': [{'name': 'hands', 'nodes': []}], 'nodes': [], 'meshes': [], 'skins': [], 'materials': [],
             'animations': [{'name': 'hands', 'channels': [], 'samplers': []}],
         }
         times = (np.array(self._times) - self._times[0]).astype(np.float32)
@@ -118,7 +117,7 @@ class SceneWriter:
         if texture is not None:
             faces = model.uv_faces if track.side == 'right' else mirror_faces(model.uv_faces)
         document['meshes'].append({'name': name, 'primitives': [{
-            'attributes': attributes, 'material': 0 if texture is None else _add_material(glb, name, texture),
+            'attributes': attributes, 'material': _add_material(glb, name, texture),
             'indices': glb.add(faces.astype(np.uint32).ravel(), INDICES)}]})
         document['nodes'].append({'name': name, 'mesh': len(document['meshes']) - 1, 'skin': len(document['skins']) - 1})
         document['scenes'][0]['nodes'] += [skeleton, len(document['nodes']) - 1]
@@ -152,15 +151,16 @@ class SceneWriter:
         return attributes
 
 
-def _add_material(glb: Glb, name: str, texture: bytes) -> int:
-    """A material with a picture (PNG) of the skin; its number."""
-    document = glb.document
-    for key in ('images', 'textures'):
-        document.setdefault(key, [])
-    document['images'].append({'name': name, 'bufferView': glb.attach(texture), 'mimeType': 'image/png'})
-    document['textures'].append({'source': len(document['images']) - 1})
-    document['materials'].append({'name': name, 'doubleSided': True, 'pbrMetallicRoughness': {
-        'baseColorTexture': {'index': len(document['textures']) - 1}, 'metallicFactor': 0, 'roughnessFactor': 0.7}})
+def _add_material(glb: Glb, name: str, texture: bytes | None) -> int:
+    """A hand's own material, with a picture (PNG) of its skin where there is one; its number."""
+    document, surface = glb.document, {'metallicFactor': 0, 'roughnessFactor': 0.7}
+    if texture is not None:
+        for key in ('images', 'textures'):
+            document.setdefault(key, [])
+        document['images'].append({'name': name, 'bufferView': glb.attach(texture), 'mimeType': 'image/png'})
+        document['textures'].append({'source': len(document['images']) - 1})
+        surface['baseColorTexture'] = {'index': len(document['textures']) - 1}
+    document['materials'].append({'name': name, 'doubleSided': True, 'pbrMetallicRoughness': surface})
     return len(document['materials']) - 1
 
 

@@ -35,6 +35,13 @@ def test_another_reader_finds_the_hand_upright_and_facing_the_viewer(tmp_path, s
     assert len(mesh.faces) == len(MODEL.faces) and mesh.vertices[:, 2].max() < 0, 'in front of a camera that looks along -z'
 
 
+@pytest.mark.parametrize('options', [{}, {'atlas': MODEL}])
+def test_every_mesh_has_a_name_of_its_own_for_viewers_that_load_many(tmp_path, options):
+    folder = written(tmp_path / 'meshes', [[made_hand(MODEL), made_hand(MODEL, 1, side='left')], [made_hand(MODEL)]], **options)
+    called = {path.stem: [line[2:] for line in path.read_text().splitlines() if line.startswith('o ')] for path in folder.glob('*.obj')}
+    assert called == {stem: [stem] for stem in ('000000_left', '000000_right', '000001_right')}
+
+
 @pytest.mark.parametrize('side', ['right', 'left'])
 def test_normals_point_out_of_both_hands(tmp_path, side):
     hand = made_hand(MODEL, 1, side=side)

@@ -161,6 +161,12 @@ def test_another_reader_finds_the_texture_where_the_atlas_says(textured):
     assert scene.geometry['hand_0_right'].visual.vertex_attributes['color'].shape[1] == 4, 'a track without a texture keeps its colours'
 
 
+def test_every_hand_has_a_material_of_its_own_and_none_is_left_over(textured):
+    document = Scene(textured[0]).document
+    used = {document['materials'][mesh['primitives'][0]['material']]['name']: mesh['name'] for mesh in document['meshes']}
+    assert used == {'hand_0_right': 'hand_0_right', 'hand_1_left': 'hand_1_left'} and len(document['materials']) == 2
+
+
 def test_one_frame_alone_is_valid_too(tmp_path, gltf_validator):
     found = gltf_validator(written(tmp_path / 'hands.glb', [(made_frame(0), [made_hand(MODEL)])]))
     assert not found['issues']['messages'], found['issues']['messages'][:5]
