@@ -1,4 +1,5 @@
-"""Whether the live pipeline can run for hours: memory and threads after the first minute and at the end; starts, stops, other sources.
+"""Whether the live pipeline can run for hours: memory, threads and open files after the first minute and at the end; starts, stops,
+other sources.
 
     python -m benchmarks.live_soak [--clip FILE] [--minutes 30] [--starts 100] [--switches 50] [--json FILE]
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import tempfile
@@ -30,6 +32,16 @@ LOOKS = 30  # lines printed
 def memory() -> float:
     """Megabytes that this process holds."""
     return int(re.search(r'VmRSS:\s+(\d+)', Path('/proc/self/status').read_text())[1]) / 1e3
+
+
+def held() -> dict[str, float]:
+    """What grows if something leaks: megabytes, threads, open files."""
+    return {'memory_mb': round(memory(), 1), 'threads': threading.active_count(), 'files': len(os.listdir('/proc/self/fd'))}
+
+
+def told(row: dict[str, float]) -> str:
+    """The same in words."""
+    return f'{row["memory_mb"]:7.1f} MB   {row["threads"]} threads   {row["files"]} files'
 
 
 class Watch:
@@ -74,9 +86,8 @@ def run_long(clip: Path, minutes: float, record: bool) -> list[dict]:
                 from app.live.recorder import RecordingSettings
 
                 watch.engine.start_recording(RecordingSettings(Path(folder.name)))
-            rows.append({'minute': round(frames / MINUTE, 2), 'memory_mb': round(memory(), 1), 'threads': threading.active_count(),
-                         'frames_per_second': round(frames / (time.monotonic() - start), 1), 'dropped': watch.engine.dropped()})
-            print(f'minute {rows[-1]["minute"]:6.2f}   {rows[-1]["memory_mb"]:7.1f} MB   {rows[-1]["threads"]} threads   '
+            rows.append({'minute': round(frames / MINUTE, 2), **held(), 'frames_per_second': round(frames / (time.monotonic() - start), 1), 'dropped': watch.engine.dropped()})
+            print(f'minute {rows[-1]["minute"]:6.2f}   {told(rows[-1])}   '
                   f'{rows[-1]["frames_per_second"]} frames per second', flush=True)
             marks.pop(0)
             statistics = watch.engine.statistics()
@@ -96,9 +107,8 @@ def start_and_stop(clip: Path, count: int) -> list[dict]:
         began = time.monotonic()
         ended = watch.engine.close(20)
         if number % max(count // 10, 1) == 0 or not ended:
-            rows.append({'starts': number, 'memory_mb': round(memory(), 1), 'threads': threading.active_count(), 'ended': ended,
-                         'close_s': round(time.monotonic() - began, 2)})
-            print(f'{number:4d} starts   {rows[-1]["memory_mb"]:7.1f} MB   {rows[-1]["threads"]} threads   '
+            rows.append({'starts': number, **held(), 'ended': ended, 'close_s': round(time.monotonic() - began, 2)})
+            print(f'{number:4d} starts   {told(rows[-1])}   '
                   f'closed in {rows[-1]["close_s"]} s', flush=True)
     return rows
 
@@ -113,8 +123,8 @@ def switch(clips: list[Path], count: int) -> list[dict]:
         while watch.opened == before or watch.picture().inferred.captured.source.spec != str(clip):
             time.sleep(0.002)
         if number % max(count // 10, 1) == 0:
-            rows.append({'switches': number, 'memory_mb': round(memory(), 1), 'threads': threading.active_count()})
-            print(f'{number:4d} switches {rows[-1]["memory_mb"]:7.1f} MB   {rows[-1]["threads"]} threads', flush=True)
+            rows.append({'switches': number, **held()})
+            print(f'{number:4d} switches {told(rows[-1])}', flush=True)
     watch.engine.close(20)
     return rows
 
@@ -132,7 +142,7 @@ def main(arguments: list[str]) -> int:
     if args.minutes:
         rows = results['long'] = run_long(args.clip, args.minutes, args.record)
         print(f'memory grew by {rows[-1]["memory_mb"] - rows[0]["memory_mb"]:.1f} MB after the first minute, '
-              f'threads by {rows[-1]["threads"] - rows[0]["threads"]}\n')
+              f'threads by {rows[-1]["threads"] - rows[0]["threads"]}, open files by {rows[-1]["files"] - rows[0]["files"]}\n')
     if args.starts:
         results['starts'] = start_and_stop(args.clip, args.starts)
     if args.switches:

@@ -111,7 +111,10 @@ def test_the_end_of_a_file_is_told_and_its_last_picture_stays_changeable(start, 
     assert last.frame.index == 9
 
 
-def test_a_hand_that_was_fading_when_the_clip_ended_goes_all_the_same(start, demo_frames, one_hand, tmp_path):
+def test_a_hand_that_was_fading_when_the_clip_ended_goes_all_the_same(start, demo_frames, one_hand, tmp_path, monkeypatch):
+    # slowly, so that the picture in between is not missed on a machine that has more to do
+    monkeypatch.setattr('app.live.fading.FALL', 60.0)
+    monkeypatch.setattr('app.live.inference.IDLE', 1.0)
     images = [frame.image for frame in demo_frames[:12]] + [np.full((480, 640, 3), 120, np.uint8)]
     watched = start(settings=replace(one_hand, view=SMALL_VIEW), player=partial(Player, fps=10.0)).prepared()
     watched.engine.open(write_clip(tmp_path / 'vanishing.mp4', len(images), size=(640, 480), images=images))

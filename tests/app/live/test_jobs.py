@@ -14,6 +14,7 @@ import pytest
 from app.hand_model import HandModel
 from app.live.jobs import meshes_job, reconstruct_job
 from app.outputs.hands_file import HandsWriter, read_hands
+from tests.app.lateness import Lateness
 from tests.app.made_hands import CAMERA, made_frame, made_hand
 
 MODEL = HandModel.load()
@@ -82,10 +83,11 @@ def test_a_cancelled_job_ends_within_seconds_and_leaves_nothing(tmp_path):
     job = meshes_job(long_recording(tmp_path / 'hands.npz'), tmp_path / 'out')
     job.start()
     until(lambda: job.progress.done > 0 or job.wait(0))
-    started = time.monotonic()
-    job.cancel()
-    took = time.monotonic() - started
-    assert took < 0.5, f'cancel itself took {took:.2f} s; the window waits for it'
+    with Lateness() as machine:
+        started = time.monotonic()
+        job.cancel()
+        took = time.monotonic() - started
+    assert took < 0.5 + machine.lost, f'cancel itself took {took:.2f} s; the window waits for it'
     assert job.wait(GENEROUS) and job.progress.state == 'cancelled'
     assert left_in(tmp_path / 'out') == []
 

@@ -20,6 +20,7 @@ from app.window.arrangement import LAYOUTS
 from app.window.choosing import DEMO, NO_CAMERA
 from app.window.settings_store import SettingsStore, Stored
 from app.window.theme import theme_name
+from tests.app.lateness import Lateness
 from tests.app.window.made_engine import MadeEngine, info, shown, statistics
 
 CAMERAS = SimpleNamespace(index=0, name='Front camera'), SimpleNamespace(index=2, name='Desk camera')
@@ -334,11 +335,12 @@ def test_closing_while_the_engine_is_still_loading_is_quick(play):
     played = play(make_engine=slow)
     played.window.begin('/films/clip.mp4')
     played.qtbot.wait(50)
-    began = time.monotonic()
-    played.window.close()
-    took = time.monotonic() - began
+    with Lateness() as machine:
+        began = time.monotonic()
+        played.window.close()
+        took = time.monotonic() - began
     go.set()
-    assert took < 2.6, f'closing took {took:.2f} s; 2 s is what the engine gets'
+    assert took < 2.6 + machine.lost, f'closing took {took:.2f} s; 2 s is what the engine gets'
 
 
 def test_ending_from_the_terminal_asks_nothing(live, monkeypatch):
