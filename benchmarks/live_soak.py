@@ -86,9 +86,9 @@ def run_long(clip: Path, minutes: float, record: bool) -> list[dict]:
                 from app.live.recorder import RecordingSettings
 
                 watch.engine.start_recording(RecordingSettings(Path(folder.name)))
-            rows.append({'minute': round(frames / MINUTE, 2), **held(), 'frames_per_second': round(frames / (time.monotonic() - start), 1), 'dropped': watch.engine.dropped()})
-            print(f'minute {rows[-1]["minute"]:6.2f}   {told(rows[-1])}   '
-                  f'{rows[-1]["frames_per_second"]} frames per second', flush=True)
+            rows.append({'minute': round(frames / MINUTE, 2), **held(), 'frames_per_second': round(frames / (time.monotonic() - start), 1),
+                         'dropped': watch.engine.dropped()})
+            print(f'minute {rows[-1]["minute"]:6.2f}   {told(rows[-1])}   {rows[-1]["frames_per_second"]} frames per second', flush=True)
             marks.pop(0)
             statistics = watch.engine.statistics()
             assert statistics.hands is not None
