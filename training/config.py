@@ -81,7 +81,8 @@ class Video:
     draws: int = 2  # how often each clip is drawn; all frames of a draw are turned, sized, coloured and blurred alike
     windows: int = 8  # in a batch
     people: int = 6  # groups of stills of one person in a batch, who share a shape
-    shown: int = 4  # stills in a group
+    shown: int = 4  # stills or frames in a group
+    apart: int = 0  # groups of frames from anywhere in the clips of one person in a batch, who share a shape too
     views: int = 0  # pairs of crops of one picture in a batch; and windows of clips, drawn twice or more, then come in pairs anyway
     largest: int = 300  # a session with more stills is not taken for one person
     stills: int = 24000  # crops of stills at most, half of them rendered ones where there are so many
@@ -132,6 +133,7 @@ class Stage:
     early_weight: float = 0.3  # of the answers before the last correction
     rendered_weight: float = 1.0  # of a rendered example against a real one
     clip: float = 1.0  # longest gradient
+    settle: float = 0.0  # before a stage on clips the shape head is settled: what differences within a person count; 0: it is not
     render_size: int = 112  # side of the pictures that the photometric terms compare
     losses: LossWeights = field(default_factory=LossWeights)
     video: VideoWeights = field(default_factory=VideoWeights)

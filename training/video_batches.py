@@ -1,7 +1,7 @@
 """Batches for training on clips: stills as ever, and beside them windows of clips and groups of stills that show one person.
 
 A row that belongs to a window or group has its number of frames as `window`, others 0; frames of one stand side by side, in order. Groups
-of stills have no `time` (NaN): they share a shape, and have no motion. Rows with the same number >= 0 as `picture` are crops of one
+of stills, and of frames from anywhere in a person's clips, have no `time` (NaN): they share a shape, and have no motion. Rows with the same number >= 0 as `picture` are crops of one
 picture: other cuts of a photograph, or a frame of a clip as it is drawn each time.
 """
 from __future__ import annotations
@@ -21,14 +21,13 @@ from training.kept import Kept
 class VideoBatches:
     """Batches of `stills`, whose indices an epoch goes through, with windows and groups drawn by (seed, epoch, place in the epoch)."""
 
-    def __init__(self, stills: Kept, persons: np.ndarray, pictures: np.ndarray, clips: Kept | None, windows: np.ndarray, video: Video,
-                 seed: int) -> None:
+    def __init__(self, stills: Kept, persons: np.ndarray, pictures: np.ndarray, clips: Kept | None, moving: np.ndarray, windows: np.ndarray,
+                 video: Video, seed: int) -> None:
         """`persons` (n,): whom a still shows, '' if unknown; `pictures` (n,): the picture that a still is cut from, -1 if it is the only
-        one; `windows` (D, W, T): rows of `clips`, for each draw of them."""
+        one; `moving`: whom a row of `clips` shows; `windows` (D, W, T): rows of `clips`, for each draw of them."""
         self.stills, self.clips, self.windows, self.video, self.seed = stills, clips, windows, video, seed
-        names, of = np.unique(persons, return_inverse=True)
-        groups = [np.flatnonzero(of == k) for k, name in enumerate(names) if name]
-        self.people = [group for group in groups if video.shown <= len(group) <= video.largest]
+        self.people = [group for group in groups_of(persons) if video.shown <= len(group) <= video.largest]
+        self.moving = [group for group in groups_of(moving) if video.shown <= len(group)]
         self.pictures, by_picture = pictures, np.argsort(pictures, kind='stable')
         _, first, many = np.unique(pictures[by_picture], return_index=True, return_counts=True)
         self.views = [by_picture[a:a + n] for a, n in zip(first, many) if n > 1 and pictures[by_picture[a]] >= 0]
@@ -61,6 +60,13 @@ class VideoBatches:
                  'camera': torch.ones(len(indices), 4), 'wrist': torch.zeros(len(indices), 3),
                  'picture': torch.from_numpy(self.pictures[indices])}
         batch |= {key: value for key, value in extra.items() if key not in batch}
+        if self.moving and video.apart:
+            chosen = random.integers(0, len(self.moving), video.apart)
+            frames = self.clips.batch(np.concatenate([random.choice(self.moving[k], video.shown, replace=False) for k in chosen]))
+            frames['window'] = torch.full_like(frames['time'], video.shown, dtype=torch.int64)
+            frames['time'] = torch.full_like(frames['time'], np.nan)
+            frames['picture'] = torch.full_like(frames['window'], -1)
+            batch = {key: torch.cat([value, frames[key]]) for key, value in batch.items()}
         draws, many, length = self.windows.shape
         if self.clips is None or not many or not video.windows:
             return batch
@@ -73,6 +79,12 @@ class VideoBatches:
         named = np.arange(len(chosen) * length).reshape(-1, 1, length) + self.pictures.max() + 1
         frames['picture'] = torch.from_numpy(np.broadcast_to(named, rows.shape).ravel() if together > 1 else np.full(rows.size, -1))
         return {key: torch.cat([value, frames[key]]) for key, value in batch.items()}
+
+
+def groups_of(names: np.ndarray) -> list[np.ndarray]:
+    """The rows of each name in names (n,) but ''."""
+    known, of = np.unique(names, return_inverse=True)
+    return [np.flatnonzero(of == k) for k, name in enumerate(known) if name]
 
 
 def rows_of_windows(clips: list[ClipFrames], draws: int, video: Video) -> np.ndarray:

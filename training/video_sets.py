@@ -19,6 +19,7 @@ from training.crops import Crops
 from training.kept import Kept, keep
 from training.video_batches import VideoBatches, chosen_stills, rows_of_windows
 from training.video_first import first_answers
+from training.video_shape import settled_shape
 
 if TYPE_CHECKING:
     from training.train import Sets
@@ -53,7 +54,8 @@ def video_batches(sets: Sets, crops: Crops, stage: Stage, blocks: int, what: str
         raise InputError(f'stage {stage.name}: terms of clips need kept answers; set keep = true and frozen_blocks')
     cut = encoder.fine_block + 1 if blocks == encoder.depth else blocks  # with all frozen, the map that the heads look at is kept too
     data, workers = config.data, config.data.workers
-    kept = keep(crops, encoder, cut, folder, what, workers, stage.draw if crops.data else 0)
+    draw, learning = (stage.draw, True) if crops.data else (0, False)
+    kept = keep(crops, encoder, cut, folder, what, workers, draw, rough=learning)  # as other stages do, whose kept answers are found here
 
     def finished(chosen: Chosen, name: str) -> Kept:
         return pooled_of(chosen, encoder, cut, folder, name) if blocks == encoder.depth else chosen
@@ -61,25 +63,26 @@ def video_batches(sets: Sets, crops: Crops, stage: Stage, blocks: int, what: str
     if what != 'training':
         return KeptBatches(finished(Chosen(kept, np.arange(len(kept))), what))
 
-    def learned(chosen: Chosen, name: str, pictures: np.ndarray, persons: np.ndarray) -> Kept:
-        answers = finished(chosen, name)
-        if stage.video.first_fingers or stage.video.first_shape:
-            answers.rows = answers.rows | first_answers(sets.first, answers, blocks, pictures, persons)
-        return answers
-
     stills = chosen_stills(kept, crops.real, video.stills)
     photographs = stills.indices < crops.real
     persons = np.array([crops.pictures[i % len(crops.pictures)].session if i < crops.real else '' for i in stills.indices])
     pictures = np.where(photographs, stills.indices % max(len(crops.pictures), 1), -1)
+    frames = ClipCrops(sets.clips, sets.network.size, video.draws, config.seed, data.jitter, data.augment) if sets.clips else None
+    clips = Chosen(keep_clips(frames, encoder, cut, folder, workers), np.arange(len(frames))) if frames else None
+    moving = np.array([sets.clips[frames.place(index)[1]].person for index in range(len(frames))]) if frames else np.zeros(0, str)
     named, whose = shown_hands(persons, pictures, video.largest)
-    answers = learned(stills, 'stills', named, whose)
-    if not sets.clips:
-        return VideoBatches(answers, persons, pictures, None, np.zeros((1, 0, video.length), int), video, config.seed)
-    frames = ClipCrops(sets.clips, sets.network.size, video.draws, config.seed, data.jitter, data.augment)
-    clips = Chosen(keep_clips(frames, encoder, cut, folder, workers), np.arange(len(frames)))
-    whose = np.array([sets.clips[frames.place(index)[1]].person for index in range(len(frames))])
-    drawn = learned(clips, 'clips', np.arange(len(frames)) % len(frames.of_clip), whose)
-    return VideoBatches(answers, persons, pictures, drawn, rows_of_windows(sets.clips, video.draws, video), video, config.seed)
+    parts = [(finished(stills, 'stills'), named, whose)]
+    if clips:
+        parts.append((finished(clips, 'clips'), np.arange(len(frames)) % len(frames.of_clip), moving))
+    if stage.video.first_fingers or stage.video.first_shape:
+        for answers, pictured, shown in parts:
+            answers.rows = answers.rows | first_answers(sets.first, answers, blocks, pictured, shown)
+    if stage.settle:
+        shapes = settled_shape(sets.network, [(answers, shown) for answers, _, shown in parts], blocks, stage.settle)
+        for (answers, _, _), shape in zip(parts, shapes):
+            answers.rows = answers.rows | {'first_shape': shape}
+    windows = rows_of_windows(sets.clips, video.draws, video) if clips else np.zeros((1, 0, video.length), int)
+    return VideoBatches(parts[0][0], persons, pictures, parts[1][0] if clips else None, moving, windows, video, config.seed)
 
 
 def shown_hands(persons: np.ndarray, pictures: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray]:

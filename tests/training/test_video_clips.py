@@ -122,23 +122,26 @@ def test_a_batch_holds_stills_groups_of_one_person_and_windows_in_order(made, ha
     stills = kept_of([{key: value for key, value in row.items() if key not in motion} for row in frames[:30]])
     persons = np.array(['a', 'b', ''] * 10)
     pictures = np.array([0, 1, 2, -1, -1] * 6)
-    video = Video(('x',), length=5, stride=2, windows=4, views=3, people=2, shown=4)
+    video = Video(('x',), length=5, stride=2, windows=4, views=3, people=2, shown=4, apart=3)
     windows = rows_of_windows(clips, 2, video)
     frames = Chosen(kept_of(frames), np.arange(len(crops)))
-    batches = VideoBatches(chosen_stills(stills, 30, 30), persons, pictures, frames, windows, video, seed=3)
+    moving = np.array([clips[crops.place(index)[1]].name for index in range(len(crops))])
+    batches = VideoBatches(chosen_stills(stills, 30, 30), persons, pictures, frames, moving, windows, video, seed=3)
     batch, same = (next(iter(batches.epoch(1, [np.arange(7)]))) for _ in range(2))
     equal = [torch.equal(batch[key].nan_to_num(), same[key].nan_to_num()) for key in batch]
     assert all(equal), 'a batch depends on seed, epoch and place alone'
-    assert batch['window'].tolist() == [0] * (7 + 6) + [4] * 8 + [5] * 20
-    times = batch['time'][21:].reshape(2, 2, 5)
-    assert (times.diff(dim=2) > 0).all() and batch['time'][:21].isnan().all()
+    assert batch['window'].tolist() == [0] * (7 + 6) + [4] * (8 + 12) + [5] * 20
+    times = batch['time'][33:].reshape(2, 2, 5)
+    assert (times.diff(dim=2) > 0).all() and batch['time'][:33].isnan().all()
     assert torch.equal(times[:, 0], times[:, 1]), 'a window is there as two draws of it'
     picture = batch['picture']
     assert (picture[7:13].reshape(3, 2).diff(dim=1) == 0).all() and (picture[7:13] >= 0).all(), 'views are pairs of crops of one picture'
-    first, second = picture[21:].reshape(2, 2, 5).unbind(1)
+    groups = batch['shape'][21:33].reshape(3, 4, -1)
+    assert (groups == groups[:, :1]).all() and (picture[21:33] == -1).all(), 'frames of a group are of one clip, whose truth is one shape'
+    first, second = picture[33:].reshape(2, 2, 5).unbind(1)
     assert torch.equal(first, second) and len(first.unique()) == 10, 'each frame is a picture of its own'
-    assert first.min() > picture[:21].max(), "and none of the stills'"
-    fingers, points = (batch[key][21:].reshape(2, 2, 5, -1) for key in ('fingers', 'points'))
+    assert first.min() > picture[:33].max(), "and none of the stills'"
+    fingers, points = (batch[key][33:].reshape(2, 2, 5, -1) for key in ('fingers', 'points'))
     assert torch.equal(fingers[:, 0], fingers[:, 1]) and not torch.equal(points[:, 0], points[:, 1])
 
 

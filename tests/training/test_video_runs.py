@@ -27,9 +27,11 @@ keep = true
 steps = 4
 batch = 6
 ema = 0.9
+settle = 3.0
 [stages.video]
 same_shape = 0.1
 same_bones = 1.0
+first_shape = 1.0
 true_joints = 1.0
 [[stages]]
 name = 'ends'
@@ -61,6 +63,7 @@ windows = 2
 views = 2
 people = 2
 shown = 3
+apart = 2
 """
 TEXTURE = """
 [video.texture]
