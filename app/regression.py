@@ -20,6 +20,7 @@ WEIGHTS = Path(__file__).parent.parent / 'assets' / 'weights' / 's2hand-lite.onn
 VERSION = '1'  # of the graphs that this program reads
 OUTPUTS = ('joints_2d', 'points', 'presence', 'right', 'pose', 'shape', 'scale', 'translation', 'texture', 'light')
 SKIN = ('texture', 'light')  # answers that cost time and that not every frame needs
+LAST = ('vertices', *SKIN)  # all that is worked out for them alone
 FIRST = ('points', 'presence', 'right')  # answers that tell where to cut the next picture
 WITHOUT_TEXTURE = tuple(name for name in OUTPUTS if name not in SKIN)
 METADATA = ('focal', 'size', 'hand_model')
@@ -56,7 +57,7 @@ class Begun:
     """Crops of which at least the points are known."""
 
     textured: bool
-    batch: np.ndarray  # (B, 3, S, S) the crops, in 0..1
+    crops: np.ndarray  # (B, S, S, 3) uint8
     out: dict[str, np.ndarray]  # the answers (B, ...) that are there
     session: Any = None  # what goes on; None if all answers are there
     rest: Any = None  # from this
@@ -99,16 +100,16 @@ class Regressor:
 
     def begin(self, crops: Sequence[np.ndarray], textured: bool = True) -> Begun:
         """The first half of a call, which tells where to cut the next picture. `finish` is the other half; it may run on another thread
-        while this one begins with the next crops. What cannot stop half-way goes all the way here."""
-        names, batch, session = OUTPUTS if textured else WITHOUT_TEXTURE, _batch(crops), self.session
+        while this one begins with the next crops. What cannot stop half-way goes all the way here. Crops must stay as they are until then."""
+        names, session = OUTPUTS if textured else WITHOUT_TEXTURE, self.session
+        crops = np.ascontiguousarray(crops[0])[None] if len(crops) == 1 else np.ascontiguousarray(crops)
         if hasattr(session, 'begin'):
             try:
-                rest = session.begin(names, batch)
-                first = {name: np.concatenate([row[name] for row in rest.rows]) for name in FIRST}
-                return Begun(textured, batch, checked(first), session, rest)
+                rest = session.begin(names, crops)
+                return Begun(textured, crops, checked(rest.first), session, rest)
             except Exception as error:  # OpenVINO says RuntimeError, its bindings TypeError and more
                 self._give_up(error)
-        return Begun(textured, batch, self._run(batch, names))
+        return Begun(textured, crops, self._run(_batch(crops), names))
 
     def finish(self, begun: Begun) -> list[Prediction]:
         """The second half of a call: a prediction for each crop."""
@@ -119,13 +120,13 @@ class Regressor:
             except Exception as error:  # the same
                 if self.session is begun.session:
                     self._give_up(error)
-                out = self._run(begun.batch, names)
+                out = self._run(_batch(begun.crops), names)
         return [Prediction(
             points=out['points'][i, :, :2], depths=out['points'][i, :, 2], presence=float(out['presence'][i, 0]),
             right=float(out['right'][i, 0]), pose=out['pose'][i], shape=out['shape'][i], scale=float(out['scale'][i, 0]),
             translation=out['translation'][i], texture=out['texture'][i] if begun.textured else None,
             light=out['light'][i] if begun.textured else None,
-            trust=trust_in_points(out['points'][i, :, :2], out['joints_2d'][i])) for i in range(len(begun.batch))]
+            trust=trust_in_points(out['points'][i, :, :2], out['joints_2d'][i])) for i in range(len(begun.crops))]
 
     def _give_up(self, error: Exception) -> None:
         """Leave what failed for ONNX Runtime on the CPU, for good."""
@@ -215,7 +216,7 @@ class Regressor:
         try:
             if not asked and not openvino_pays():
                 return None
-            session = OpenVinoSession(graph, threads, SKIN, FIRST)
+            session = OpenVinoSession(graph, threads, LAST, FIRST, self._read)
             self.threads = threads
             return session
         except ImportError as error:
@@ -317,11 +318,11 @@ def trust_in_points(points: np.ndarray, joints_2d: np.ndarray) -> float:
     return min(1.0, (_USUAL_DISTANCE / max(apart, 1e-6)) ** 2)
 
 
-def _batch(crops: Sequence[np.ndarray]) -> np.ndarray:
-    """Crops (S, S, 3) uint8 -> (B, 3, S, S) float32 in 0..1: each byte is read and each number written once."""
+def _batch(crops: np.ndarray) -> np.ndarray:
+    """Crops (B, S, S, 3) uint8 -> (B, 3, S, S) float32 in 0..1: each byte is read and each number written once."""
     import cv2  # here, because the command line needs the names of the providers and nothing else of this module
 
-    batch = np.empty((len(crops), 3, *crops[0].shape[:2]), np.float32)
+    batch = np.empty((len(crops), 3, *crops.shape[1:3]), np.float32)
     for crop, planes in zip(crops, batch):
         for channel, plane in zip(cv2.split(crop), planes):
             np.multiply(channel, _OF_BYTE, out=plane)

@@ -21,9 +21,9 @@ from app.errors import InputError
 from app.graph_cache import KeptGraph
 from app.openvino_parts import FRONT, HEAD, LAST, POINTS, TRUNK, parts_of
 from app.openvino_session import import_openvino, openvino_pays
-from app.regression import FIRST, OUTPUTS, SKIN, WEIGHTS, Prediction, Regressor
+from app.regression import FIRST, LAST as LAST_ANSWERS, OUTPUTS, SKIN, WEIGHTS, Prediction, Regressor
 from tests.app.test_regression import META, tiny_network
-from tests.export.tiny_graph import SIZE, tiny_graph
+from tests.export.tiny_graph import METADATA, SIZE, tiny_graph
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CROPS = np.random.default_rng(0).integers(0, 255, (3, SIZE, SIZE, 3), np.uint8)
@@ -172,18 +172,46 @@ def test_all_but_the_texture_is_the_same_without_it():
 
 
 @needs_openvino
-@pytest.mark.parametrize('threads', [1, 2, 4])
+@pytest.mark.parametrize('threads', [1, 2])
 def test_crops_at_once_are_answered_as_each_alone(hand_crops, threads):
-    regressor = Regressor(WEIGHTS, 'openvino', threads)
+    regressor, hand_crops = Regressor(WEIGHTS, 'openvino', threads), hand_crops[:7]  # three pairs and one more
     one_by_one = regressor(hand_crops)
-    if threads > 1:
-        regressor.session._beside.result(60)
-        assert len(regressor.session._lanes(8)) == threads
-    assert max(differences(regressor(hand_crops), one_by_one).values()) < 0.5, 'answers leap when crops begin to run side by side'
+    regressor.session._two.result(60)
+    assert [group.network.crops for group in regressor.begin(hand_crops).rest.groups] == [2, 2, 2, 1]
+    assert max(differences(regressor(hand_crops), one_by_one).values()) < 0.5, 'answers leap when crops begin to go two by two'
     worst = differences(regressor(hand_crops), [regressor(crop[None])[0] for crop in hand_crops])
     assert worst['points'] < 0.5 and worst['translation'] < 2e-3, f'at once the answers differ by {worst}'
     again = differences(regressor(hand_crops), regressor(hand_crops))
     assert max(again.values()) == 0, f'the same crops are answered differently: {again}'
+
+
+@needs_openvino
+@pytest.mark.parametrize('harm', ['missing', 'foreign', 'other network'])
+def test_where_the_network_for_two_crops_cannot_be_made_one_follows_another(tmp_path, harm):
+    regressor = Regressor(tiny_graph(tmp_path / 'tiny.onnx'), 'openvino', 1)
+    if harm == 'missing':
+        regressor.path.unlink()
+    elif harm == 'foreign':
+        regressor.path.write_bytes(b'not a network')
+    else:
+        tiny_graph(regressor.path, metadata=METADATA | {'checkpoint': 'other'})
+    first = regressor(CROPS)
+    assert regressor.session._two.exception(60) is not None
+    assert max(differences(regressor(CROPS), first).values()) == 0 and regressor.provider == 'OpenVINO' and not regressor.note
+
+
+@needs_openvino
+def test_crops_that_were_begun_with_are_not_touched_by_those_that_come_after(hand_crops):
+    """Nothing is copied between the halves: each group that is under way has tensors of its own."""
+    regressor = Regressor(None, 'openvino', 1)
+    expected = [regressor(crop[None])[0] for crop in hand_crops[:4]]
+    begun = [regressor.begin(crop[None]) for crop in hand_crops[:4]]
+    found = [regressor.finish(one)[0] for one in begun[::-1]][::-1]
+    assert max(differences(found, expected).values()) == 0
+    assert len(regressor.session._one._free) == 4, 'ways that were used are not used again'
+    del begun
+    regressor(hand_crops[:1])
+    assert len(regressor.session._one._free) == 4
 
 
 @needs_openvino
@@ -216,12 +244,12 @@ def test_a_network_is_cut_into_parts_that_give_all_its_answers(network):
     openvino = import_openvino()
     model = openvino.Core().read_model(network.read_bytes())
     model.reshape([1, 3, SIZE, SIZE])
-    parts = {part.name: part for part in parts_of(openvino, model, SKIN, FIRST)}
+    parts = {part.name: part for part in parts_of(openvino, model, LAST_ANSWERS, FIRST)}
     kinds = {name: {node.get_type_name() for node in part.model.get_ops()} for name, part in parts.items()}
     assert [*parts] == [FRONT, POINTS, HEAD, LAST] and list(parts[FRONT].inputs) == ['crop']
     assert 'Convolution' in kinds[FRONT] and 'MatMul' not in kinds[FRONT]
     assert 'Convolution' not in kinds[POINTS] | kinds[HEAD] | kinds[LAST]
-    assert set(parts[POINTS].outputs) == {*FIRST} and set(parts[LAST].outputs) == {*SKIN}
+    assert set(parts[POINTS].outputs) == {*FIRST} and set(parts[LAST].outputs) == {*LAST_ANSWERS}
     assert {*OUTPUTS} - {*SKIN, *FIRST} <= {*parts[HEAD].outputs}
 
 
@@ -230,7 +258,7 @@ def test_the_points_of_the_network_that_ships_do_not_wait_for_the_meshs_convolut
     openvino = import_openvino()
     model = openvino.Core().read_model(WEIGHTS)
     model.reshape([1, 3, 224, 224])
-    parts = {part.name: part.model for part in parts_of(openvino, model, SKIN, FIRST)}
+    parts = {part.name: part.model for part in parts_of(openvino, model, LAST_ANSWERS, FIRST)}
     convolutions = {name: sum('Convolution' in node.get_type_name() for node in model.get_ops()) for name, model in parts.items()}
     assert [*parts] == [FRONT, POINTS, TRUNK, HEAD, LAST]
     assert convolutions[FRONT] > 40 and convolutions[TRUNK] > 12 and not convolutions[HEAD], convolutions
@@ -273,18 +301,22 @@ def test_a_failure_in_the_second_half_is_mended_as_one_in_the_first(hand_crops, 
 
 @needs_openvino
 def test_what_it_made_of_a_network_is_kept_and_gives_the_same_answers(network, kept, monkeypatch):
-    first = Regressor(network, 'openvino', 2)(CROPS)
-    file, = kept.iterdir()
+    regressor = Regressor(network, 'openvino', 2)
+    first = regressor(CROPS)
+    regressor.session._two.result(60)
+    files = sorted(kept.iterdir())
+    assert len(files) == 2, 'one for a single crop, one for two'
     monkeypatch.setattr(openvino_session, 'parts_of', lambda *arguments: pytest.fail('the network was cut again'))
     again = Regressor(network, 'openvino', 2)
     assert again.provider == 'OpenVINO' and not again.note
-    assert max(differences(again(CROPS), first).values()) == 0 and [*kept.iterdir()] == [file]
+    again(CROPS), again.session._two.result(60)
+    assert max(differences(again(CROPS), first).values()) < 1e-6 and sorted(kept.iterdir()) == files
 
 
 @needs_openvino
 @pytest.mark.parametrize('harm', ['cut', 'foreign', 'other form'])
 def test_a_kept_file_that_cannot_be_used_is_made_anew(network, kept, harm):
-    first = Regressor(network, 'openvino', 1)(CROPS)
+    first = Regressor(network, 'openvino', 1)(CROPS[:1])
     file, = kept.iterdir()
     if harm == 'cut':
         file.write_bytes(file.read_bytes()[:-1000])
@@ -295,7 +327,7 @@ def test_a_kept_file_that_cannot_be_used_is_made_anew(network, kept, harm):
         file.write_bytes(content)
     regressor = Regressor(network, 'openvino', 1)
     assert regressor.provider == 'OpenVINO' and not regressor.note, regressor.note
-    assert max(differences(regressor(CROPS), first).values()) == 0 and file not in kept.iterdir()
+    assert max(differences(regressor(CROPS[:1]), first).values()) == 0 and file not in kept.iterdir()
 
 
 @needs_openvino
