@@ -80,7 +80,7 @@ class Kinematics:
         """
         vectors = np.empty((JOINTS, 3))
         vectors[0] = turn
-        vectors[1:] = (self.mean + coefficients @ self.components).reshape(POSED_JOINTS, 3)
+        np.add(coefficients @ self.components, self.mean, out=vectors.reshape(-1)[3:])
         axis_angles = _axis_angles(vectors)
         local = axis_angles.rotations()
         turns = np.empty((JOINTS, 3, 3))
@@ -96,14 +96,13 @@ class Kinematics:
         count = self.count
         hats = (posed.placed @ GENERATORS).reshape(-1, 3, 3)  # cross-product matrices
         left = posed.axis_angles.left_jacobians()[1:]
-        spins = (posed.turns.take(self._parent, 0) @ left) @ self._axes  # (15, 3, K) turn of each joint per coefficient
-        both = np.empty((POSED_JOINTS, 6, count))
-        both[:, :3] = spins
-        np.matmul(hats[POINTS:], spins, out=both[:, 3:])
-        summed = (self._moves @ both.reshape(POSED_JOINTS, -1)).reshape(POINTS, 6, count)
+        turned = np.empty((POSED_JOINTS, 6, 3))  # of each joint, in camera axes, and of its place about the wrist, by its axis-angle
+        np.matmul(posed.turns.take(self._parent, 0), left, out=turned[:, :3])
+        np.matmul(hats[POINTS:], turned[:, :3], out=turned[:, 3:])
+        spins = turned @ self._axes  # (15, 6, K) the same per coefficient
+        summed = (self._moves @ spins.reshape(POSED_JOINTS, -1)).reshape(POINTS, 6, count)
         mixed = np.empty((POINTS, 3, 6))  # w x X - w x X_j, projected
-        np.matmul(project, hats[:POINTS], out=mixed[:, :, :3])
-        np.negative(mixed[:, :, :3], out=mixed[:, :, :3])
+        np.matmul(project, hats[:POINTS].swapaxes(1, 2), out=mixed[:, :, :3])  # a transposed hat is a negative one
         mixed[:, :, 3:] = project
         jacobian = np.empty((POINTS, 3, count + 6 + (SHAPES if with_shape else 0)))
         np.matmul(mixed, summed, out=jacobian[:, :, :count])

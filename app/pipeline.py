@@ -15,10 +15,11 @@ from app.crop import crop_from_points, cut, to_frame
 from app.crop_camera import crop_to_frame_rotation, unmirrored, wrist_in_frame
 from app.detection import Detector
 from app.detector_file import sha256
+from app.hand_fit import Step
 from app.hand_model import DEFAULT_PATH, HandModel
 from app.live.shown import HandStatus
 from app.mirror import mirror_intrinsics, mirror_points_2d, mirror_points_3d, mirror_pose
-from app.refinement import HandState, Refiner
+from app.refinement import HandState, Refined, Refiner
 from app.regression import Begun, Prediction, Provider, Regressor
 from app.rotations import axis_angle_to_quaternion, one_axis_angle, one_matrix
 from app.shape_memory import ShapeMemory
@@ -56,7 +57,7 @@ class _Memory:
         self.texture = TextureMemory(model, lock=settings.lock)
         self.smoother = HandSmoother(refiner.kinematics, SmoothingSettings(strength=settings.smoothing))
         self.side: str | None = None
-        self.last: HandState | None = None
+        self.last: Refined | None = None
 
     def forget_motion(self, smoothing: float) -> None:
         """Begin anew where the hand is; its shape and texture stay."""
@@ -285,12 +286,13 @@ class Pipeline:
         upright = unmirrored(crop, width) if left else crop
         points = mirror_points_2d(sighting.points, width) if left else sighting.points
         with self.clock.stage('refine'):
-            state = self._refined(memory, prediction, points, upright, camera, sighting.presence)
+            state, fitted = self._refined(memory, prediction, points, upright, camera, sighting.presence)
         with self.clock.stage('smooth'):
             if settings.mode == 'image':
                 pose, translation = axis_angle_to_quaternion(state.pose), state.translation
             else:
-                pose, translation = memory.smoother.smooth(state.pose, state.shape, state.translation, points, camera, frame.time)
+                pose, translation = memory.smoother.smooth(state.pose, state.shape, state.translation, points, camera, frame.time,
+                                                            fitted)
             vertices, joints = self.model.posed(pose, state.shape)
             vertices += translation.astype(np.float32)
             joints = joints + translation
@@ -318,8 +320,9 @@ class Pipeline:
         return replace(hand, colours=colours, light=light)
 
     def _refined(self, memory: _Memory, prediction: Prediction, points: np.ndarray, crop: Crop, camera: Intrinsics,
-                 presence: float) -> HandState:
-        """The network's hand in the frame's camera, fitted to the points if the settings say so; the track's one shape is kept."""
+                 presence: float) -> tuple[HandState, Step | None]:
+        """The network's hand in the frame's camera, fitted to the points if the settings say so, and what the fit knows of it; the track's
+        one shape is kept."""
         pose = prediction.pose.astype(float)
         pose[0] = one_axis_angle(crop_to_frame_rotation(crop, camera) @ one_matrix(pose[0]))
         wrist = wrist_in_frame(prediction.translation.astype(float), prediction.scale, self.regressor.focal, crop, camera)
@@ -327,14 +330,15 @@ class Pipeline:
         shape = memory.shape.shape if remembers else prediction.shape.astype(float)
         state = HandState(pose, shape, wrist)
         if not self.settings.refine:
-            return state
+            return state, None
         depths, confidence = prediction.depths / crop.scale, np.full(21, presence * prediction.trust)
         refined = self.refiner.refine(state, points, depths, confidence, camera, shape_fixed=memory.shape.locked,
                                       shape_prior=memory.shape.prior if remembers else None, previous=memory.last)
         if remembers and not memory.shape.locked and not refined.problem:
             # one frame's own shape is noise: it goes into the track's, which hardly moves, and the hand is fitted again with that one
             memory.shape.update(refined, presence)
-            refined = self.refiner.refine(replace(refined.state, shape=memory.shape.shape), points, depths, confidence, camera,
-                                          shape_fixed=True, previous=memory.last, iterations=3)
-        memory.last = None if refined.problem or self.settings.mode == 'image' else refined.state
-        return refined.state
+            again = self.refiner.refine(replace(refined.state, shape=memory.shape.shape), points, depths, confidence, camera,
+                                        shape_fixed=True, previous=memory.last, iterations=3)
+            refined = replace(again, start=refined.start)
+        memory.last = None if refined.problem or self.settings.mode == 'image' else refined
+        return refined.state, refined.fitted

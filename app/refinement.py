@@ -21,6 +21,7 @@ from app.types import Intrinsics
 
 HAND = 0.18  # metres from wrist to middle tip of an adult's hand, to turn lengths into pixels
 FEWEST_POINTS = 6
+CARRIED = 0.02  # hand lengths, of the middle point: farther off, what a frame ago's fit changed does not hold any more
 DOUBTFUL = 0.15  # hand lengths; where the network's middle point is farther off, the hand of the frame before may be the better start
 HOPELESS = 0.5  # the same; where it is still farther off, the hand is placed anew before the first step
 
@@ -45,6 +46,7 @@ class RefinementSettings:
     previous_distance_sigma: float = 0.03  # of the logarithm of the distance
     iterations: int = 8  # at most
     enough: float = 2e-2  # stop when a step improves the cost by less than this share of it
+    enough_followed: float = 0.1  # the same for a followed hand, which begins so near its end that one such step mostly is the last
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Refined:
     converged: bool
     residual: float  # final cost: half the sum of squares in sigmas, priors included
     shape_information: tuple[np.ndarray, np.ndarray] | None  # of this frame alone: precision (10, 10), and times its mean
+    start: Unknowns  # of the initial state
+    fitted: Step | None  # of `state`, and what it projects to; None with a problem
     problem: str = ''
 
 
@@ -89,32 +93,36 @@ class Refiner:
 
     def refine(
         self, initial: HandState, points: np.ndarray, depths: np.ndarray | None, confidence: np.ndarray, intrinsics: Intrinsics, *,
-        shape_fixed: bool = False, shape_prior: tuple[np.ndarray, np.ndarray] | None = None, previous: HandState | None = None,
+        shape_fixed: bool = False, shape_prior: tuple[np.ndarray, np.ndarray] | None = None, previous: Refined | None = None,
         iterations: int | None = None,
     ) -> Refined:
         """Fit to points (21, 2) px, depths (21,) px or None, confidence (21,) in 0..1, starting from the network's `initial`.
 
-        `shape_prior`: mean (10,) and precision (10, 10); `previous`: the same hand a frame ago, if it is to hold this one back. Hopeless
-        data give `initial` back, with `problem` saying why; the result is always finite. Raises ValueError for wrong shapes or an initial
-        state that is not finite.
+        `shape_prior`: mean (10,) and precision (10, 10); `previous`: what came of the same hand a frame ago, if it is to hold this one back.
+        Hopeless data give `initial` back, with `problem` saying why; the result is always finite. Raises ValueError for wrong shapes or an
+        initial state that is not finite.
         """
         points, depths, confidence = _checked_data(points, depths, confidence)
         start = self._unknowns(initial)
-        before = None if previous is None else self._unknowns(previous)
+        before = None if previous is None or previous.fitted is None else previous.fitted.unknowns
         posed = self.kinematics.posed(start.coefficients, start.wrist, self.kinematics.bones(start.shape))
         fit = self._fit(start, posed, before, points, depths, confidence, intrinsics, shape_fixed, shape_prior)
         if isinstance(fit, str):
-            return self._unchanged(initial, points, intrinsics, fit)
-        step = fit.placed(start, posed)
+            return self._unchanged(initial, start, points, intrinsics, fit)
+        step, enough = None, self.settings.enough
+        if before is not None:
+            step, enough = fit.at(_carried(previous.start, before, start)), self.settings.enough_followed
+        if self._off(fit, step, CARRIED):
+            step, enough = fit.better(fit.placed(start, posed), step), self.settings.enough
         if before is not None and self._off(fit, step, DOUBTFUL):  # else never: errors would be handed on from frame to frame
             step = fit.better(step, fit.at(before._replace(shape=start.shape)))
         if self._off(fit, step, HOPELESS):
             step = fit.anchored(start) or step
         if step is None:
-            return self._unchanged(initial, points, intrinsics, 'the hand would lie behind the camera')
-        descent = fit.descend(step, iterations or self.settings.iterations, self.settings.enough)
+            return self._unchanged(initial, start, points, intrinsics, 'the hand would lie behind the camera')
+        descent = fit.descend(step, iterations or self.settings.iterations, enough)
         if not np.isfinite(descent.cost):
-            return self._unchanged(initial, points, intrinsics, 'the fit diverged')
+            return self._unchanged(initial, start, points, intrinsics, 'the fit diverged')
         found = descent.step.unknowns
         pose = np.empty((JOINTS, 3))
         pose[0] = one_axis_angle(found.wrist)
@@ -122,7 +130,7 @@ class Refiner:
         projected = fit.points + descent.step.error
         return Refined(
             HandState(pose, found.shape, found.translation), projected, _mean_distance(projected, points), descent.iterations,
-            descent.converged, descent.cost, None if shape_fixed else fit.shape_information(descent))
+            descent.converged, descent.cost, None if shape_fixed else fit.shape_information(descent), start, descent.step)
 
     def _off(self, fit: HandFit, step: Step | None, lengths: float) -> bool:
         """Whether the middle point is farther off than so many hand lengths, or the hand lies behind the camera."""
@@ -183,11 +191,11 @@ class Refiner:
         total = weight + detected
         return (weight * own + detected * np.where(detected > 0, depths * metres, 0)) / total, total
 
-    def _unchanged(self, initial: HandState, points: np.ndarray, intrinsics: Intrinsics, why: str) -> Refined:
+    def _unchanged(self, initial: HandState, start: Unknowns, points: np.ndarray, intrinsics: Intrinsics, why: str) -> Refined:
         joints = self.model.joints(initial.pose, initial.shape) + initial.translation
         joints[:, 2] = np.maximum(joints[:, 2], NEAREST)
         projected = intrinsics.project(joints)
-        return Refined(initial, projected, _mean_distance(projected, points), 0, False, 0.0, None, why)
+        return Refined(initial, projected, _mean_distance(projected, points), 0, False, 0.0, None, start, None, why)
 
 
 def shape_precision(kinematics: Kinematics, settings: RefinementSettings) -> np.ndarray:
@@ -202,6 +210,12 @@ def size_direction(kinematics: Kinematics) -> np.ndarray:
     size = (kinematics.bone_lengths_basis() / kinematics.mean_bone_lengths()[:, None]).mean(0)
     norm = np.linalg.norm(size)
     return size / norm if norm > 1e-9 else np.zeros(SHAPES)
+
+
+def _carried(old: Unknowns, found: Unknowns, start: Unknowns) -> Unknowns:
+    """The network's hand `start`, changed as a fit a frame ago changed the network's hand `old` into `found`: neighbours need much the same."""
+    return Unknowns(start.coefficients + (found.coefficients - old.coefficients), found.wrist @ (old.wrist.T @ start.wrist), start.shape,
+                    start.translation + (found.translation - old.translation))
 
 
 def _mean_distance(projected: np.ndarray, points: np.ndarray) -> float:

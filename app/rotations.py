@@ -37,8 +37,9 @@ def _floating(values: np.ndarray, last: int, name: str) -> np.ndarray:
 
 
 def _sinc(x: np.ndarray) -> np.ndarray:
-    """sin(x) / x, 1 at 0."""
-    return np.sinc(x * (1 / np.pi))
+    """sin(x) / x, 1 at 0, of x >= 0."""
+    x = x + _TINY[x.dtype]
+    return np.sin(x) / x
 
 
 def hat(vectors: np.ndarray) -> np.ndarray:

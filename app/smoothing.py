@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.hand_fit import Step
 from app.kinematics import Kinematics, Posed
 from app.point_motion import FINGERS, Motion, PointMotion
 from app.rotations import axis_angle_to_quaternion, one_axis_angle, one_matrix
@@ -90,7 +91,7 @@ class HandSmoother:
         self._state: _State | None = None
 
     def smooth(self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics,
-               time: float) -> tuple[np.ndarray, np.ndarray]:
+               time: float, fitted: Step | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The hand of one frame -> its pose as unit quaternions (16, 4) and the wrist's translation (3,) in metres, smoothed.
 
         Args:
@@ -99,6 +100,7 @@ class HandSmoother:
             translation: (3,) metres, the wrist.
             points: (21, 2) px, detected.
             time: seconds. One that does not advance gives the last result again; a step back or a gap begins anew.
+            fitted: what the fit, if the hand comes from one, knows of it already.
         Raises:
             ValueError: wrong shapes, or the first hand is not finite; later ones that are not give the last result again.
         """
@@ -115,7 +117,7 @@ class HandSmoother:
                 raise ValueError('the first hand of a filter, and its time, must be finite')
             self._begin(pose, translation, points, time)
         elif step > 0 and finite:
-            self._go_on(pose, shape, translation, points, camera, time)
+            self._go_on(pose, shape, translation, points, camera, time, fitted)
         return (axis_angle_to_quaternion(pose), translation) if self._state is None else self._state.result
 
     def _begin(self, pose: np.ndarray, translation: np.ndarray, points: np.ndarray, time: float) -> None:
@@ -126,28 +128,36 @@ class HandSmoother:
             self.settings.distance_noise ** 2, motion, (axis_angle_to_quaternion(pose), translation))
 
     def _go_on(self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics,
-               time: float) -> None:
+               time: float, known: Step | None) -> None:
         state, count, step = self._state, self.kinematics.count, time - self._state.time
-        fitted, wrist, bones = self._coefficients(pose), one_matrix(pose[0]), self.kinematics.bones(shape)
-        posed = self.kinematics.posed(fitted, wrist, bones)
-        if not posed.points[:, 2].min() + translation[2] > NEAREST:  # it is seen nowhere in the picture
+        bones = self.kinematics.bones(shape)
+        if known is None:
+            fitted, wrist = self._coefficients(pose), one_matrix(pose[0])
+            posed = self.kinematics.posed(fitted, wrist, bones)
+        else:
+            fitted, wrist, posed = known.unknowns.coefficients, known.unknowns.wrist, known.posed
+        place = posed.points + translation
+        if not np.minimum.reduce(place[:, 2]) > NEAREST:  # it is seen nowhere in the picture
             self.reset()
             return
+        rays = place[:, :2] / place[:, 2:]
         length = HAND * camera.fx / translation[2]
         motion = state.motion.step(points, length, step)
         variance = state.variance + self._looser * step * self._unrest(motion, step)
         gain = variance / (variance + self._noise)
         state.variance = (1 - gain) * variance
-        change = gain * np.append(fitted - state.coefficients, one_axis_angle(wrist @ state.wrist.T))
+        off = np.empty(count + 3)  # of the fitted pose from the filtered one
+        off[:count], off[count:] = fitted - state.coefficients, one_axis_angle(wrist @ state.wrist.T)
+        change = gain * off
         state.coefficients = state.coefficients + change[:count]
         state.wrist = one_matrix(change[count:]) @ state.wrist
 
         coefficients, turned = state.coefficients, state.wrist
-        off = np.append(fitted - coefficients, one_axis_angle(wrist @ turned.T))
-        led = self._led_back(off, posed, translation, camera, length, motion)
+        off[:count], off[count:] = fitted - coefficients, one_axis_angle(wrist @ turned.T)
+        led = self._led_back(off, posed, place, rays, camera, length, motion)
         coefficients, turned = coefficients + led[:count], one_matrix(led[count:]) @ turned
         joints = self.kinematics.posed(coefficients, turned, bones).points
-        translation = self._placed(joints, translation, camera.project(posed.points + translation), camera, motion, step)
+        translation = self._placed(joints, translation, rays, motion, step)
         smooth = pose.copy()  # what the coefficients cannot tell of a pose passes as it is
         smooth[0] = one_axis_angle(turned)
         smooth[1:] += ((coefficients - fitted) @ self.kinematics.components).reshape(-1, 3)
@@ -164,62 +174,63 @@ class HandSmoother:
         rates[-1] = (settings.turn * motion.turn) ** 2
         return settings.drift + step * rates
 
-    def _led_back(self, off: np.ndarray, posed: Posed, translation: np.ndarray, camera: Intrinsics, length: float,
+    def _led_back(self, off: np.ndarray, posed: Posed, place: np.ndarray, rays: np.ndarray, camera: Intrinsics, length: float,
                   motion: Motion) -> np.ndarray:
-        """The part (K + 3,) of what the filtered pose is `off` (K + 3,) from the fitted one that the moving points ask for."""
+        """The part (K + 3,) of what the filtered pose is `off` (K + 3,) from the fitted one that the moving points ask for. The fitted hand
+        lies at `place` (21, 3), on `rays` (21, 2)."""
         settings = self.settings
         quick = self._looser * ((motion.fingers / settings.quick_finger) ** 2 + (motion.hand / settings.quick_hand) ** 2
                                 + (0.3 * motion.turn / settings.quick_finger) ** 2)  # points lie about 0.3 hand lengths from the middle
         weights = np.empty(21)
-        weights[FINGERS] = np.minimum(quick, 1)[:, None]
-        weights[0] = weights[1:].mean()
-        place = posed.points + translation
-        inverse = np.sqrt(weights) / (settings.points_sigma * length * place[:, 2])
+        quick = np.minimum(quick, 1)
+        weights[FINGERS], weights[0] = quick[:, None], np.add.reduce(quick) / 5
+        scale = (np.sqrt(weights) / (settings.points_sigma * length * place[:, 2]))[:, None] * (camera.fx, camera.fy)
         project = np.zeros((21, 3, 3))  # pixels and depth by the camera point, in sigmas
-        project[:, 0, 0], project[:, 1, 1] = inverse * camera.fx, inverse * camera.fy
-        project[:, :2, 2] = place[:, :2] / place[:, 2:] * (-inverse[:, None] * (camera.fx, camera.fy))
+        project[:, 0, 0], project[:, 1, 1] = scale.T
+        project[:, :2, 2] = -rays * scale
         project[:, 2, 2] = 1 / settings.depth_hold
         both = self.kinematics.jacobian(posed, project, False)[:, :, :-3]
-        seen, deep = both[:, :2] - both[:, :2].mean(0), both[:, 2]  # where the hand is, is no matter of its pose
-        seen = seen.reshape(42, -1)
+        seen, deep = both[:, :2], both[:, 2]
+        seen = (seen - np.add.reduce(seen) * (1 / 21)).reshape(42, -1)  # where the hand is, is no matter of its pose
         sight = seen.T @ seen
         right = sight @ off
         sight += deep.T @ deep
         sight.reshape(-1)[::len(sight) + 1] += self._hold
         return np.linalg.solve(sight, right)
 
-    def _placed(self, joints: np.ndarray, translation: np.ndarray, targets: np.ndarray, camera: Intrinsics, motion: Motion,
-                step: float) -> np.ndarray:
-        """The wrist (3,) with which joints (21, 3) about it project nearest to targets (21, 2), its distance filtered."""
+    def _placed(self, joints: np.ndarray, translation: np.ndarray, rays: np.ndarray, motion: Motion, step: float) -> np.ndarray:
+        """The wrist (3,) with which joints (21, 3) about it lie nearest to rays (21, 2), its distance filtered."""
         state, settings = self._state, self.settings
-        place = seated(joints, translation, targets, camera)
+        place = seated(joints, translation, rays)
         variance = state.distance_variance + self._looser * step * (settings.distance_drift + step * (settings.growth * motion.growth) ** 2)
         gain = variance / (variance + settings.distance_noise ** 2)
         state.distance_variance = (1 - gain) * variance
         state.log_distance += gain * (math.log(place[2]) - state.log_distance)
-        return centred(joints, place * (math.exp(state.log_distance) / place[2]), targets, camera)
+        return centred(joints, place * (math.exp(state.log_distance) / place[2]), rays)
 
 
-def seated(joints: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics) -> np.ndarray:
-    """The translation (3,) with which joints (21, 3) project nearest to points (21, 2), two Gauss-Newton steps from a start; it comes back
-    where they lead nowhere."""
-    focal, found = np.array([camera.fx, camera.fy]), translation
-    rays = (points - (camera.cx, camera.cy)) / focal
+def seated(joints: np.ndarray, translation: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    """The translation (3,) with which joints (21, 3) lie nearest to rays (21, 2), each x / z and y / z: two Gauss-Newton steps from a start,
+    which comes back where they lead nowhere. In plain numbers where there are only three."""
+    flat, depths = joints[:, :2], joints[:, 2]
+    x, y, z = translation.tolist()
     for _ in range(2):
-        placed = joints + found
-        over = 1 / np.maximum(placed[:, 2:], NEAREST)
-        slope = placed[:, :2] * over
-        off = (rays - slope) * over
-        squares = (over * over).sum()
-        moment = -(slope * over * over).sum(0)
-        last = float(((slope * over) ** 2).sum()) + 1e-9 * squares  # points on one spot do not tell the distance
-        matrix = np.array([[squares, 0, moment[0]], [0, squares, moment[1]], [moment[0], moment[1], last]])
-        found = found + np.linalg.solve(matrix, np.append(off.sum(0), -float((off * slope).sum())))
-    return found if joints[:, 2].min() + found[2] > NEAREST else translation
+        over = 1 / np.maximum(depths + z, NEAREST)
+        slope = (flat + (x, y)) * over[:, None]
+        lean, off = slope * over[:, None], rays - slope
+        squares = float(over @ over)
+        (a, b), (right, down) = (over @ lean).tolist(), (over @ off).tolist()
+        last = float(np.vdot(lean, lean)) + 1e-9 * squares  # points on one spot do not tell the distance
+        # squares 0 -a | 0 squares -b | -a -b last, times the change, is right, down, -lean . off
+        ahead = ((a * right + b * down) / squares - float(np.vdot(lean, off))) / (last - (a * a + b * b) / squares)
+        x, y, z = x + (right + a * ahead) / squares, y + (down + b * ahead) / squares, z + ahead
+    return np.array([x, y, z]) if np.minimum.reduce(depths) + z > NEAREST else translation
 
 
-def centred(joints: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics) -> np.ndarray:
-    """The wrist (3,) moved sideways so that the joints (21, 3) project, on average, to the points (21, 2)."""
+def centred(joints: np.ndarray, translation: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    """The wrist (3,) moved sideways so that the joints (21, 3) lie, on average, on the rays (21, 2)."""
     placed = joints + translation
-    off = points - camera.project(placed)
-    return translation + np.append((off / (camera.fx, camera.fy)).mean(0) / (1 / placed[:, 2]).mean(), 0)
+    over = 1 / placed[:, 2]
+    right, down = (np.add.reduce(rays - placed[:, :2] * over[:, None]) / np.add.reduce(over)).tolist()
+    x, y, z = translation.tolist()
+    return np.array([x + right, y + down, z])

@@ -227,11 +227,11 @@ def test_a_hand_beside_its_points_stays_where_it_is_drawn(kinematics):
 
 def test_a_hand_is_placed_where_its_joints_project_onto_the_points(kinematics):
     frame = Mover(kinematics).frame(0.0)
-    joints = frame.joints - AT
+    joints, rays = frame.joints - AT, CAMERA.unproject(frame.points, np.ones(21))[:, :2]
     for start in (AT * 1.3, AT + (0.05, -0.05, 0.1)):
-        place = seated(joints, seated(joints, start, frame.points, CAMERA), frame.points, CAMERA)
+        place = seated(joints, seated(joints, start, rays), rays)
         assert np.abs(place - AT).max() < 1e-4, f'placed {1e3 * np.abs(place - AT).max():.2f} mm off'
-    middle = CAMERA.project(joints + centred(joints, AT + (0.03, 0.02, 0), frame.points, CAMERA)).mean(0)
+    middle = CAMERA.project(joints + centred(joints, AT + (0.03, 0.02, 0), rays)).mean(0)
     assert np.abs(middle - frame.points.mean(0)).max() < 0.3
 
 
