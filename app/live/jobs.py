@@ -194,5 +194,6 @@ def meshes_job(hands_npz: Path, out: Path, kind: Literal['obj', 'ply', 'glb'] = 
                stop: int | None = None, step: int = 1) -> Job:
     """`main.py meshes HANDS.npz --out OUT`; the results will be OUT/meshes/ or OUT/hands.glb."""
     arguments = ['meshes', Path(hands_npz).absolute(), '--out', Path(out).absolute(), '--format', kind,
-                 '--start', str(start), '--step', str(step), *(('--stop', str(stop)) if stop is not None else ()), *(('--textured',) if textured else ())]
+                 '--start', str(start), '--step', str(step), *(('--stop', str(stop)) if stop is not None else ()),
+                 *(('--textured',) if textured else ())]
     return Job(arguments, Path(out).absolute(), ('meshes', 'hands.glb'))

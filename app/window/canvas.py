@@ -66,7 +66,7 @@ class Canvas(QWidget):
             self.update()
         else:  # nothing else changes, and painting is what the window spends its time on
             for place in (self.picture_place, self.view_place):
-                self.update(place.adjusted(-1, -1, 1, 1))  # where a pixel is not a whole number of the screen's, it reaches beyond its place
+                self.update(place.adjusted(-1, -1, 1, 1))  # it touches more than its place where a pixel is 1.25 of the screen's
 
     def show_message(self, message: Message | None) -> None:
         """Put a message in place of the picture; None brings the picture back."""

@@ -40,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                       help='JSON with fx, fy, cx, cy in pixels (width, height optional)')
     how = parser.add_argument_group('how')
     how.add_argument('--weights', type=Path, metavar='FILE', default=unset, help='an exported network (.onnx), not the one that ships')
-    how.add_argument('--provider', choices=('auto', 'tensorrt', 'cuda', 'openvino', 'cpu'), default=unset, help='of the network (usual: auto)')
+    how.add_argument('--provider', choices=('auto', 'tensorrt', 'cuda', 'openvino', 'cpu'), default=unset,
+                     help='of the network (usual: auto)')
     how.add_argument('--threads', type=int, choices=range(1, 65), metavar='N', default=unset, help='of the network on the CPU')
     how.add_argument('--refine', action=argparse.BooleanOptionalAction, default=unset, help='fit the hand to the detected points (usual)')
     how.add_argument('--smoothing', type=_share, metavar='0..1', default=unset, help=f'over time (usual: {usual.smoothing})')

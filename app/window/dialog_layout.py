@@ -1,7 +1,7 @@
 """How every dialog is laid out: one column with even margins, and the buttons at its lower right. On small screens its middle scrolls."""
 from __future__ import annotations
 
-from PyQt5.QtCore import QSize, Qt
+from PyQt5.QtCore import QPoint, QRect, QSize, Qt
 from PyQt5.QtWidgets import QDialog, QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.window.theme import GRID
@@ -30,6 +30,15 @@ def button_row(*buttons: QPushButton) -> QHBoxLayout:
 def screen_room(dialog: QDialog) -> QSize:
     """How large the dialog can be on its screen."""
     return dialog.screen().availableGeometry().size() - _FRAME
+
+
+def centre(dialog: QDialog) -> None:
+    """Move it to the middle of the window that it belongs to, as far as the screen has room there."""
+    room = dialog.screen().availableGeometry()
+    place = QRect(QPoint(), dialog.size() + _FRAME)
+    place.moveCenter((dialog.parentWidget().window().geometry() if dialog.parentWidget() else room).center())
+    dialog.move(max(min(place.left(), room.right() + 1 - place.width()), room.left()),
+                max(min(place.top(), room.bottom() + 1 - place.height()), room.top()))
 
 
 class Scrolled(QScrollArea):

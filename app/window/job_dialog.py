@@ -10,7 +10,7 @@ from PyQt5.QtGui import QShowEvent
 from PyQt5.QtWidgets import QComboBox, QDialog, QLabel, QLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.window.controls import WheelGuard
-from app.window.dialog_layout import Scrolled, button_row, dialog_column, screen_room
+from app.window.dialog_layout import Scrolled, button_row, centre, dialog_column, screen_room
 from app.window.hand_card import set_role
 from app.window.section import words
 from app.window.theme import GRID
@@ -101,6 +101,7 @@ class JobDialog(QDialog):
         for box in self.findChildren(QComboBox):
             box.installEventFilter(self._guard)
         self.fit()
+        centre(self)  # Qt did it before it knew the size
 
     def accept(self) -> None:
         job, name = self.make_job()

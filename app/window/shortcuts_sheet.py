@@ -6,7 +6,7 @@ from PyQt5.QtGui import QColor, QKeyEvent, QPainter, QShowEvent
 from PyQt5.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.window.actions import ACTIONS, keys, native
-from app.window.dialog_layout import Scrolled, screen_room
+from app.window.dialog_layout import Scrolled, centre, screen_room
 from app.window.theme import GRID, colours
 
 _COLUMNS = (('Look', 'Hands'), ('Playing', 'Saving'), ('Sources', 'Window'))
@@ -81,6 +81,8 @@ class ShortcutsSheet(QDialog):
         narrow, short = over.width() > 0, over.height() > 0
         self.scroll.setFixedSize(wanted.width() - (over.width() if narrow else -bar if short else 0),
                                  wanted.height() - (over.height() if short else -bar if narrow else 0))
+        self.adjustSize()
+        centre(self)
         super().showEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -86,7 +86,8 @@ def test_stepping_pauses(tmp_path, out, player):
 
 def test_stepping_back_decodes_once_for_several_frames(tmp_path, out, monkeypatch):
     jumps = []
-    monkeypatch.setattr(VideoSource, 'from_index', lambda self, index, jump=VideoSource.from_index: jumps.append(index) or jump(self, index))
+    jump = VideoSource.from_index
+    monkeypatch.setattr(VideoSource, 'from_index', lambda self, index: jumps.append(index) or jump(self, index))
     player = Player(out, out.hear)
     player.open(write_clip(tmp_path / 'clip.mp4', 59), paused=True)
     player.seek(50 / 30)

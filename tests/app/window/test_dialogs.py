@@ -67,14 +67,20 @@ def test_the_offline_dialog_asks_for_what_is_chosen(kept, demo_clip: Path, tmp_p
     assert dialog.make_job()[0].progress.folder == tmp_path / 'demo'
 
 
+def a_dialog(kind: type[QDialog], video: Path, folder: Path, parent: QWidget | None = None) -> QDialog:
+    if kind is ShortcutsSheet:
+        return ShortcutsSheet(parent)
+    return OfflineDialog(video, LiveSettings(), folder, parent) if kind is OfflineDialog else ExportDialog(
+        None, video, LiveSettings(), folder, parent)
+
+
 @pytest.mark.parametrize('kind', [OfflineDialog, ExportDialog, ShortcutsSheet])
-def test_on_a_small_screen_a_dialog_scrolls_and_its_buttons_stay_on_the_screen(qtbot, kept, monkeypatch, demo_clip: Path, tmp_path: Path, kind):
+def test_on_a_small_screen_a_dialog_scrolls_and_its_buttons_stay_in_sight(qtbot, kept, monkeypatch, demo_clip: Path, tmp_path: Path, kind):
     """1366 x 768 is what many laptops have; 800 x 600 is the least."""
     for width, height in ((1350, 700), (784, 552), (2000, 2000)):
         for module in ('job_dialog', 'shortcuts_sheet'):
             monkeypatch.setattr(f'app.window.{module}.screen_room', lambda dialog: QSize(width, height))
-        dialog = (ShortcutsSheet() if kind is ShortcutsSheet else OfflineDialog(demo_clip, LiveSettings(), tmp_path) if kind is OfflineDialog
-                  else ExportDialog(None, demo_clip, LiveSettings(), tmp_path))
+        dialog = a_dialog(kind, demo_clip, tmp_path)
         kept(dialog)
         dialog.show()
         qtbot.waitUntil(dialog.isVisible, timeout=10_000)
@@ -83,9 +89,28 @@ def test_on_a_small_screen_a_dialog_scrolls_and_its_buttons_stay_on_the_screen(q
         inside = QRect(0, 0, dialog.width(), dialog.height())
         for button in (b for b in dialog.findChildren(QPushButton) if b.parent() is dialog):
             assert inside.contains(button.geometry()), f'{button.text()} stands at {button.geometry()} in {inside}'
-        hidden = dialog.scroll.widget().height() - dialog.scroll.viewport().height(), dialog.scroll.widget().width() - dialog.scroll.viewport().width()
+        content, seen = dialog.scroll.widget(), dialog.scroll.viewport()
+        hidden = content.height() - seen.height(), content.width() - seen.width()
         assert hidden == (0, 0) or (width, height) != (2000, 2000), f'{hidden} pixels can only be scrolled to where there is room for all'
         dialog.close()
+
+
+@pytest.mark.parametrize('kind', [OfflineDialog, ExportDialog, ShortcutsSheet])
+def test_a_dialog_opens_in_the_middle_of_its_window(qtbot, kept, demo_clip: Path, tmp_path: Path, kind):
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.setGeometry(100, 60, 600, 480)
+    with qtbot.waitExposed(window):
+        window.show()
+    dialog = a_dialog(kind, demo_clip, tmp_path, window)
+    kept(dialog)
+    dialog.open()
+    qtbot.waitUntil(dialog.isVisible, timeout=10_000)
+    QCoreApplication.processEvents()
+    place = dialog.geometry()
+    dialog.setParent(None)  # the window goes first
+    off = place.center() - window.geometry().center()
+    assert abs(off.x()) < 40 and abs(off.y()) < 50, f'it stands {off.x()}, {off.y()} pixels off the middle, {place}'
 
 
 def test_the_offline_dialog_takes_camera_network_and_look_from_the_window(kept, demo_clip: Path, tmp_path: Path):

@@ -94,7 +94,8 @@ def test_it_stands_in_its_strip_or_inside_the_picture(hud):
 
 
 def test_a_text_that_does_not_fit_ends_in_dots_and_never_in_half_a_line(hud):
-    text, metrics = 'Left out: 2 by the source, 368 waiting for hands (8 a second), 17 waiting for drawing, 20 by the window', hud.fontMetrics()
+    text = 'Left out: 2 by the source, 368 waiting for hands (8 a second), 17 waiting for drawing, 20 by the window'
+    metrics = hud.fontMetrics()
     line = metrics.height()
     for lines in (1, 2, 3, 20):
         room = QSize(200, lines * metrics.lineSpacing())

@@ -92,5 +92,6 @@ def test_closing_while_it_runs_and_records_ends_every_thread_in_two_seconds(real
         began = time.monotonic()
         window.close()
         took = time.monotonic() - began
-    assert (window.ended_in_time or machine.lost > 0.5) and took < 3 + machine.lost, f'closing took {took:.2f} s; all threads ended: {window.ended_in_time}'
+    assert window.ended_in_time or machine.lost > 0.5, 'a thread did not end in two seconds'
+    assert took < 3 + machine.lost, f'closing took {took:.2f} s; for {machine.lost:.2f} s of that others worked'
     assert [path.name for path in (tmp_path / 'out').glob('*/overlay.mp4')], 'the recording was not kept'
