@@ -15,7 +15,8 @@ def fitted_light(colours: np.ndarray, albedo: np.ndarray, normals: np.ndarray, w
     """Linear colours seen (n, 3), linear albedo (n, 3), normals (n, 3), weights (n,), a first light (4, 3) -> the light (4, 3)."""
     design = np.concatenate([np.ones((len(normals), 1)), normals], 1)
     for _ in range(rounds):
-        trust = weights * robust_belief(np.log(np.maximum(colours, DARKEST) / np.maximum(albedo * shading(normals, light), DARKEST)), LIMITS)
+        lit = np.maximum(albedo * shading(normals, light), DARKEST)
+        trust = weights * robust_belief(np.log(np.maximum(colours, DARKEST) / lit), LIMITS)
         if trust.sum() < 3:
             return light
         fitted = np.empty_like(light)

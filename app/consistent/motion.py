@@ -25,7 +25,7 @@ class MotionSettings:
     """Standard deviations of accelerations and velocities, for smoothing of strength 0.5; at strength 1 an eighth, near 0 eight times."""
 
     finger: float = 8.0  # rad / s^2
-    turn: float = 3.5  # rad / s^2, of the whole hand
+    turn: float = 2.6  # rad / s^2, of the whole hand
     ray: float = 5.0  # hand lengths / s^2
     distance: float = 0.3  # e-folds / s^2
     finger_speed: float = 6.0  # rad / s

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.consistent.in_line import fingers_in_line, frames_in_line
 from app.consistent.motion import Motion, MotionSettings
 from app.consistent.pieces import FILLED, Found, Piece
 from app.consistent.row_file import RowFile
@@ -16,8 +17,7 @@ from app.consistent.trajectory import Priors, RowData, States, Trajectory, doubt
 from app.hand_model import HandModel
 from app.mirror import mirror_points_3d, mirror_pose
 from app.refinement import HAND, Refiner
-from app.rotations import (axis_angle_to_matrix, axis_angle_to_quaternion, matrix_to_axis_angle, matrix_to_quaternion, quaternion_to_matrix,
-                           slerp)
+from app.rotations import axis_angle_to_matrix, axis_angle_to_quaternion, matrix_to_quaternion, quaternion_to_matrix, slerp
 
 SOLVED = np.dtype([  # a hand in a frame, in the frame's own camera
     ('place', '<i4'),  # of the frame in the list of all frames
@@ -30,9 +30,9 @@ WRONG_BELIEF = 0.3  # frames believed less count as wrong in the report
 LARGE = 4.0  # squared sigmas: errors up to this are usual, however small those of the other frames are
 DOUBT = 9.0  # times the usual error (median over a frame's points, squared sigmas) at which a frame is half believed
 FILLED_CONFIDENCE = 0.6  # of that of the neighbours
-JUMP, TURN = 0.35, 1.0  # of the hand's box, and radians, off what the neighbours say: the frame is wrong
-NEIGHBOURS = 3  # on each side
-RELIEF_SIGMA, DEPTH_SIGMA = 0.01, 0.02  # metres, errors of how far behind the wrist joints lie: the network's hand's, detected ones'
+POSE_SIGMA = 0.17  # radians, error of the network's coefficients
+RELIEF_SIGMA, DEPTH_SIGMA = 0.004, 0.02  # metres, errors of how far behind the wrist joints lie: the network's hand's, detected ones'
+RELIEF_TIME = 0.1  # seconds over which that is averaged: it trembles more than it is wrong
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +57,13 @@ class Solver:
         components = refiner.kinematics.components
         self._inverse = np.linalg.pinv(components)
         axes = model.limit_axes.astype(float)
-        self._priors = Priors(
-            model.coefficient_mean.astype(float), 1 / (settings.natural * np.maximum(model.coefficient_sigma.astype(float), 1e-3)) ** 2,
-            axes @ components.T, model.limits[:, 0] - axes @ refiner.kinematics.mean, model.limits[:, 1] - axes @ refiner.kinematics.mean,
-            settings.limit_sigma ** -2)
         strongest = np.abs(components).reshape(len(components), 15, 3).max(2).argmax(1)  # the joint that a coefficient turns most
         fingers = np.array([_finger(model.parents, joint + 1) for joint in strongest])
         self._groups = np.unique(fingers, return_inverse=True)[1]
+        self._priors = Priors(
+            model.coefficient_mean.astype(float), 1 / (settings.natural * np.maximum(model.coefficient_sigma.astype(float), 1e-3)) ** 2,
+            axes @ components.T, model.limits[:, 0] - axes @ refiner.kinematics.mean, model.limits[:, 1] - axes @ refiner.kinematics.mean,
+            settings.limit_sigma ** -2, self._groups)
 
     def solve(self, rows: RowFile, times: np.ndarray, found: Found, out: RowFile,
               tell: Callable[[int], None] = lambda count: None) -> Solved:
@@ -120,7 +120,7 @@ class Solver:
         translation = np.stack([state.translation for state in fits])
         place = np.concatenate([translation[:, :2] / translation[:, 2:], np.log(np.maximum(translation[:, 2:], 0.05))], 1)
         agrees = looks['left'] == (side == 'left')
-        belief_seen = np.where(agrees, 1.0, 0.15) * _in_line(points, wrists, agrees)
+        belief_seen = np.where(agrees, 1.0, 0.15) * frames_in_line(points, wrists, agrees)
         states = States(coefficients, wrists, place)
         good = np.flatnonzero(belief_seen > 0.5)
         good = good if len(good) else np.arange(known)
@@ -136,19 +136,20 @@ class Solver:
         focal[focal[:, 0] == 0] = focal[seen[0]]
         sure = np.clip(looks['presence'].astype(float), 0, 1) * np.sqrt(looks['trust'])  # the frames around check it, too
         length = np.clip(focal[seen, 0] * HAND / np.exp(states.place[seen, 2]), 10, None)
-        weights = np.repeat(((sure / (settings.points_sigma * length)) ** 2)[:, None], 21, 1)
+        weights = ((sure / (settings.points_sigma * length)) ** 2)[:, None] * fingers_in_line(points)
         told = agrees.astype(float)
         turns = np.tile(np.eye(3), (count, 1, 1))
         turns[seen] = axis_angle_to_matrix(looks['pose'][:, 0].astype(float))
         guess = self._coefficients(looks['pose'].astype(float))
         relief = kinematics.posed(guess, turns[seen]).points[:, :, 2]  # the network's, of a hand of this shape
+        relief = _averaged(relief, time[seen], 2 * self.strength * RELIEF_TIME, looks['presence'] * agrees * belief_seen)
         detected = looks['depths'] * (HAND / length)[:, None]
         by_network, by_points = told[:, None] * RELIEF_SIGMA ** -2, (sure[:, None] / DEPTH_SIGMA) ** 2
         depth_weights = (by_network + by_points) * (np.arange(21) > 0)
         relief = (by_network * relief + by_points * detected) / (by_network + by_points)
         data = RowData(
             time, spread(points), spread(weights), spread(relief), spread(depth_weights), focal, centre,
-            spread(guess), spread(told / settings.pose_sigma ** 2), turns,
+            spread(guess), spread(told / POSE_SIGMA ** 2), turns,
             spread(told / settings.turn_sigma ** 2), spread(np.log(np.maximum(looks['wrist'][:, 2].astype(float), 0.05))),
             spread(told / settings.distance_sigma ** 2))
         return states, data, spread(belief_seen)
@@ -194,27 +195,9 @@ def _bridged(states: States, times: np.ndarray, wanted: np.ndarray) -> States:
     return States(between(states.coefficients), quaternion_to_matrix(slerp(turns[after - 1], turns[after], share)), between(states.place))
 
 
-def _in_line(points: np.ndarray, wrists: np.ndarray, agrees: np.ndarray) -> np.ndarray:
-    """(T,) belief: 0.02 where a frame's points or turn are far off what the frames around it say, who agree with each other; else 1."""
-    count = len(points)
-    belief = np.ones(count)
-    if count < 5:
-        return belief
-    box = np.maximum(np.ptp(points, axis=1).max(-1), 1.0)
-    for at in range(count):
-        around = np.array([i for i in range(max(at - NEIGHBOURS, 0), min(at + NEIGHBOURS + 1, count)) if i != at])
-        before, after = around[around < at], around[around > at]
-        if not (len(before) and len(after)):
-            continue
-        near = points[around]
-        middle = np.median(near, 0)
-        usual = float(np.median(np.linalg.norm(near - middle, axis=2)))
-        off = float(np.median(np.linalg.norm(points[at] - middle, axis=1)))
-        if off > max(JUMP * box[around].mean(), 4 * usual):
-            belief[at] = 0.02
-            continue
-        turn = matrix_to_axis_angle(wrists[at] @ wrists[[before[-1], after[0]]].swapaxes(1, 2))
-        across = float(np.linalg.norm(matrix_to_axis_angle(wrists[after[0]] @ wrists[before[-1]].T)))
-        if min(np.linalg.norm(turn, axis=1)) > max(TURN, 2 * across) or not agrees[at] and min(np.linalg.norm(turn, axis=1)) > 0.5:
-            belief[at] = 0.1
-    return belief
+def _averaged(values: np.ndarray, times: np.ndarray, reach: float, worth: np.ndarray) -> np.ndarray:
+    """Values (T, n) at `times` (T,), each with those within some `reach` seconds, which count by their `worth` (T,)."""
+    if reach <= 0:
+        return values
+    near = np.exp(-0.5 * (np.subtract.outer(times, times) / reach) ** 2) * (worth + 1e-6)
+    return near @ values / near.sum(1, keepdims=True)

@@ -1,8 +1,8 @@
 """The motion of one hand over many frames: pose, turn and place of all frames together, by damped Gauss-Newton steps.
 
 Data, as for single frames (`app/refinement.py`): detected points, how far behind the wrist the joints lie, the network's pose, natural
-poses, joint limits; and how hands move (`motion.py`). A point loses its say when it does not fit, and so does a whole frame. Frames that
-only touch their neighbours make a banded system, so the cost grows with the number of frames and no faster.
+poses, joint limits; and how hands move (`motion.py`). A point loses its say when it does not fit, and so does a finger of the network's.
+Frames that only touch their neighbours make a banded system, so the cost grows with the number of frames and no faster.
 """
 from __future__ import annotations
 
@@ -55,9 +55,10 @@ class Priors:
     low: np.ndarray  # (L,)
     high: np.ndarray  # (L,)
     limit_weight: float
-    outlier: float = 16.0  # squared sigmas beyond which a point loses its say
+    groups: np.ndarray  # (K,) number of the finger that each coefficient moves, from 0
+    outlier: float = 32.0  # squared sigmas beyond which a point loses its say
     depth_outlier: float = 9.0
-    guess_outlier: float = 6.0  # mean square, in sigmas, at which the network's pose of a frame loses its say
+    guess_outlier: float = 6.0  # mean square, in sigmas, at which a finger of the network's, or its turn, loses its say
 
 
 class _Step(NamedTuple):
@@ -78,6 +79,9 @@ class Trajectory:
     def __init__(self, kinematics: RowKinematics, data: RowData, priors: Priors, motion: Motion):
         self.kinematics, self.data, self.priors, self.motion = kinematics, data, priors, motion
         self._count = kinematics.components.shape[0]
+        groups = np.append(priors.groups, np.full(3, priors.groups.max() + 1))
+        self._members = np.equal.outer(groups, np.arange(groups.max() + 1)).astype(float)  # (K + 3, G)
+        self._sizes = self._members.sum(0)
 
     def solve(self, states: States, iterations: int, enough: float = 1e-3) -> tuple[States, np.ndarray]:
         """From `states` down; the states, and the mean square error of each frame's points (T,) in sigmas."""
@@ -118,7 +122,7 @@ class Trajectory:
         away = states.coefficients - data.guess
         astray = matrix_to_axis_angle(states.wrists @ data.turns.swapaxes(1, 2))
         cost = 0.5 * _soft_cost(squares, priors.outlier) + 0.5 * _soft_cost(depth * depth, priors.depth_outlier)
-        cost += 0.5 * _soft_cost(self._guess_square(away, astray), priors.guess_outlier) * self._count
+        cost += 0.5 * _soft_cost(self._guess_square(away, astray), priors.guess_outlier, self._sizes)
         natural = states.coefficients - priors.natural_mean
         cost += 0.5 * float((natural * natural @ priors.natural_weight).sum())
         over = self._over(states.coefficients)
@@ -128,9 +132,10 @@ class Trajectory:
         return _Step(states, posed, camera, error, squares, depth, away, astray, cost) if np.isfinite(cost) else None
 
     def _guess_square(self, away: np.ndarray, astray: np.ndarray) -> np.ndarray:
-        """(T,) mean square of how far a hand is from the network's, in sigmas: pose and turn lose their say together."""
+        """(T, G) mean square of how far each finger, and the turn, is from the network's, in sigmas: they lose their say one by one."""
         data = self.data
-        return (data.guess_weight * (away * away).sum(1) + data.turn_weight * (astray * astray).sum(1)) / self._count
+        squares = np.concatenate([data.guess_weight[:, None] * away * away, data.turn_weight[:, None] * astray * astray], 1)
+        return squares @ self._members / self._sizes
 
     def _over(self, coefficients: np.ndarray) -> np.ndarray:
         angles = coefficients @ self.priors.limit_axes.T
@@ -162,12 +167,12 @@ class Trajectory:
         blocks = jacobian.swapaxes(1, 2) @ jacobian
         gradient = (residual.reshape(rows, 1, -1) @ jacobian)[:, 0]
 
-        believed = _soft_weight(self._guess_square(step.away, step.astray), priors.guess_outlier)
-        pull = (data.guess_weight * believed)[:, None]
+        believed = _soft_weight(self._guess_square(step.away, step.astray), priors.guess_outlier) @ self._members.T  # (T, K + 3)
+        pull = data.guess_weight[:, None] * believed[:, :count]
         diagonal = np.zeros((rows, count + 6))
         diagonal[:, :count] = pull + priors.natural_weight
         gradient[:, :count] += pull * step.away + priors.natural_weight * (states.coefficients - priors.natural_mean)
-        pull = (data.turn_weight * believed)[:, None]
+        pull = data.turn_weight[:, None] * believed[:, count:]
         diagonal[:, count:count + 3] = pull
         gradient[:, count:count + 3] += pull * step.astray
         diagonal[:, -1] = data.distance_weight
@@ -196,9 +201,9 @@ def doubted(data: RowData, belief: np.ndarray) -> RowData:
                    turn_weight=data.turn_weight * belief, distance_weight=data.distance_weight * belief)
 
 
-def _soft_cost(squares: np.ndarray, outlier: float) -> float:
-    """Geman-McClure: the square when it is small, never more than the bound."""
-    return outlier * float((squares / (outlier + squares)).sum())
+def _soft_cost(squares: np.ndarray, outlier: float, counts: np.ndarray | float = 1.0) -> float:
+    """Geman-McClure: the square when it is small, never more than the bound; each so many times as `counts` says."""
+    return outlier * float((counts * (squares / (outlier + squares))).sum())
 
 
 def _soft_weight(squares: np.ndarray, outlier: float) -> np.ndarray:

@@ -74,7 +74,7 @@ def test_the_hands_are_plausible_hands(results):
     assert len(set(hands.side.tolist())) == 1 and len(set(hands.track.tolist())) == 1, 'one hand became several'
     late = bones[len(bones) // 2:]
     spread = (late.std(0) / late.mean(0)).max()
-    assert spread < 0.05, f'a bone changes its length by {100 * spread:.1f} % (standard deviation) once half of the clip was seen, allowed 5 %'
+    assert spread < 0.05, f'a bone changes its length by {100 * spread:.1f} % (standard deviation) in the second half, allowed 5 %'
     jump = np.linalg.norm(np.diff(hands.joints_2d.mean(1), axis=0), axis=1).max()
     box = np.ptp(hands.joints_2d, axis=1).max(-1).mean()
     assert jump < 0.5 * box, f'the hand leaps by {jump:.0f} px in a frame, with a box of {box:.0f} px'
@@ -270,7 +270,8 @@ def test_a_cut_video_keeps_what_could_be_read_and_says_so(run_main, demo_clip, t
 def test_unusual_pictures_are_read(run_main, demo_clip, tmp_path, kind):
     with av.open(str(demo_clip)) as video:
         frame = next(video.decode(video=0)).to_ndarray(format='bgr24')
-    picture = {'grey': lambda: cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), 'tiny': lambda: cv2.resize(frame, (64, 48), interpolation=cv2.INTER_AREA),
+    picture = {'grey': lambda: cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY),
+               'tiny': lambda: cv2.resize(frame, (64, 48), interpolation=cv2.INTER_AREA),
                '4k': lambda: cv2.resize(frame, (3840, 2880))}[kind]()
     cv2.imwrite(str(tmp_path / f'{kind}.png'), picture)
     done = run_main('reconstruct', tmp_path / f'{kind}.png', '--out', tmp_path / 'out')
@@ -295,7 +296,7 @@ def test_a_disk_that_fills_up_leaves_no_half_written_file(demo_clip, tmp_path, m
     disk.mkdir()
     if os.system(f'mount -t tmpfs -o size=3m tmpfs "{disk}" 2>/dev/null'):
         pytest.skip('this machine does not let root mount a file system')
-    monkeypatch.setattr(reconstruct_module, 'prepare_folder', lambda folder, source: folder.mkdir())  # it would refuse so small a disk at once
+    monkeypatch.setattr(reconstruct_module, 'prepare_folder', lambda folder, source: folder.mkdir())  # it would refuse so small a disk
     try:
         with pytest.raises(InputError, match='disk is full'):
             reconstruct_module.reconstruct(demo_clip, disk / 'out', ReconstructSettings(hands=1, stop=100))

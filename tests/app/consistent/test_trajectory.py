@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from app.consistent import solving
+from app.consistent.in_line import fingers_in_line
 from app.consistent.motion import Motion, MotionSettings
 from app.consistent.pieces import FILLED, find_pieces
 from app.consistent.row_file import RowFile
@@ -12,7 +13,7 @@ from app.consistent.row_kinematics import RowKinematics
 from app.consistent.solving import SOLVED, Solver
 from app.consistent.trajectory import RowData, States, Trajectory
 from app.refinement import Refiner
-from app.rotations import axis_angle_to_matrix
+from app.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from tests.app.consistent.made_rows import CAMERA, MODEL, files_of, joints_of, rows_of, waving
 from training.metrics import pa_mpjpe
 
@@ -40,9 +41,9 @@ def test_kinematics_of_many_frames_are_those_of_one():
     assert np.abs(posed.points - alone).max() < 1e-6, f'points differ by {np.abs(posed.points - alone).max():.1e} m'
 
 
-def test_the_gradient_is_the_slope_of_the_cost():
-    rng = np.random.default_rng(5)
-    rows, count, sure = 6, 26, np.ones(6)
+def made_problem(rng, rows=6, count=26):
+    """A problem of random data and random states that fit it badly."""
+    sure = np.ones(rows)
     times = np.cumsum([0, 0.03, 0.04, 0.03, 0.1, 0.033])
     solver = Solver(MODEL, REFINER, 0.5)
     data = RowData(
@@ -52,6 +53,12 @@ def test_the_gradient_is_the_slope_of_the_cost():
     problem = Trajectory(RowKinematics(MODEL, np.zeros(10)), data, solver._priors, Motion(times, solver._groups, MotionSettings(), 0.5))
     states = States(rng.normal(0, 0.3, (rows, count)), axis_angle_to_matrix(rng.normal(0, 0.3, (rows, 3))),
                     rng.normal(0, 0.05, (rows, 3)) * (0, 0, 1) + (0.1, 0.1, -0.6))  # hand lengths change with distance, which is left out
+    return problem, states
+
+
+def test_the_gradient_is_the_slope_of_the_cost():
+    problem, states = made_problem(np.random.default_rng(5))
+    rows, count = states.coefficients.shape
     step = problem._at(states)
     gradient = problem._normal_equations(step)[2]
     small = 1e-6
@@ -60,6 +67,41 @@ def test_the_gradient_is_the_slope_of_the_cost():
         change[row, unknown] = small
         slope = (problem._at(problem._moved(states, change)).cost - problem._at(problem._moved(states, -change)).cost) / (2 * small)
         assert slope == pytest.approx(gradient[row, unknown], rel=2e-3, abs=0.05), f'frame {row}, unknown {unknown}'
+
+
+def test_a_wrong_finger_of_the_networks_takes_nothing_from_the_others():
+    problem, states = made_problem(np.random.default_rng(5))
+    groups = problem.priors.groups
+    away = np.where(groups == 1, 1.2, 0.1) * np.ones_like(states.coefficients)  # radians
+    belief = 1 / (1 + problem._guess_square(away, np.zeros((len(away), 3))) / problem.priors.guess_outlier)
+    assert belief[:, 1].max() < 0.5 and np.delete(belief, 1, 1).min() > 0.9, f'belief in the fingers and the turn: {belief[0].round(2)}'
+
+
+def test_a_hand_that_tilts_to_and_fro_in_the_networks_eyes_does_not_tremble_in_depth(tmp_path):
+    times = np.arange(60) / 30
+    poses, wrists = waving(times)
+    rows, rng = rows_of(np.arange(60), times, poses, wrists, noise=0.5), np.random.default_rng(1)
+    tilts = axis_angle_to_matrix(np.append(rng.normal(0, 0.08, (60, 2)), np.zeros((60, 1)), 1))
+    rows['pose'][:, 0] = matrix_to_axis_angle(tilts @ axis_angle_to_matrix(poses[:, 0]))
+    _, _, joints = solved(tmp_path, rows, times)
+    off = (joints - joints[:, :1] - (lambda j: j - j[:, :1])(joints_of(poses, wrists)))[..., 2]
+    tremble = 1e3 * np.diff(off, 3, axis=0).std() / np.sqrt(20)  # of white noise, its standard deviation
+    assert tremble < 0.025, f'depths tremble by {tremble:.3f} mm, allowed 0.025 mm; without an average over time 0.05 mm'
+
+
+def test_a_finger_that_is_taken_for_another_for_some_frames_is_given_up_and_the_rest_of_the_hand_is_kept():
+    times = np.arange(40) / 30
+    points = CAMERA.project(joints_of(*waving(times)))
+    swapped = points.copy()
+    swapped[20:23, 13:17] = points[20:23, 9:13]  # the ring finger's points on the middle finger
+    swapped[20:23, 13:17] += np.random.default_rng(0).normal(0, 1, (3, 4, 2))
+    wrong = np.zeros((40, 21), bool)
+    wrong[20:23, 13:17] = True
+    assert (fingers_in_line(points) == 1).all(), 'an even motion is in line'
+    assert ((fingers_in_line(swapped) < 0.1) == wrong).all(), f'out of line: {np.argwhere(fingers_in_line(swapped) < 0.1).tolist()}'
+    bent = points.copy()
+    bent[20:, 13:17] += 0.2 * np.ptp(points, axis=1).max(-1)[20:, None, None]
+    assert (fingers_in_line(bent)[22:] == 1).all(), 'a finger that snaps and stays is believed'
 
 
 def test_noise_goes_and_the_motion_stays(tmp_path):
