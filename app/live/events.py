@@ -6,6 +6,8 @@ from pathlib import Path
 
 from app.live.shown import SourceInfo
 
+FEW = 3  # warnings that a person is told at once
+
 
 @dataclass(frozen=True)
 class Event:
@@ -52,6 +54,16 @@ class SourceEnded(Event):
     """A file was played to its end and is not looped; the last frame stays."""
 
     warnings: tuple[str, ...] = ()  # what of it could not be read
+
+    @property
+    def sentence(self) -> str:
+        """The warnings for a person, the first few of many; '' if there are none."""
+        text = '; '.join(self.warnings[:FEW])
+        if len(self.warnings) > FEW:
+            text += f'; and {len(self.warnings) - FEW} more like that'
+        if text.partition(' ')[0].isalpha():  # not the name of a file
+            text = text[0].upper() + text[1:]
+        return f'{text.rstrip(".")}.' if text else ''
 
 
 @dataclass(frozen=True)

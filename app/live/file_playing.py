@@ -175,9 +175,9 @@ class FilePlaying:
         """An item whose time has come."""
         if item.frame is None:
             if self._loop and self._last is not None and self._last.index > 0:
-                for warning in item.warnings if not self._warned else ():
-                    self._outlet.tell(Problem(warning))
-                self._warned = True
+                if item.warnings and not self._warned:
+                    self._warned = True
+                    self._outlet.tell(Problem(SourceEnded(item.warnings).sentence))
                 self._generation = self._outlet.new_generation()
                 self._pace.anchor(0.0, due)
             else:

@@ -66,8 +66,8 @@ class Messages(QObject):
         self._banners.tell(f'{self._cameras.named(event.info).name} is back.', 'good', key='back', seconds=4)
 
     def _source_ended(self, event: events.SourceEnded) -> None:
-        for warning in event.warnings:
-            self._banners.tell(warning, 'warning', key='ended')
+        if event.sentence:
+            self._banners.tell(event.sentence, 'warning', key='ended')
 
     def _model_loading(self, event: events.ModelLoading) -> None:
         self._network = event.what

@@ -204,6 +204,17 @@ def test_a_source_that_fails_is_said_and_what_ran_before_runs_on(live):
     assert live.window.canvas.note == ''
 
 
+def test_all_that_could_not_be_read_of_a_source_is_said_in_one_sentence(live):
+    live.engine.say(events.SourceEnded(('a.jpg could not be read and was left out', 'b.jpg could not be read and was left out')))
+    live.wait(lambda: live.window.banners.sentences() == [
+        'a.jpg could not be read and was left out; b.jpg could not be read and was left out.'])
+    live.engine.say(events.SourceEnded(('the video is cut',)))
+    live.wait(lambda: live.window.banners.sentences() == ['The video is cut.'])
+    live.engine.say(events.SourceEnded(tuple(f'{number}.jpg could not be read' for number in range(200))))
+    live.wait(lambda: live.window.banners.sentences() == [
+        '0.jpg could not be read; 1.jpg could not be read; 2.jpg could not be read; and 197 more like that.'])
+
+
 def test_what_could_not_be_opened_is_forgotten_when_something_else_is_asked_for(live):
     live.engine.say(events.SourceFailed('/films/broken.mp4', 'broken.mp4 is not a video that can be read.'))
     live.wait(lambda: live.window.banners.sentences() == ['broken.mp4 is not a video that can be read.'])
