@@ -57,6 +57,7 @@ class HandFit:
     kinematics: Kinematics
     points: np.ndarray  # (21, 2) px
     weights: np.ndarray  # (21,) 1/px^2, 0 where nothing is known
+    sigma: float  # error of a fully confident point, as a share of the hand's length
     depths: np.ndarray  # (21,) metres behind the wrist
     depth_weights: np.ndarray  # (21,) 1/m^2
     focal: np.ndarray  # (2,) px

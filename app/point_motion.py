@@ -61,4 +61,5 @@ class PointMotion:
         trembling = (self._jitter / seconds) ** 2
         return Motion(
             math.sqrt(max(hand @ hand, self._hand @ self._hand)), abs(self._turn), max(abs(self._growth) - self._jitter / 4 / seconds, 0.0),
-            np.sqrt(np.maximum(squares[FINGERS] @ _QUARTERS - trembling, 0)), math.sqrt(max(float(np.add.reduce(squares)) / 21 - trembling, 0)))
+            np.sqrt(np.maximum(squares[FINGERS] @ _QUARTERS - trembling, 0)),
+            math.sqrt(max(float(np.add.reduce(squares)) / 21 - trembling, 0)))

@@ -31,6 +31,7 @@ class RefinementSettings:
     """Mostly standard deviations of what is known; larger means weaker."""
 
     points_sigma: float = 0.007  # error of a fully confident detected point, as a share of the hand's length in the picture
+    points_sigma_followed: float = 0.009  # the same of a followed hand, whose fit goes on from frame to frame until it is at its end
     outlier: float = 4.0  # beyond this many sigmas a point loses its say (Geman-McClure)
     relief_sigma: float = 0.005  # metres, error of the depths of the network's joints behind its wrist
     depth_sigma: float = 0.01  # metres, error of a detected relative depth
@@ -98,8 +99,8 @@ class Refiner:
     ) -> Refined:
         """Fit to points (21, 2) px, depths (21,) px or None, confidence (21,) in 0..1, starting from the network's `initial`.
 
-        `shape_prior`: mean (10,) and precision (10, 10); `previous`: what came of the same hand a frame ago, if it is to hold this one back.
-        Hopeless data give `initial` back, with `problem` saying why; the result is always finite. Raises ValueError for wrong shapes or an
+        `shape_prior`: mean (10,) and precision (10, 10); `previous`: what came of the same hand a frame ago, if it is to hold this one
+        back. Hopeless data give `initial` back, with `problem` saying why; the result is always finite. Raises ValueError for wrong shapes or an
         initial state that is not finite.
         """
         points, depths, confidence = _checked_data(points, depths, confidence)
@@ -134,7 +135,7 @@ class Refiner:
 
     def _off(self, fit: HandFit, step: Step | None, lengths: float) -> bool:
         """Whether the middle point is farther off than so many hand lengths, or the hand lies behind the camera."""
-        return step is None or fit.middle_square(step) > (lengths / self.settings.points_sigma) ** 2
+        return step is None or fit.middle_square(step) > (lengths / fit.sigma) ** 2
 
     def _unknowns(self, state: HandState) -> Unknowns:
         _check_state(state)
@@ -162,7 +163,8 @@ class Refiner:
         # The hand's length in pixels by its distance, within what the points allow: the distance may be wrong
         length = min(max(focal[0] * HAND / distance, 1.5 * spread), 6 * spread)
         confidence = np.minimum(confidence, 1)
-        weights = (confidence / (s.points_sigma * length)) ** 2
+        sigma = s.points_sigma if before is None else s.points_sigma_followed
+        weights = (confidence / (sigma * length)) ** 2
         relief, relief_weights = self._relief(posed.points[:, 2], depths, confidence, HAND / length)
         states = [start] if before is None else [start, before]
         sigmas = [(s.pose_sigma, s.turn_sigma, s.distance_sigma),
@@ -176,8 +178,8 @@ class Refiner:
             distance_moment += distance_sigma ** -2 * math.log(max(float(state.translation[2]), NEAREST))
         shape_mean, shape_weight = self.shape_prior if shape_prior is None else shape_prior
         return HandFit(
-            self.kinematics, points, weights, relief, relief_weights, focal, np.array([intrinsics.cx, intrinsics.cy], float), s.outlier ** 2,
-            moment / weight, weight, self._limit_axes, self._low, self._high, s.limit_sigma ** -2, turn, turn_weight,
+            self.kinematics, points, weights, sigma, relief, relief_weights, focal, np.array([intrinsics.cx, intrinsics.cy], float),
+            s.outlier ** 2, moment / weight, weight, self._limit_axes, self._low, self._high, s.limit_sigma ** -2, turn, turn_weight,
             distance_moment / distance_weight, distance_weight, shape_mean, shape_weight, shape_fixed)
 
     def _relief(self, own: np.ndarray, depths: np.ndarray | None, confidence: np.ndarray, metres: float) -> tuple[np.ndarray, np.ndarray]:
@@ -213,7 +215,7 @@ def size_direction(kinematics: Kinematics) -> np.ndarray:
 
 
 def _carried(old: Unknowns, found: Unknowns, start: Unknowns) -> Unknowns:
-    """The network's hand `start`, changed as a fit a frame ago changed the network's hand `old` into `found`: neighbours need much the same."""
+    """The network's hand `start`, changed as a fit a frame ago changed its hand `old` into `found`: neighbours need much the same."""
     return Unknowns(start.coefficients + (found.coefficients - old.coefficients), found.wrist @ (old.wrist.T @ start.wrist), start.shape,
                     start.translation + (found.translation - old.translation))
 

@@ -210,8 +210,8 @@ class HandSmoother:
 
 
 def seated(joints: np.ndarray, translation: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    """The translation (3,) with which joints (21, 3) lie nearest to rays (21, 2), each x / z and y / z: two Gauss-Newton steps from a start,
-    which comes back where they lead nowhere. In plain numbers where there are only three."""
+    """The translation (3,) with which joints (21, 3) lie nearest to rays (21, 2), each x / z and y / z: two Gauss-Newton steps from a
+    start, which comes back where they lead nowhere. In plain numbers where there are only three."""
     flat, depths = joints[:, :2], joints[:, 2]
     x, y, z = translation.tolist()
     for _ in range(2):
