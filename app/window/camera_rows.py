@@ -4,10 +4,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from PyQt5.QtCore import QSignalBlocker, Qt, pyqtSignal
-from PyQt5.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QAbstractSpinBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.types import DEFAULT_FIELD_OF_VIEW
-from app.window.controls import Segments
+from app.window.controls import NumberBox, Segments
 from app.window.file_choice import choose_file
 from app.window.file_row import FileRow
 from app.window.section import words
@@ -28,7 +28,7 @@ class CameraRows(QWidget):
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
         self._file: Path | None = None
-        self.angle = QDoubleSpinBox()
+        self.angle = NumberBox()
         self.angle.setRange(1, 170)
         self.angle.setDecimals(1)
         self.angle.setSuffix(' °')

@@ -1,4 +1,4 @@
-"""What the panels are made of: a switch, a choice of a few words or out of a list, and a slider with words at its ends.
+"""What the panels are made of: a switch, a choice of a few words or out of a list, a number, and a slider with words at its ends.
 
 Each has `chosen`, which tells what a person did and nothing else, and `show_value`, which does not tell. They take the keyboard when one
 tabs to them, but not when they are clicked: the window's single keys go on working.
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt5.QtCore import QEvent, QObject, QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
-from PyQt5.QtGui import QColor, QPainter, QPen
-from PyQt5.QtWidgets import (QAbstractButton, QButtonGroup, QCheckBox, QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QStyle,
-                             QStyleOptionSlider, QToolButton, QVBoxLayout, QWidget)
+from PyQt5.QtCore import QEvent, QLocale, QObject, QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
+from PyQt5.QtGui import QColor, QPainter, QPen, QValidator
+from PyQt5.QtWidgets import (QAbstractButton, QButtonGroup, QCheckBox, QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QSizePolicy,
+                             QSlider, QStyle, QStyleOptionSlider, QToolButton, QVBoxLayout, QWidget)
 
 from app.window.icons import icon
 from app.window.theme import GRID, colours
@@ -144,6 +144,20 @@ class Choice(QComboBox):
         super().paintEvent(event)
         side = 2 * GRID
         icon('down', 'muted').paint(QPainter(self), self.width() - side - GRID, (self.height() - side) // 2, side, side)
+
+
+class NumberBox(QDoubleSpinBox):
+    """A number with a point, as everywhere in this program; who writes a comma means the same."""
+
+    def __init__(self, parent: QWidget | None = None):
+        super().__init__(parent)
+        self.setLocale(QLocale.c())
+
+    def validate(self, text: str, place: int) -> tuple[QValidator.State, str, int]:
+        return super().validate(text.replace(',', '.'), place)
+
+    def valueFromText(self, text: str) -> float:
+        return super().valueFromText(text.replace(',', '.'))
 
 
 class RingSlider(QSlider):

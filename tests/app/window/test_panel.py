@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from PyQt5.QtCore import QPoint, QPointF, Qt
+from PyQt5.QtCore import QLocale, QPoint, QPointF, Qt
 from PyQt5.QtGui import QWheelEvent
 from PyQt5.QtWidgets import (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QApplication, QComboBox, QFileDialog, QLabel, QMainWindow,
                              QPushButton, QToolButton)
@@ -155,6 +155,23 @@ def hand(**values) -> HandStatus:
     usual = {'track': 1, 'side': 'right', 'confidence': 0.93, 'shape_certainty': 0.43, 'shape_locked': False, 'texture_seen': 0.62,
              'texture_locked': 0.1}
     return HandStatus(**{**usual, **values})
+
+
+@pytest.mark.parametrize('country', ['C', 'de_DE', 'fr_FR'])
+def test_an_angle_can_be_typed_with_a_point_or_a_comma_in_every_country(qtbot, request, tmp_path: Path, country):
+    request.addfinalizer(lambda before=QLocale(): QLocale.setDefault(before))
+    QLocale.setDefault(QLocale(country))
+    panel = SidePanel(None, LiveSettings(), RecordingSettings(tmp_path))
+    qtbot.addWidget(panel)
+    with qtbot.waitExposed(panel):
+        panel.show()
+    angle = panel.model.camera.angle
+    for typed, meant in (('70.5', 70.5), ('71,5', 71.5), ('62', 62.0)):
+        angle.setFocus()
+        angle.selectAll()
+        qtbot.keyClicks(angle, typed)
+        qtbot.keyClick(angle, Qt.Key_Return)
+        assert panel.settings.field_of_view == meant and angle.text() == f'{meant:.1f} °', f'{typed} became {angle.text()}'
 
 
 def test_the_lock_of_a_hand_is_said(panel: SidePanel):
