@@ -25,7 +25,7 @@ from export.parity import LIMITS_MM, Parity, check_crops, measure_parity
 from models.camera import FOCAL
 from models.checkpoint import VERSION, file_hash, load_checkpoint, read_header, save_checkpoint
 from models.encoder import Features
-from models.hand_model import OPEN_HAND
+from models.hand_model import OPEN_HAND, HandModel, HandOutput
 from models.s2hand import S2Hand, S2HandOutput
 
 Precision = Literal['fp32', 'fp16']
@@ -56,14 +56,34 @@ class HalfFront(nn.Module):
         return Features(self.whole.finish(tuple(end.float() for end in x) if isinstance(x, tuple) else x.float()), low, fine)
 
 
+class TipsApart(nn.Module):
+    """A hand model that works out its finger tips, which are joints, by themselves and not as five of its vertices: where only joints are
+    asked for, no skin is moved, which is a seventh of what comes after the convolutions."""
+
+    def __init__(self, hand: HandModel) -> None:
+        super().__init__()
+        self.whole, self.tips = hand, copy.deepcopy(hand)
+        chosen, count = hand.tips, len(hand.template)
+        self.tips.column_template = hand.column_template.reshape(3, count)[:, chosen].flatten()
+        self.tips.column_rows = hand.column_rows.reshape(-1, 3, count)[..., chosen].flatten(1)
+        self.tips.chain_weights = hand.chain_weights[:, chosen]
+        self.tips.tips = torch.arange(len(chosen))
+
+    def pose_from_coefficients(self, coefficients: torch.Tensor) -> torch.Tensor:
+        return self.whole.pose_from_coefficients(coefficients)
+
+    def skin(self, *hand: torch.Tensor) -> HandOutput:
+        return HandOutput(self.whole.skin(*hand).vertices, self.tips.skin(*hand).joints)
+
+
 class Graph(nn.Module):
     """The network with a tuple as its answer, as exporters want it."""
 
     def __init__(self, network: S2Hand, precision: Precision = 'fp32') -> None:
         super().__init__()
-        self.network = network
+        self.network = copy.deepcopy(network)
+        self.network.hand = TipsApart(self.network.hand)
         if precision == 'fp16':
-            self.network = copy.deepcopy(network)
             self.network.encoder = HalfFront(self.network.encoder)
 
     def forward(self, crop: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -87,7 +107,7 @@ def export_onnx(network: S2Hand, path: Path, metadata: dict[str, str], precision
 def write_graph(network: S2Hand, path: Path, metadata: dict[str, str], precision: Precision) -> None:
     """As `export_onnx`, straight to `path`."""
     crop = torch.rand(2, 3, network.size, network.size)  # two: with one, the exporter would freeze the batch
-    with one_sentence(path):
+    with one_sentence(path), torch.no_grad():  # as it answers, not as it learns
         torch.onnx.export(Graph(network, precision).eval(), (crop,), str(path), input_names=['crop'], output_names=list(OUTPUTS),
                           opset_version=OPSET, dynamo=True, verbose=False, external_data=False,
                           dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=4096)},))
