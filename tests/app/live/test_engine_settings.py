@@ -1,7 +1,9 @@
 """What can be changed while the live pipeline runs: drawing, reconstruction, the camera, the network and what it runs on."""
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from dataclasses import replace
 
 import cv2
@@ -77,6 +79,20 @@ def test_another_network_is_swapped_in_beside_the_old_one_and_hands_go_on(hand_s
     watched.ears.wait(ModelReady, 2)
     after = watched.picture(lambda s: s.inferred is not before.inferred and s.hands, 'the new network sees the hand')
     assert after.hands[0].track == before.hands[0].track, 'the hand got another number'
+
+
+def test_a_network_that_was_replaced_is_gone_at_once(hand_shown, request):
+    watched, _ = hand_shown
+    request.addfinalizer(gc.enable)
+    gc.disable()  # what only the collector frees is kept for minutes, and there may be gigabytes of it
+    old = []
+    for number, provider in enumerate(('auto', 'cpu', 'auto'), 2):
+        session = watched.engine._inference._pipeline.regressor.session
+        old.append((type(session).__name__, weakref.ref(session)))
+        del session
+        watched.engine.apply(replace(watched.engine.settings, provider=provider))
+        watched.ears.wait(ModelReady, number)
+    watched.until(lambda: sum(kept() is not None for _, kept in old) == 0, f'all of {[name for name, _ in old]} are freed')
 
 
 def test_a_network_that_cannot_be_used_at_the_start_gives_way_to_the_one_that_ships(start, tmp_path):
