@@ -40,6 +40,7 @@ _GREY = 0.22  # mean linear light of an ordinary picture
 _LIGHTS_SHARE = 0.15, 0.5  # of the gain that no skin tone explains, at the first sight: brightness, hue
 _LIGHT_RATE = 0.4  # how fast the light follows in a sequence, per frame read
 _EAGER, _EVERY = 8, 3  # frames that are all read; skin and light change slowly, so later only each third is
+_CALM = 2  # once the tone is known for good, every so many-th of these
 _FIRST_LIGHT = np.array([[0.85] * 3, [0.0] * 3, [-0.22] * 3, [-0.16] * 3], np.float32)  # from above and a little from the camera
 _LIGHT_STIFFNESS = np.array([0.02, 0.06, 0.06, 0.06], np.float32)
 
@@ -85,7 +86,8 @@ class TextureMemory:
 
     def __init__(self, model: HandModel, lock: bool = True, every: int = _EVERY):
         """`lock`: a vertex keeps its colour once there is enough evidence; otherwise old evidence fades. `every`: after the first
-        frames only each so many-th is read (`is_read`), and the others get the last result."""
+        frames only each so many-th is read (`is_read`), and the others get the last result; half as many once the tone is known for good,
+        but all of them with 1."""
         self._skin, self.lock, self.every = _skin(model), lock, every
         self.reset()
 
@@ -140,7 +142,8 @@ class TextureMemory:
         if vertices.shape != skin.albedo.shape or not np.isfinite(vertices).all():
             raise ValueError(f'the hand model has {len(skin.albedo)} vertices and they are finite, not {vertices.shape}')
         self._frames += 1
-        if self._last is not None and not is_read(self._frames, self.every):
+        calm = 1 if self.every == 1 or self.hears_network else _CALM
+        if self._last is not None and not is_read(self._frames, calm * self.every):
             return self._last
         vertices = np.asarray(vertices, np.float32)
         normals = topology.normals(vertices)

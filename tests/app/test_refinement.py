@@ -203,7 +203,8 @@ def test_a_followed_hand_begins_where_others_end(refiner):
             results.append((found.iterations, off(found, true)))
     (slow, far), (quick, near) = np.mean(alone, 0), np.mean(followed, 0)
     assert quick < 0.5 * slow, f'{quick:.1f} steps, {slow:.1f} from the network\'s hand'
-    assert near < 1.25 * far, f'{near:.2%} of the box off, {far:.2%} from the network\'s hand; a followed hand\'s points weigh 0.6 times as much'
+    # a followed hand's points weigh 0.6 times as much
+    assert near < 1.25 * far, f'{near:.2%} of the box off, {far:.2%} from the network\'s hand'
 
 
 def test_the_way_through_the_mirror_gives_the_mirrored_hand(refiner):

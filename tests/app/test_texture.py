@@ -189,6 +189,18 @@ def test_after_the_first_frames_only_every_third_is_read():
     assert all(changes[:8]) and sum(changes[8:]) == 6, f'read {sum(changes[8:])} of the last 16'
 
 
+def test_once_the_tone_is_known_half_as_many_frames_are_read():
+    memory, vertices, read = TextureMemory(MODEL), posed(), []
+    while memory.hears_network:
+        memory.update(picture('default'), vertices, CAMERA, 'right', 1.0)
+    last = memory.update(picture('default'), vertices, CAMERA, 'right', 1.0)
+    for _ in range(24):
+        result = memory.update(picture('default'), vertices, CAMERA, 'right', 1.0)
+        read.append(result is not last)
+        last = result
+    assert sum(read) == 4, f'{sum(read)} of 24 frames were read, not each sixth'
+
+
 def test_a_left_hand_learns_as_a_right_one_does():
     vertices = posed()
     right, light = TextureMemory(MODEL).update(picture('default'), vertices, CAMERA, 'right', 0.95)
