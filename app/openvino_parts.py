@@ -8,8 +8,8 @@ rest, and the last one need not run at all.
   With them in bfloat16, whose numbers have eight bits, joints would lie two to four times as far from those in float32, and tremble.
 - 'last': what only the last answers need (the texture and the skin that it lies on), in float32.
 
-Crops come as bytes. Measured and left out: maps handed on as convolutions have them, channels last and in bfloat16 (3 % less in front, as much
-more behind); the 1 x 1 convolutions in eight bits (a tenth of the time, but points tremble a third more).
+Crops come as bytes. Measured and left out: maps handed on as convolutions have them, channels last and in bfloat16 (3 % less in front, as
+much more behind); the 1 x 1 convolutions in eight bits (a tenth of the time, but points tremble a third more).
 """
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def _take_directly(nodes: list[Any]) -> None:
 
 
 def _take_bytes(opset: Any, model: Any) -> None:
-    """Crops come as they were cut, in bytes (B, S, S, 3). What goes into a convolution is divided by 256, which bfloat16 does not round, and
-    the rest of what makes 0..1 of bytes stands in its weights."""
+    """Crops come as they were cut, in bytes (B, S, S, 3). What goes into a convolution is divided by 256, which bfloat16 does not round,
+    and the rest of what makes 0..1 of bytes stands in its weights."""
     crop, = model.get_parameters()
     count, channels, *sides = crop.get_shape()
     pixels = opset.parameter([count, *sides, channels], np.uint8, 'crop')

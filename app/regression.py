@@ -74,8 +74,8 @@ class Regressor:
     sentence why it is another one, or what else a person should know, '' if all is as asked. Both may change when it fails later on.
     `threads`: how many it uses at most on the CPU.
 
-    'auto' is a CUDA device where there is one, else OpenVINO where it is installed and the processor has bfloat16, else ONNX Runtime on the
-    CPU. 'cpu' is ONNX Runtime in float32: the same numbers on every machine but for rounding.
+    'auto' is a CUDA device where there is one, else OpenVINO where it is installed and the processor has AVX-512 or bfloat16, else ONNX
+    Runtime on the CPU. 'cpu' is ONNX Runtime in float32: the same numbers on every machine but for rounding.
 
     Raises InputError if the weights are missing, are not this network, or belong to another hand model or version.
     """
@@ -100,7 +100,7 @@ class Regressor:
 
     def begin(self, crops: Sequence[np.ndarray], textured: bool = True) -> Begun:
         """The first half of a call, which tells where to cut the next picture. `finish` is the other half; it may run on another thread
-        while this one begins with the next crops. What cannot stop half-way goes all the way here. Crops must stay as they are until then."""
+        while this one begins with the next crops. What cannot stop half-way goes all the way here. Crops must stay as they are till then."""
         names, session = OUTPUTS if textured else WITHOUT_TEXTURE, self.session
         crops = np.ascontiguousarray(crops[0])[None] if len(crops) == 1 else np.ascontiguousarray(crops)
         if hasattr(session, 'begin'):

@@ -126,10 +126,22 @@ def test_automatic_with_one_that_is_broken_says_so(network, monkeypatch):
 
 
 @needs_openvino
-def test_automatic_takes_it_where_the_processor_has_bfloat16(network, monkeypatch):
+@pytest.mark.parametrize('can, taken', [
+    (['BF16', 'WINOGRAD', 'FP32'], True), (['WINOGRAD', 'FP32'], True), (['BF16', 'FP16', 'FP32'], True), (['FP32', 'INT8'], False)])
+def test_automatic_takes_it_where_the_processor_has_bfloat16_or_avx_512(network, monkeypatch, can, taken):
     monkeypatch.setattr(regression, 'has_nvidia_device', lambda: False)
+    monkeypatch.setattr(openvino_session, 'capabilities', lambda openvino: can)
     regressor = Regressor(network, 'auto', 1)
-    assert (regressor.provider, regressor.note) == ('OpenVINO' if openvino_pays() else 'CPU', '')
+    assert (regressor.provider, regressor.note) == ('OpenVINO' if taken else 'CPU', '')
+
+
+@needs_openvino
+def test_on_processors_without_bfloat16_it_answers_in_float32(hand_crops, monkeypatch):
+    monkeypatch.setattr(openvino_session, 'capabilities', lambda openvino: ['WINOGRAD', 'FP32'])
+    found, expected = Regressor(WEIGHTS, 'openvino', 1), Regressor(WEIGHTS, 'cpu', 1)
+    assert found.provider == 'OpenVINO', found.note
+    worst = differences(found(hand_crops[:2]), expected(hand_crops[:2]))
+    assert worst['points'] < 0.01 and worst['pose'] < 1e-3 and worst['texture'] < 0.01, f'beside ONNX Runtime in float32: {worst}'
 
 
 @needs_openvino
