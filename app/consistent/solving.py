@@ -32,6 +32,7 @@ DOUBT = 9.0  # times the usual error (median over a frame's points, squared sigm
 FILLED_CONFIDENCE = 0.6  # of that of the neighbours
 POSE_SIGMA = 0.17  # radians, error of the network's coefficients
 RELIEF_SIGMA, DEPTH_SIGMA = 0.004, 0.02  # metres, errors of how far behind the wrist joints lie: the network's hand's, detected ones'
+SURENESS = 8  # power of the network's surety that it sees a hand: points lie worse already where that is 0.95
 RELIEF_TIME = 0.1  # seconds over which that is averaged: it trembles more than it is wrong
 
 
@@ -134,7 +135,7 @@ class Solver:
         focal = spread(np.stack([(one[2].fx, one[2].fy) for one in right]))
         centre = spread(np.stack([(one[2].cx, one[2].cy) for one in right]))
         focal[focal[:, 0] == 0] = focal[seen[0]]
-        sure = np.clip(looks['presence'].astype(float), 0, 1) * np.sqrt(looks['trust'])  # the frames around check it, too
+        sure = np.clip(looks['presence'].astype(float), 0, 1) ** SURENESS * np.sqrt(looks['trust'])  # the frames around check it, too
         length = np.clip(focal[seen, 0] * HAND / np.exp(states.place[seen, 2]), 10, None)
         weights = ((sure / (settings.points_sigma * length)) ** 2)[:, None] * fingers_in_line(points)
         told = agrees.astype(float)
