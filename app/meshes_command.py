@@ -14,8 +14,10 @@ from app.hand_model import HandModel
 from app.outputs.folder import prepare_folder
 from app.outputs.hands_file import HandsFile, finish_left, read_hands
 from app.outputs.meshes import MeshWriter
+from app.outputs.only_run import only_run
 from app.outputs.progress_lines import ProgressLines, end_when_asked, finished
 from app.outputs.scene import SceneWriter
+from app.outputs.texture_files import TexturesBeside
 from app.types import Frame, Hand
 
 FORMATS = ('obj', 'ply', 'glb')
@@ -41,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """The command. Files get their names when all of it is done; interrupted, it leaves nothing."""
     end_when_asked(by_pipe=args.progress_lines)
     if args.textured and args.format != 'obj':
-        raise InputError('--textured is for OBJ files; PLY and GLB have the colours at the vertices')
+        raise InputError('--textured is for OBJ files; PLY has the colours at the vertices, and a GLB its texture where the run made one')
     if args.start < 0 or args.step < 1 or (args.stop is not None and args.stop <= args.start):
         raise InputError('--start must not be negative, --stop must be larger than --start, and --step at least 1')
     progress = 'lines' if args.progress_lines else not args.quiet
@@ -57,6 +59,7 @@ def write_meshes(hands_file: Path, out: Path, kind: Literal['obj', 'ply', 'glb']
                  stop: int | None = None, step: int = 1, progress: bool | Literal['lines'] = False) -> Path:
     """Write out/meshes/ or out/hands.glb and return its path; one of an earlier run is replaced when the new one is whole.
 
+    Hands have the textures that their run left beside the file; what has none gets its colours.
     Raises InputError for a file that is none of hands or has none in these frames, hands of another model, and what the disk refuses.
     """
     if hands_file.is_dir():  # what a killed program left of a recording
@@ -70,9 +73,13 @@ def write_meshes(hands_file: Path, out: Path, kind: Literal['obj', 'ply', 'glb']
         raise InputError(f'{hands_file} was made with another hand model; only OBJ and PLY without texture can be made of it.')
     prepare_folder(out)
     with ExitStack() as files:
-        target = out / ('hands.glb' if kind == 'glb' else 'meshes')
+        files.enter_context(only_run(out))
+        target, textures = out / ('hands.glb' if kind == 'glb' else 'meshes'), TexturesBeside(hands_file.parent)
         told = _progress(files, len(chosen), progress)
-        writer = SceneWriter(target, model) if kind == 'glb' else MeshWriter(target, hands.faces, kind, model if textured else None)
+        if kind == 'glb':
+            writer = SceneWriter(target, model, textures)
+        else:
+            writer = MeshWriter(target, hands.faces, kind, model if textured else None, textures=textures)
         files.enter_context(writer)
         for frame, of_frame in _frames(hands, chosen, step):
             writer.write(frame, of_frame)

@@ -17,7 +17,7 @@ from app.outputs.atomic import whole_file
 from app.outputs.obj import ObjText, material
 from app.outputs.picture import write_picture
 from app.outputs.ply import PlyBytes
-from app.outputs.texture_files import TextureFiles
+from app.outputs.texture_files import TextureFiles, TexturesBeside
 from app.outputs.whole_folder import WholeFolder
 from app.types import Frame, Hand
 
@@ -30,7 +30,7 @@ class MeshWriter:
     written before can still be finished."""
 
     def __init__(self, folder: Path, faces: np.ndarray, kind: Literal['obj', 'ply'] = 'obj', atlas: HandModel | None = None,
-                 part: Path | None = None, textures: TextureFiles | None = None):
+                 part: Path | None = None, textures: TextureFiles | TexturesBeside | None = None):
         """`faces` (F, 3) of a right hand. With `atlas`, the hands' model, OBJ files get a texture instead of coloured vertices: one of
         `textures`, and for a track that has none there a picture of its colours. `part`: another name for the folder while it is filled."""
         if kind not in ('obj', 'ply') or atlas is not None and kind != 'obj':

@@ -20,7 +20,7 @@ from app.mirror import mirror_faces, mirror_points_3d
 from app.outputs.atomic import whole_file
 from app.outputs.glb import INDICES, VERTICES, Glb
 from app.outputs.obj import TO_VIEWER
-from app.outputs.texture_files import TextureFiles
+from app.outputs.texture_files import TextureFiles, TexturesBeside
 from app.types import Frame, Hand
 
 LEAST_WEIGHT = 1e-5  # a joint that moves a vertex by less than this is left out
@@ -42,7 +42,7 @@ class SceneWriter:
     """Writes `hands.glb`. A context manager: leaving it well writes the file, leaving it by an error leaves nothing, and neither
     does a run without a hand. A track whose side changes becomes two meshes. Raises InputError where the disk refuses."""
 
-    def __init__(self, path: Path, model: HandModel, textures: TextureFiles | None = None):
+    def __init__(self, path: Path, model: HandModel, textures: TextureFiles | TexturesBeside | None = None):
         self.path = path
         self.model = model
         self._textures = textures

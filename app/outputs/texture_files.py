@@ -1,4 +1,4 @@
-"""`texture_0_right.png`: one picture of the skin for each track, in the model's atlas."""
+"""`texture_0_right.png`: one picture of the skin for each track, in the model's atlas; those of this run, and those of an earlier one."""
 from __future__ import annotations
 
 from contextlib import suppress
@@ -8,6 +8,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
+from app.errors import InputError
 from app.outputs.atomic import one_sentence, temporary_name
 from app.outputs.picture import write_picture
 from app.types import Side
@@ -29,7 +30,7 @@ class TextureFiles:
 
     def add(self, track: int, side: Side, picture: np.ndarray) -> None:
         """Take a track's texture (S, S, 3) uint8 RGB."""
-        path = self._folder / f'texture_{track}_{side}.png'
+        path = self._folder / texture_name(track, side)
         self._paths[track, side] = path
         write_picture(_waiting(path), picture)
 
@@ -58,6 +59,28 @@ class TextureFiles:
                 for left in (_waiting(path), temporary_name(_waiting(path))):
                     with suppress(OSError):
                         left.unlink(missing_ok=True)
+
+
+class TexturesBeside:
+    """The textures that an earlier run left in a folder, beside its hands."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def png(self, track: int, side: Side) -> bytes | None:
+        """The file of a track's texture, if there is one. Raises InputError where it cannot be read."""
+        path = self._folder / texture_name(track, side)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InputError(f'{path} cannot be read ({error.strerror}).') from error
+
+
+def texture_name(track: int, side: Side) -> str:
+    """Of a track's texture in the folder of its run."""
+    return f'texture_{track}_{side}.png'
 
 
 def _waiting(path: Path) -> Path:

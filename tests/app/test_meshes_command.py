@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,8 @@ from app.errors import InputError
 from app.hand_model import HandModel
 from app.meshes_command import write_meshes
 from app.outputs.hands_file import HandsWriter
+from app.outputs.only_run import only_run
+from app.outputs.picture import write_picture
 from app.outputs.scene import SceneWriter
 from tests.app.made_hands import CAMERA, made_frame, made_hand
 
@@ -55,6 +58,24 @@ def test_with_textures_each_hand_has_one_picture(tmp_path, hands_file):
     folder = write_meshes(hands_file, tmp_path, 'obj', textured=True, stop=10)
     assert {'hand_0_right.png', 'hand_1_left.png', 'hands.mtl'} < set(names(folder))
     assert trimesh.load(folder / '000009_left.obj').visual.material.image.size == (1024, 1024)
+
+
+def test_hands_keep_the_textures_that_their_run_left_beside_them(tmp_path, hands_file):
+    (tmp_path / 'run').mkdir()
+    shutil.copy(hands_file, tmp_path / 'run')
+    picture = np.random.default_rng(0).integers(0, 255, (1024, 1024, 3)).astype(np.uint8)
+    write_picture(tmp_path / 'run' / 'texture_1_left.png', picture)
+    scene = trimesh.load(write_meshes(tmp_path / 'run' / 'hands.npz', tmp_path / 'out', 'glb'), process=False)
+    mesh = trimesh.load(write_meshes(tmp_path / 'run' / 'hands.npz', tmp_path / 'out', textured=True) / '000009_left.obj', process=False)
+    for found in (scene.geometry['hand_1_left'].visual.material.baseColorTexture, mesh.visual.material.image):
+        assert np.array_equal(np.asarray(found.convert('RGB')), picture)
+    assert 'color' in scene.geometry['hand_0_right'].visual.vertex_attributes, 'a hand without a texture keeps its colours'
+
+
+def test_two_commands_do_not_write_into_one_folder(tmp_path, hands_file):
+    with only_run(tmp_path), pytest.raises(InputError, match='Another run'):
+        write_meshes(hands_file, tmp_path)
+    assert names(tmp_path) == []
 
 
 def test_the_scene_is_the_one_that_was_never_written_as_numbers(tmp_path, hands_file):
