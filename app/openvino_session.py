@@ -1,5 +1,5 @@
-"""A network on OpenVINO. On processors that have bfloat16 (AVX-512 BF16, AMX) it is the fastest way to run one; on others with AVX-512 it is
-as fast as ONNX Runtime, and can stop where the points are known. See `openvino_parts`.
+"""A network on OpenVINO. On processors that have bfloat16 (AVX-512 BF16, AMX) it is the fastest way to run one; on others with AVX-512 it
+is as fast as ONNX Runtime, and can stop where the points are known. See `openvino_parts`.
 
 What OpenVINO makes of a network is kept, as ONNX Runtime's form of it is (`graph_cache`): later starts neither read the ONNX file nor
 optimise it. The kept file begins with a line of JSON; the bytes of each part begin at a page and are mapped, not read.
@@ -11,7 +11,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +105,11 @@ class OpenVinoSession:
         groups = [group.network.finish(group, rest, begun.parts) for group in begun.groups]
         answers = begun.first | {name: np.concatenate(pieces) for name, pieces in zip(rest, zip(*groups))}
         return [answers[name] for name in begun.names]
+
+    def settle(self) -> None:
+        """Wait for what is being made in the background."""
+        if self._two is not None:
+            wait([self._two])
 
     def _network_for(self, crops: int) -> Network:
         """What runs the next of so many crops. The network for two is made when two come for the first time, which for many people is

@@ -100,7 +100,7 @@ class Regressor:
 
     def begin(self, crops: Sequence[np.ndarray], textured: bool = True) -> Begun:
         """The first half of a call, which tells where to cut the next picture. `finish` is the other half; it may run on another thread
-        while this one begins with the next crops. What cannot stop half-way goes all the way here. Crops must stay as they are till then."""
+        while this one begins with the next crops. What cannot stop half-way goes all the way here. Crops must stay as they are."""
         names, session = OUTPUTS if textured else WITHOUT_TEXTURE, self.session
         crops = np.ascontiguousarray(crops[0])[None] if len(crops) == 1 else np.ascontiguousarray(crops)
         if hasattr(session, 'begin'):
@@ -127,6 +127,11 @@ class Regressor:
             translation=out['translation'][i], texture=out['texture'][i] if begun.textured else None,
             light=out['light'][i] if begun.textured else None,
             trust=trust_in_points(out['points'][i, :, :2], out['joints_2d'][i])) for i in range(len(begun.crops))]
+
+    def settle(self) -> None:
+        """Wait for what is still made in the background, so that times can be measured."""
+        if hasattr(self.session, 'settle'):
+            self.session.settle()
 
     def _give_up(self, error: Exception) -> None:
         """Leave what failed for ONNX Runtime on the CPU, for good."""

@@ -151,6 +151,8 @@ def together(places: list[Place]) -> dict[Place, list[Provider]]:
 def own(regressor: Regressor, hand: HandModel, threads: int | None, part: str, batch: int) -> Runner:
     """The program's own network and skinning, from crops of bytes to meshes."""
     crops = np.random.default_rng(0).integers(0, 256, (batch, regressor.size, regressor.size, 3), np.uint8)
+    regressor(crops)
+    regressor.settle()
     pose, shape = np.tile(np.array([1.0, 0, 0, 0]), (JOINTS, 1)), np.zeros(SHAPES)
 
     def run() -> None:

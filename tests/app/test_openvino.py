@@ -188,7 +188,7 @@ def test_all_but_the_texture_is_the_same_without_it():
 def test_crops_at_once_are_answered_as_each_alone(hand_crops, threads):
     regressor, hand_crops = Regressor(WEIGHTS, 'openvino', threads), hand_crops[:7]  # three pairs and one more
     one_by_one = regressor(hand_crops)
-    regressor.session._two.result(60)
+    regressor.settle()
     assert [group.network.crops for group in regressor.begin(hand_crops).rest.groups] == [2, 2, 2, 1]
     assert max(differences(regressor(hand_crops), one_by_one).values()) < 0.5, 'answers leap when crops begin to go two by two'
     worst = differences(regressor(hand_crops), [regressor(crop[None])[0] for crop in hand_crops])
@@ -315,13 +315,13 @@ def test_a_failure_in_the_second_half_is_mended_as_one_in_the_first(hand_crops, 
 def test_what_it_made_of_a_network_is_kept_and_gives_the_same_answers(network, kept, monkeypatch):
     regressor = Regressor(network, 'openvino', 2)
     first = regressor(CROPS)
-    regressor.session._two.result(60)
+    regressor.settle()
     files = sorted(kept.iterdir())
     assert len(files) == 2, 'one for a single crop, one for two'
     monkeypatch.setattr(openvino_session, 'parts_of', lambda *arguments: pytest.fail('the network was cut again'))
     again = Regressor(network, 'openvino', 2)
     assert again.provider == 'OpenVINO' and not again.note
-    again(CROPS), again.session._two.result(60)
+    again(CROPS), again.settle()
     assert max(differences(again(CROPS), first).values()) < 1e-6 and sorted(kept.iterdir()) == files
 
 
