@@ -9,7 +9,7 @@ import torch
 
 from models.encoder import Encoder
 from training.clip_crops import ClipCrops
-from training.kept import Kept, feed, kept_at
+from training.kept import Kept, feed, has_bfloat16, kept_at
 
 BATCH = 64
 
@@ -57,9 +57,10 @@ class Pooled(Kept):
 
 
 @torch.inference_mode()
-def pooled_of(kept: Chosen, encoder: Encoder, blocks: int, folder: Path, what: str) -> Pooled:
-    """Pooled features of all that is kept after `blocks` blocks, from `folder` if they are there."""
-    digest = hashlib.sha256(f'{blocks} {len(kept)}'.encode() + np.ascontiguousarray(kept.indices).tobytes())
+def pooled_of(kept: Chosen, encoder: Encoder, blocks: int, folder: Path, what: str, rough: bool = False) -> Pooled:
+    """Pooled features of all that is kept after `blocks` blocks, from `folder` if they are there; `rough` as in `training.kept.keep`."""
+    rough = rough and has_bfloat16(encoder)
+    digest = hashlib.sha256(f'{blocks} {len(kept)} {rough}'.encode() + np.ascontiguousarray(kept.indices).tobytes())
     feed(digest, encoder)
     digest.update(np.float32(kept.rows['points']).tobytes())
     path = folder / f'pooled-{what}-{digest.hexdigest()[:16]}.npy'
@@ -69,7 +70,9 @@ def pooled_of(kept: Chosen, encoder: Encoder, blocks: int, folder: Path, what: s
         for start in range(0, len(kept), BATCH):
             maps = kept.answers[kept.indices[start:start + BATCH]]
             x = torch.from_numpy(np.asarray(maps, np.float32)).to(device).contiguous(memory_format=torch.channels_last)
-            parts.append(encoder.tail(x, blocks).pooled.cpu().numpy().astype(np.float16))
+            with torch.autocast(device.type, torch.bfloat16, enabled=rough):
+                pooled = encoder.tail(x, blocks).pooled
+            parts.append(pooled.float().cpu().numpy().astype(np.float16))
         encoder.train(was)
         unfinished = path.with_suffix('.part.npy')
         np.save(unfinished, np.concatenate(parts))

@@ -86,6 +86,7 @@ class Video:
     views: int = 0  # pairs of crops of one picture in a batch; and windows of clips, drawn twice or more, then come in pairs anyway
     largest: int = 300  # a session with more stills is not taken for one person
     stills: int = 24000  # crops of stills at most, half of them rendered ones where there are so many
+    settle: float = 0.0  # the shape head is settled before the first stage (`training/video_shape.py`): what differences within a person count
     texture: VideoTexture = field(default_factory=VideoTexture)
 
 
@@ -133,7 +134,6 @@ class Stage:
     early_weight: float = 0.3  # of the answers before the last correction
     rendered_weight: float = 1.0  # of a rendered example against a real one
     clip: float = 1.0  # longest gradient
-    settle: float = 0.0  # before a stage on clips the shape head is settled: what differences within a person count; 0: it is not
     render_size: int = 112  # side of the pictures that the photometric terms compare
     losses: LossWeights = field(default_factory=LossWeights)
     video: VideoWeights = field(default_factory=VideoWeights)

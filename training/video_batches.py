@@ -1,8 +1,8 @@
 """Batches for training on clips: stills as ever, and beside them windows of clips and groups of stills that show one person.
 
 A row that belongs to a window or group has its number of frames as `window`, others 0; frames of one stand side by side, in order. Groups
-of stills, and of frames from anywhere in a person's clips, have no `time` (NaN): they share a shape, and have no motion. Rows with the same number >= 0 as `picture` are crops of one
-picture: other cuts of a photograph, or a frame of a clip as it is drawn each time.
+of stills, and of frames from anywhere in a person's clips, have no `time` (NaN): they share a shape, and have no motion. Rows with the same
+number >= 0 as `picture` are crops of one picture: other cuts of a photograph, or a frame of a clip as it is drawn each time.
 """
 from __future__ import annotations
 
@@ -95,12 +95,15 @@ def rows_of_windows(clips: list[ClipFrames], draws: int, video: Video) -> np.nda
     return np.stack([windows + draw * starts[-1] for draw in range(draws)])
 
 
-def chosen_stills(kept: Kept, real: int, most: int) -> Chosen:
+def chosen_stills(kept: Kept, real: int, pictures: int, most: int) -> Chosen:
     """At most so many of what is kept, evenly: half of the first `real` ones, which are photographs, half of the others, which are
-    rendered; more of one kind where the other has fewer."""
+    rendered; more of one kind where the other has fewer. Of photographs, crops of the same `pictures` over and over, all crops of some are
+    chosen: they belong together."""
     def even(start: int, stop: int, count: int) -> np.ndarray:
         return np.unique(np.linspace(start, stop - 1, count).astype(int)) if count > 0 else np.zeros(0, int)
 
     rendered = len(kept) - real
     first = min(real, max(most // 2, most - rendered))
-    return Chosen(kept, np.concatenate([even(0, real, first), even(real, len(kept), min(rendered, most - first))]))
+    crops = np.arange(real).reshape(-1, max(pictures, 1)) if real else np.zeros((1, 0), int)  # (crops of a picture, pictures)
+    chosen = crops[:, even(0, crops.shape[1], min(first // len(crops), crops.shape[1]))].ravel()
+    return Chosen(kept, np.concatenate([chosen, even(real, len(kept), min(rendered, most - len(chosen)))]))

@@ -6,32 +6,50 @@ network teaches itself, and what it is asked for has less of the noise that it s
 """
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
 from models.s2hand import S2Hand
 from training.examples import Row
-from training.kept import Kept
+from training.kept import Kept, has_bfloat16
 
 BATCH = 128
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a network says of n crops."""
+
+    fingers: np.ndarray  # (n, 15, 3) axis-angle
+    shape: np.ndarray  # (n, S)
+    inside: np.ndarray  # (n, H) the numbers that the shape head reads
+
+
 @torch.inference_mode()
-def first_answers(network: S2Hand, kept: Kept, blocks: int, pictures: np.ndarray, persons: np.ndarray) -> Row:
-    """Of all that is kept after `blocks` blocks, as the network answers now: `first_fingers` (n, 15, 3) axis-angle, the mean over the rows
-    with the same name in `pictures` (n,), and `first_shape` (n, S), over those with the same in `persons` (n,)."""
+def look(network: S2Hand, kept: Kept, blocks: int) -> Look:
+    """The answers to all that is kept after `blocks` blocks; the rest of the encoder in bfloat16 where that is quicker."""
     network.eval()
-    encoder, device = network.encoder, next(network.parameters()).device
-    fingers, shapes = [], []
+    encoder, head, device = network.encoder, network.decoder, next(network.parameters()).device
+    parts = []
     for start in range(0, len(kept), BATCH):
         batch = kept.batch(np.arange(start, min(start + BATCH, len(kept))))
         maps = batch['kept'].to(device)
-        seen = encoder.tail(maps.contiguous(memory_format=torch.channels_last) if maps.ndim == 4 else maps, blocks)
-        fine = batch['fine'].to(device) if 'fine' in batch else seen.fine
-        geometry = network.decoder(encoder.for_mesh(seen.pooled), encoder.landmarks(seen.pooled).points, fine)
-        fingers.append(network.hand.pose_from_coefficients(geometry.coefficients).cpu().numpy())
-        shapes.append(geometry.shape.cpu().numpy())
-    return {'first_fingers': mean_of(np.concatenate(fingers), pictures), 'first_shape': mean_of(np.concatenate(shapes), persons)}
+        maps = maps.contiguous(memory_format=torch.channels_last) if maps.ndim == 4 else maps
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(network)):
+            seen = encoder.tail(maps, blocks)
+        pooled, fine = seen.pooled.float(), batch['fine'].to(device) if 'fine' in batch else seen.fine
+        features = encoder.for_mesh(pooled)
+        geometry = head(features, encoder.landmarks(pooled).points, None if fine is None else fine.float())
+        parts.append((network.hand.pose_from_coefficients(geometry.coefficients), geometry.shape, head.base_layers(features)))
+    return Look(*(torch.cat(values).cpu().numpy() for values in zip(*parts)))
+
+
+def first_answers(first: Look, pictures: np.ndarray, persons: np.ndarray) -> Row:
+    """`first_fingers` (n, 15, 3) axis-angle, the mean over the rows with the same name in `pictures` (n,), and `first_shape` (n, S), over
+    those with the same in `persons` (n,)."""
+    return {'first_fingers': mean_of(first.fingers, pictures), 'first_shape': mean_of(first.shape, persons)}
 
 
 def mean_of(values: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from training.config import Config, Stage
 from training.crops import Crops
 from training.kept import Kept, keep
 from training.video_batches import VideoBatches, chosen_stills, rows_of_windows
-from training.video_first import first_answers
+from training.video_first import first_answers, look
 from training.video_shape import settled_shape
 
 if TYPE_CHECKING:
@@ -58,12 +58,12 @@ def video_batches(sets: Sets, crops: Crops, stage: Stage, blocks: int, what: str
     kept = keep(crops, encoder, cut, folder, what, workers, draw, rough=learning)  # as other stages do, whose kept answers are found here
 
     def finished(chosen: Chosen, name: str) -> Kept:
-        return pooled_of(chosen, encoder, cut, folder, name) if blocks == encoder.depth else chosen
+        return pooled_of(chosen, encoder, cut, folder, name, learning) if blocks == encoder.depth else chosen
 
     if what != 'training':
         return KeptBatches(finished(Chosen(kept, np.arange(len(kept))), what))
 
-    stills = chosen_stills(kept, crops.real, video.stills)
+    stills = chosen_stills(kept, crops.real, len(crops.pictures), video.stills)
     photographs = stills.indices < crops.real
     persons = np.array([crops.pictures[i % len(crops.pictures)].session if i < crops.real else '' for i in stills.indices])
     pictures = np.where(photographs, stills.indices % max(len(crops.pictures), 1), -1)
@@ -74,13 +74,16 @@ def video_batches(sets: Sets, crops: Crops, stage: Stage, blocks: int, what: str
     parts = [(finished(stills, 'stills'), named, whose)]
     if clips:
         parts.append((finished(clips, 'clips'), np.arange(len(frames)) % len(frames.of_clip), moving))
-    if stage.video.first_fingers or stage.video.first_shape:
-        for answers, pictured, shown in parts:
-            answers.rows = answers.rows | first_answers(sets.first, answers, blocks, pictured, shown)
-    if stage.settle:
-        shapes = settled_shape(sets.network, [(answers, shown) for answers, _, shown in parts], blocks, stage.settle)
-        for (answers, _, _), shape in zip(parts, shapes):
-            answers.rows = answers.rows | {'first_shape': shape}
+    settle = video.settle if stage is config.stages[0] else 0.0
+    if stage.video.first_fingers or stage.video.first_shape or settle:
+        looks, names = [look(sets.first, answers, blocks) for answers, _, _ in parts], [shown for _, _, shown in parts]
+        first = [first_answers(seen, pictured, shown) for seen, (_, pictured, shown) in zip(looks, parts)]
+        if settle:
+            exact = [answers.rows['exact'] > 0 for answers, _, _ in parts]
+            shapes = settled_shape(sets.network, looks, names, exact, settle, config.seed)
+            first = [row | {'first_shape': shape} for row, shape in zip(first, shapes)]
+        for (answers, _, _), row in zip(parts, first):
+            answers.rows = answers.rows | row
     windows = rows_of_windows(sets.clips, video.draws, video) if clips else np.zeros((1, 0, video.length), int)
     return VideoBatches(parts[0][0], persons, pictures, parts[1][0] if clips else None, moving, windows, video, config.seed)
 

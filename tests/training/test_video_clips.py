@@ -22,7 +22,7 @@ from training.config import Video
 from training.crops import Place
 from training.kept import Kept
 from training.video_batches import VideoBatches, chosen_stills, rows_of_windows
-from training.video_first import first_answers
+from training.video_first import first_answers, look
 from training.video_losses import frame_wrist
 from training.video_sets import shown_hands
 
@@ -126,7 +126,7 @@ def test_a_batch_holds_stills_groups_of_one_person_and_windows_in_order(made, ha
     windows = rows_of_windows(clips, 2, video)
     frames = Chosen(kept_of(frames), np.arange(len(crops)))
     moving = np.array([clips[crops.place(index)[1]].name for index in range(len(crops))])
-    batches = VideoBatches(chosen_stills(stills, 30, 30), persons, pictures, frames, moving, windows, video, seed=3)
+    batches = VideoBatches(chosen_stills(stills, 30, 30, 30), persons, pictures, frames, moving, windows, video, seed=3)
     batch, same = (next(iter(batches.epoch(1, [np.arange(7)]))) for _ in range(2))
     equal = [torch.equal(batch[key].nan_to_num(), same[key].nan_to_num()) for key in batch]
     assert all(equal), 'a batch depends on seed, epoch and place alone'
@@ -145,10 +145,12 @@ def test_a_batch_holds_stills_groups_of_one_person_and_windows_in_order(made, ha
     assert torch.equal(fingers[:, 0], fingers[:, 1]) and not torch.equal(points[:, 0], points[:, 1])
 
 
-@pytest.mark.parametrize(('most', 'photographs', 'rendered'), [(10, 5, 5), (16, 8, 8), (18, 8, 10), (100, 8, 12)])
+@pytest.mark.parametrize(('most', 'photographs', 'rendered'), [(10, 4, 6), (16, 8, 8), (18, 8, 10), (100, 8, 12)])
 def test_stills_beyond_the_limit_are_left_out_of_both_kinds(most, photographs, rendered):
     kept = kept_of([{'points': np.full(1, k, np.float32)} for k in range(20)])
-    chosen = chosen_stills(kept, 8, most)
+    chosen = chosen_stills(kept, 8, 4, most)
+    crops = chosen.indices[chosen.indices < 8]
+    assert np.array_equal(crops[crops < 4], crops[crops >= 4] - 4), 'both crops of a picture are there, or none'
     assert ((chosen.indices < 8).sum(), (chosen.indices >= 8).sum()) == (photographs, rendered)
     assert chosen.batch(np.array([9, 0]))['points'][:, 0].tolist() == [float(chosen.indices[9]), 0.0]
 
@@ -171,16 +173,18 @@ def test_first_answers_are_the_mean_pose_of_a_picture_and_the_mean_shape_of_a_pe
     blocks, side = network.encoder.fine_block + 1, network.size // 16
     maps = torch.randn(5, network.encoder.fine_channels, side, side).numpy().astype(np.float16)
     kept = Kept(maps, {'points': np.zeros((5, 1), np.float32)})
-    first = first_answers(network, kept, blocks, np.array([0, 1, 0, 2, 3]), np.array(['a', 'b', 'a', 'a', 'b']))
+    said = look(network, kept, blocks)
     with torch.no_grad():
         seen = network.encoder.tail(torch.from_numpy(np.float32(kept.answers)), blocks)
         points = network.encoder.landmarks(seen.pooled).points
         answer = network.decoder(network.encoder.for_mesh(seen.pooled), points, seen.fine)
         fingers = network.hand.pose_from_coefficients(answer.coefficients).numpy()
-    assert np.allclose(first['first_fingers'][[1, 3, 4]], fingers[[1, 3, 4]], atol=1e-5)
-    assert np.allclose(first['first_fingers'][[0, 2]], fingers[[0, 2]].mean(0), atol=1e-5)
+    assert np.abs(said.fingers - fingers).max() < 0.05 and np.abs(said.shape - answer.shape.numpy()).max() < 0.05, 'as far as bfloat16 goes'
+    first = first_answers(said, np.array([0, 1, 0, 2, 3]), np.array(['a', 'b', 'a', 'a', 'b']))
+    assert np.allclose(first['first_fingers'][[1, 3, 4]], said.fingers[[1, 3, 4]], atol=1e-6)
+    assert np.allclose(first['first_fingers'][[0, 2]], said.fingers[[0, 2]].mean(0), atol=1e-6)
     for rows in ([0, 2, 3], [1, 4]):
-        assert np.allclose(first['first_shape'][rows], answer.shape[rows].mean(0).numpy(), atol=1e-5)
+        assert np.allclose(first['first_shape'][rows], said.shape[rows].mean(0), atol=1e-6)
 
 
 def test_mirrored_matrices_lead_to_the_mirrored_picture():

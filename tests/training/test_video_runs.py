@@ -27,7 +27,6 @@ keep = true
 steps = 4
 batch = 6
 ema = 0.9
-settle = 3.0
 [stages.video]
 same_shape = 0.1
 same_bones = 1.0
@@ -64,6 +63,7 @@ views = 2
 people = 2
 shown = 3
 apart = 2
+settle = 3.0
 """
 TEXTURE = """
 [video.texture]

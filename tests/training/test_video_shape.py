@@ -1,48 +1,65 @@
-"""The settled shape head: what differs within a person is taken out by as much as a small sum by hand says."""
+"""The settled shape head: people stay apart, and what differs within a person is taken out."""
 from __future__ import annotations
 
 import numpy as np
 import torch
 
+import training.video_shape
 from models.hand_model import HandModel
 from models.s2hand import GeometryHead
-from training.video_shape import LEAST_SPREAD, RIDGE, put_in, steady_rows
+from training.video_first import Look, mean_of
+from training.video_shape import all_groups, free_of_corrections, settled_shape
+
+SHAPES = 10
 
 
-def test_the_rows_of_four_crops_are_what_they_are_by_hand():
-    inside = np.array([[-1.5], [-0.5], [0.5], [1.5]])
-    shapes = np.array([[-1.2], [-0.8], [0.9], [1.1]])  # means of the two people: -1 and 1
-    spread = np.sqrt(1.25) + LEAST_SPREAD
-    for steady in (0.0, 3.0):
-        weights, bias = steady_rows(inside, shapes, np.array(['a', 'a', 'b', 'b']), steady)
-        # sum of squares 5, of those within a person 1, of products with the means 4
-        wanted = 4 / (5 + steady + RIDGE * 4 * spread ** 2)
-        assert abs(weights[0, 0] - wanted) < 1e-9 and abs(bias[0]) < 1e-9, f'{weights[0, 0]:.6f} and {bias[0]:.6f}, not {wanted:.6f} and 0'
+class Network:
+    """As much of a network as settling needs."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.decoder = GeometryHead(30, 8, HandModel.load(), 224).eval()
 
 
-def test_a_number_that_differs_within_people_is_left_out_and_one_that_tells_them_apart_stays():
-    random = np.random.default_rng(0)
-    person = np.repeat(np.arange(40), 8)
-    kind, noise = random.normal(0, 1, 40)[person], random.normal(0, 1, len(person))
-    shapes = (kind + 0.5 * noise)[:, None]
-    weights, _ = steady_rows(np.stack([kind, noise], 1), shapes, person, 10.0)
-    assert weights[0, 0] > 0.9 and abs(weights[0, 1]) < 0.05, f'{weights[0]}: the first number alone is the same in all crops of a person'
+def made_looks(random: np.random.Generator, people: int, each: int, noise: float) -> tuple[Look, np.ndarray]:
+    """Numbers of which the first ten are the person's shape, the next ten change from crop to crop, and shapes that mix the two."""
+    person = np.repeat(np.arange(people), each)
+    inside = random.normal(0, 0.3, (len(person), 512)).astype(np.float32) * 0.1
+    inside[:, :SHAPES] = random.normal(0, 1, (people, SHAPES))[person]
+    inside[:, SHAPES:2 * SHAPES] = random.normal(0, 1, (len(person), SHAPES))
+    shapes = 0.5 * inside[:, :SHAPES] + noise * inside[:, SHAPES:2 * SHAPES]
+    return Look(np.zeros((len(person), 15, 3), np.float32), shapes, inside), np.array([f'person {k}' for k in person])
 
 
-def test_a_settled_head_answers_by_its_rows_alone_and_leaves_the_rest_as_it_is():
-    torch.manual_seed(0)
-    hand = HandModel.load()
-    head = GeometryHead(30, 8, hand, 224).eval()
+def test_shapes_of_one_person_come_together_and_those_of_two_stay_apart(monkeypatch):
+    monkeypatch.setattr(training.video_shape, 'STEPS', 300)
+    random, network = np.random.default_rng(0), Network()
+    looks, persons = zip(*(made_looks(random, people, each, 0.3) for people, each in ((150, 4), (10, 40))))
+    exact = [np.arange(len(names)) >= len(names) // 2 for names in persons]
+    means = settled_shape(network, list(looks), list(persons), exact, 30.0, 1)
+    for look, names, mean in zip(looks, persons, means):
+        with torch.no_grad():
+            shapes = network.decoder.shape_reg(torch.from_numpy(look.inside)).numpy()
+        first, now = (values - mean_of(values, names) for values in (look.shape, shapes))
+        within, between = now.std() / first.std(), mean_of(shapes, names).std() / mean_of(look.shape, names).std()
+        assert np.allclose(mean, mean_of(shapes, names), atol=1e-5)
+        assert within < 0.5 and between > 0.6, f'{within:.2f} of what differed within people is left, and {between:.2f} of that between them'
+
+
+def test_groups_are_persons_who_are_there_more_than_once_and_no_group_is_of_both_kinds():
+    groups = all_groups([np.array(['a', 'b', 'a', 'c']), np.array(['x', 'x', 'y', 'y'])],
+                        [np.array([False, False, False, True]), np.array([True, True, False, False])])
+    assert [(part, [rows.tolist() for rows in found]) for part, found in groups] == [(0, [[0, 2]]), (0, []), (1, [[2, 3]]), (1, [[0, 1]])]
+
+
+def test_corrections_that_are_free_of_the_shape_leave_it_and_all_else_of_the_first_answer_alone():
+    head = Network().decoder
     torch.nn.init.normal_(head.correction[-1].weight, std=0.01)
     features, points = torch.randn(5, 30), torch.rand(5, 21, 3) * 224
-    weights, bias = np.random.default_rng(1).normal(0, 0.1, (head.sizes[1], 128)), np.arange(head.sizes[1]) / 10
     with torch.no_grad():
         before = head.steps(features, points, None)
-        inside = head.shape_reg[:-1](head.base_layers(features)).numpy()
-        put_in(head, weights, bias)
+        free_of_corrections(head)
         after = head.steps(features, points, None)
-    for answer in after:
-        apart = np.abs(answer.shape.numpy() - inside @ weights.T - bias).max()
-        assert apart < 1e-5, f'{apart:.1e}: corrections no longer touch the shape'
-    assert torch.equal(before[0].rotation, after[0].rotation) and torch.equal(before[0].coefficients, after[0].coefficients)
-    assert not torch.allclose(before[-1].shape, after[-1].shape, atol=1e-3)
+    assert all(torch.equal(answer.shape, before[0].shape) for answer in after)
+    assert torch.equal(before[0].rotation, after[0].rotation) and not torch.equal(before[-1].shape, before[0].shape)
+    assert not torch.equal(after[-1].rotation, after[0].rotation), 'corrections still turn the hand'
