@@ -30,25 +30,25 @@ def feather(points: np.ndarray, front: np.ndarray, topology: Topology, width: fl
     edge = topology.edges[outline]
     opposite = np.where(left[outline], *topology.edge_opposite[:, outline])  # of the face that is seen
     pixels = points[:, :2]
-    a = pixels[edge[:, 0]]
-    normal = _across(a, pixels[edge[:, 1]])
-    inward = np.einsum('ea,ea->e', normal, pixels[opposite] - a)
+    roots = points.take(edge, 0)
+    a, b = roots[:, 0, :2], roots[:, 1, :2]
+    normal = _across(a, b)
+    inward = np.einsum('ea,ea->e', normal, pixels.take(opposite, 0) - a)
     normal *= np.where(inward > 0, -1, 1)[:, None]
     ends = edge.ravel()
     outward = np.stack([np.bincount(ends, np.repeat(n, 2), len(points)) for n in normal.T], 1).astype(np.float32)
-    outward = outward[edge]  # (E, 2, 2) sum of the edges that meet, so that the strips join
+    outward = outward.take(edge, 0)  # (E, 2, 2) sum of the edges that meet, so that the strips join
     agree = np.sqrt(np.einsum('eka,eka->ek', outward, outward))  # 2 where the outline runs straight on
     outward /= np.maximum(agree, 1e-6)[..., None]
     miter = 1 / np.maximum(np.einsum('ea,ea->e', outward[:, 0], normal), 1 / _LONGEST_MITER)
-    roots = points[edge]
     outs = outward * (width * miter)[:, None, None]
     if not curved:
         return _strips(roots, outs, [[0, 1, 2], [1, 3, 2]])
-    along = pixels[edge[:, 1]] - a
+    along = b - a
     lean = np.einsum('eka,ea->ek', outward, along) * (-0.25, 0.25)
     lean[(agree < _STRAIGHT) | (agree > 2.001)] = 0  # a corner, or where several outlines meet
-    bulge = np.clip(lean.min(1), 0, _LARGEST_BULGE * np.sqrt(np.einsum('ea,ea->e', along, along)))
-    middle = roots.mean(1, keepdims=True)
+    bulge = np.clip(np.minimum(lean[:, 0], lean[:, 1]), 0, _LARGEST_BULGE * np.sqrt(np.einsum('ea,ea->e', along, along)))
+    middle = 0.5 * (roots[:, :1] + roots[:, 1:])
     middle[:, 0, :2] += normal * bulge[:, None]
     return _strips(np.concatenate([roots, middle], 1), np.concatenate([outs, normal[:, None] * width], 1),
                    [[0, 1, 2], [0, 2, 3], [2, 5, 3], [2, 1, 5], [1, 4, 5]])
@@ -56,8 +56,9 @@ def feather(points: np.ndarray, front: np.ndarray, topology: Topology, width: fl
 
 def _strips(roots: np.ndarray, outs: np.ndarray, pattern: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     """Roots (E, k, 9) of strips and the way (E, k, 2) from each to the other side, triangles into the k roots and k other points."""
-    strips = np.concatenate([roots, roots], 1)
     k = roots.shape[1]
+    strips = np.empty((len(roots), 2 * k, COLUMNS), np.float32)
+    strips[:, :k] = strips[:, k:] = roots
     strips[:, k:, :2] += outs
     strips[:, :k, 7], strips[:, k:, 7] = 0, 1
     return strips.reshape(-1, COLUMNS), _triangles(len(strips), 2 * k, pattern)
