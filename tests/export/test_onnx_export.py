@@ -79,6 +79,26 @@ def test_extreme_hands_agree(lively, exported):
     assert parity.pose_mm < TOLERANCE_MM, f'{parity.pose_mm:.5f} mm apart over {parity.poses} extreme hands, {TOLERANCE_MM} allowed'
 
 
+def test_joints_do_not_wait_for_the_skin(lively, exported):
+    """A program that asks for joints alone, as ours does in most frames, can leave the vertices out."""
+    graph = onnx.load(str(exported)).graph
+    maker, tables = {name: node for node in graph.node for name in node.output}, {t.name: tuple(t.dims) for t in graph.initializer}
+
+    def used(*wanted: str) -> set[int]:
+        """The lengths of all tables that lead to these answers."""
+        waiting, seen = [*wanted], set()
+        while waiting:
+            name = waiting.pop()
+            if name not in seen and name in maker:
+                waiting.extend(maker[name].input)
+            seen.add(name)
+        return {length for name in seen for length in tables.get(name, ())}
+
+    skin = {len(lively.hand.template), 3 * len(lively.hand.template)}
+    assert skin & used('vertices'), 'the test has lost its point: vertices need no table as long as the skin'
+    assert not skin & used('joints_2d', 'joints_3d', 'pose'), 'joints are worked out from all vertices'
+
+
 def test_the_extreme_hands_are_what_they_claim_to_be(lively):
     numbers = extreme_numbers(lively)
     with torch.inference_mode():
