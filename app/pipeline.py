@@ -174,7 +174,7 @@ class Pipeline:
         return self.place(self.look(frame), intrinsics)
 
     def look(self, frame: Frame) -> Looked:
-        """The first half of a frame: follow and find hands, and run the network on them as far as to their points, where it can stop there."""
+        """The first half of a frame: follow and find hands, and run the network on them as far as their points, if it can stop there."""
         clock, tracker = StageClock(), self.tracker
         if self.settings.mode == 'image':
             tracker.forget()
@@ -183,8 +183,8 @@ class Pipeline:
         return Looked(frame, sightings, known, clock.end_frame())
 
     def follow(self, frame: Frame, clock: StageClock, look: Callable[[list[Track]], dict[int, Seen]]) -> list[tuple[Track, Seen]]:
-        """Follow the hands into a frame, and find new ones where it is time. `look` tells the tracker of tracks, and answers by their numbers
-        what it saw of them; the tracks that remain, with that."""
+        """Follow the hands into a frame, and find new ones where it is time. `look` tells the tracker of tracks, and answers by their
+        numbers what it saw of them; the tracks that remain, with that."""
         tracker = self.tracker
         seen = look(list(tracker.tracks))
         if tracker.wants_search(frame.time):

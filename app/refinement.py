@@ -2,8 +2,9 @@
 
 Unknowns: the pose's coefficients, the wrist's turn and place, and the shape until the track has locked it. Data: the 21 detected points
 (weighted by confidence, outliers lose their say) and, where given, their relative depths. The priors keep what the data cannot tell: stay
-near the network's prediction, near natural poses, inside the joint limits, near the previous frame, near the mean shape. Above all the depths
-of the network's joints hold: they are several times better than what follows from misplaced points.
+near the network's prediction, near natural poses, inside the joint limits, near the previous frame, near the mean shape. Above all the
+depths of the network's joints hold: they are several times better than what follows from misplaced points. The fit of a followed hand
+begins with what was changed a frame ago: one step from there leads nearer to the end than four from the network's hand.
 Right hands only: for a left one mirror points and camera before and the state after (`app/mirror.py`).
 """
 from __future__ import annotations
@@ -100,8 +101,8 @@ class Refiner:
         """Fit to points (21, 2) px, depths (21,) px or None, confidence (21,) in 0..1, starting from the network's `initial`.
 
         `shape_prior`: mean (10,) and precision (10, 10); `previous`: what came of the same hand a frame ago, if it is to hold this one
-        back. Hopeless data give `initial` back, with `problem` saying why; the result is always finite. Raises ValueError for wrong shapes or an
-        initial state that is not finite.
+        back. Hopeless data give `initial` back, with `problem` saying why; the result is always finite. Raises ValueError for wrong shapes
+        or an initial state that is not finite.
         """
         points, depths, confidence = _checked_data(points, depths, confidence)
         start = self._unknowns(initial)
