@@ -86,7 +86,7 @@ class Video:
     views: int = 0  # pairs of crops of one picture in a batch; and windows of clips, drawn twice or more, then come in pairs anyway
     largest: int = 300  # a session with more stills is not taken for one person
     stills: int = 24000  # crops of stills at most, half of them rendered ones where there are so many
-    settle: float = 0.0  # the shape head is settled before the first stage (`training/video_shape.py`): what differences within a person count
+    settle: float = 0.0  # what differences within a person count while the shape head learns alone, first (`training/video_shape.py`)
     texture: VideoTexture = field(default_factory=VideoTexture)
 
 

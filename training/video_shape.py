@@ -1,14 +1,14 @@
 """One shape for a person: the shape head alone learns it first, from what the rest of the network already sees.
 
-What changes from frame to frame in the shapes is noise: a single picture hardly tells a hand's proportions (on rendered hands the shapes are
-worth 1 % of the error of the bones' lengths). With f(x) the shape head's answer to the numbers x that it reads, and y_i the mean of the shapes
-that the network gave to all crops of the person in still i, what is made small is
+What changes from frame to frame in the shapes is noise: a single picture hardly tells a hand's proportions (on rendered hands the shapes
+are worth 1 % of the error of the bones' lengths). With f(x) the shape head's answer to the numbers x that it reads, and y_i the mean of the
+shapes that the network gave to all crops of the person in still i, what is made small is
 
     mean over stills of a_i |f(x_i) - y_i|^2  +  steady * mean over groups of |f(x_j) - mean of f over the group|^2
 
 a_i is 1 for photographs and `EXACT` for rendered ones, whose answers were learned from the truth; a group are crops of one person, from
-anywhere in the person's clips or stills. The first term keeps people apart, the second takes out what differs within one person. Nothing else
-moves, and the head is small, so that hundreds of steps take seconds. The corrections no longer touch the shape.
+anywhere in the person's clips or stills. The first term keeps people apart, the second takes out what differs within one person. Nothing
+else moves, and the head is small, so that hundreds of steps take seconds. The corrections no longer touch the shape.
 
 The head needs both of its layers for this: with the last alone, which would be a ridge regression, shapes of all photographs went towards
 those of the rendered hands, and points in photographs were 4 % worse.

@@ -41,9 +41,10 @@ def test_shapes_of_one_person_come_together_and_those_of_two_stay_apart(monkeypa
         with torch.no_grad():
             shapes = network.decoder.shape_reg(torch.from_numpy(look.inside)).numpy()
         first, now = (values - mean_of(values, names) for values in (look.shape, shapes))
-        within, between = now.std() / first.std(), mean_of(shapes, names).std() / mean_of(look.shape, names).std()
+        within = now.std() / first.std()
+        between = mean_of(shapes, names).std() / mean_of(look.shape, names).std()
         assert np.allclose(mean, mean_of(shapes, names), atol=1e-5)
-        assert within < 0.5 and between > 0.6, f'{within:.2f} of what differed within people is left, and {between:.2f} of that between them'
+        assert within < 0.5 and between > 0.6, f'{within:.2f} of the differences within people are left, {between:.2f} of others'
 
 
 def test_groups_are_persons_who_are_there_more_than_once_and_no_group_is_of_both_kinds():
