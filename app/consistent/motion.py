@@ -33,7 +33,8 @@ class MotionSettings:
     ray_speed: float = 4.0  # hand lengths / s
     distance_speed: float = 0.5  # e-folds / s
     freedom: float = 10.0  # of the Student-t: smaller lets quick motion be quicker
-    turn_freedom: float = 40.0  # the same of the whole hand's turn and of its distance, which one camera sees worst and which do not leap
+    turn_freedom: float = 40.0  # the same of the whole hand's turn, which one camera sees badly and which does not leap
+    distance_freedom: float = 200.0  # and of its distance, which it sees worst
 
 
 class Motion:
@@ -50,7 +51,7 @@ class Motion:
         step = np.maximum(np.diff(times), SHORTEST_STEP)
         self._ray = slice(count + 3, count + 5)
         self._freedom = np.full(fingers + 3, settings.freedom)
-        self._freedom[[fingers, fingers + 2]] = settings.turn_freedom
+        self._freedom[[fingers, fingers + 2]] = settings.turn_freedom, settings.distance_freedom
         self._differences = []
         speeds = np.concatenate([np.full(count, settings.finger_speed), np.full(3, settings.turn_speed),
                                  np.full(2, settings.ray_speed), [settings.distance_speed]]) * loose
