@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,6 +70,16 @@ class Begun:
                 for points, presence, right in zip(*(self.out[name] for name in FIRST))]
 
 
+def read_graph(path: Path) -> bytes:
+    """The ONNX file of a network. Raises InputError."""
+    if not path.is_file():
+        raise InputError(f'the network weights {path} do not exist; give the path of an exported .onnx file')
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f'the network weights {path} cannot be read ({error.strerror or error})') from error
+
+
 class Regressor:
     """One session of OpenVINO or of ONNX Runtime. `provider` is the one that really runs, whatever was asked for; `note` says in one
     sentence why it is another one, or what else a person should know, '' if all is as asked. Both may change when it fails later on.
@@ -88,7 +99,7 @@ class Regressor:
         self._hand_model_hash = hand_model_hash
         self._engines: EngineCache | None = None
         self._spare = None  # ONNX Runtime on the CPU, opened when it is needed
-        self.session = self._opened(self._read(), provider, tell or (lambda sentence: None))
+        self.session = self._opened(read_graph(self.path), provider, tell or (lambda sentence: None))
         self.provider = self._real_provider()
 
     def __call__(self, crops: Sequence[np.ndarray], textured: bool = True) -> list[Prediction]:
@@ -137,7 +148,7 @@ class Regressor:
         """Leave what failed for ONNX Runtime on the CPU, for good."""
         self.note = failure_note(error, 'OpenVINO' if self.provider == 'OpenVINO' else 'The GPU')
         self._leave_engines()
-        self.session = self._open_spare(self._read())
+        self.session = self._open_spare(read_graph(self.path))
         self.provider = self._real_provider()
 
     def _run(self, batch: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -179,15 +190,6 @@ class Regressor:
             raise InputError(f'{named} says nothing sensible of its size and focal length; export it anew') from error
         self.name, self.precision = meta.get('name', self.path.stem), meta.get('precision', 'fp32')
 
-    def _read(self) -> bytes:
-        """The ONNX file. Raises InputError."""
-        if not self.path.is_file():
-            raise InputError(f'the network weights {self.path} do not exist; give the path of an exported .onnx file')
-        try:
-            return self.path.read_bytes()
-        except OSError as error:
-            raise InputError(f'the network weights {self.path} cannot be read ({error.strerror or error})') from error
-
     def _opened(self, graph: bytes, provider: Provider, tell: Callable[[str], None]):
         """The session that runs."""
         session = None
@@ -221,7 +223,7 @@ class Regressor:
         try:
             if not asked and not openvino_pays():
                 return None
-            session = OpenVinoSession(graph, threads, LAST, FIRST, self._read)
+            session = OpenVinoSession(graph, threads, LAST, FIRST, partial(read_graph, self.path))
             self.threads = threads
             return session
         except ImportError as error:

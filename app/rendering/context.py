@@ -75,7 +75,7 @@ def _platform_class() -> type:
     try:
         return getattr(importlib.import_module(f'pyrender.platforms.{module}'), name)
     finally:
-        for loaded in [known for known in sys.modules if known.partition('.')[0] == 'pyrender']:
+        for loaded in [known for known in list(sys.modules) if known.partition('.')[0] == 'pyrender']:
             del sys.modules[loaded]  # whoever imports pyrender later gets the real one
 
 

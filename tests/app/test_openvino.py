@@ -1,11 +1,13 @@
 """OpenVINO answers what ONNX Runtime answers, faster; it is left where it is missing or fails, and it is silent on the network."""
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import signal
 import subprocess
 import sys
+import weakref
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
@@ -241,6 +243,18 @@ def test_what_is_wrong_with_a_file_is_told_in_the_same_words(tmp_path, make):
             Regressor(tmp_path / 'a.onnx', provider, 1, hand_model_hash='abc')
         told.append(str(raised.value))
     assert told[0] == told[1]
+
+
+@needs_openvino
+def test_a_network_that_nobody_holds_is_let_go_at_once(network):
+    regressor = Regressor(network, provider='openvino')
+    session = weakref.ref(regressor.session)
+    gc.disable()  # what holds itself in a circle would stay until then
+    try:
+        del regressor
+        assert session() is None, 'a circle holds the session of a network that is no longer used'
+    finally:
+        gc.enable()
 
 
 @needs_openvino
