@@ -69,6 +69,23 @@ def test_the_gradient_is_the_slope_of_the_cost():
         assert slope == pytest.approx(gradient[row, unknown], rel=2e-3, abs=0.05), f'frame {row}, unknown {unknown}'
 
 
+def test_a_leap_of_the_distance_costs_more_than_one_of_a_finger():
+    groups, times, still = Solver(MODEL, REFINER, 0.5)._groups, np.arange(3) / 30, np.tile(np.eye(3), (3, 1, 1))
+    motion, settings = Motion(times, groups, MotionSettings(), 0.5), MotionSettings()
+
+    def cost(sigmas: float, of_distance: bool) -> float:
+        coefficients, place = np.zeros((3, len(groups))), np.zeros((3, 3))
+        leap = sigmas / (2 * 30 ** 2)  # of the middle frame; its acceleration is so many sigmas
+        if of_distance:
+            place[1, 2] = leap * settings.distance
+        else:
+            coefficients[1, groups == 1] = leap * settings.finger
+        return motion.cost(coefficients, still, place)
+
+    distance, finger = (cost(20, leaps) / cost(10, leaps) for leaps in (True, False))
+    assert distance > 2.4 > 1.8 > finger, f'twice the leap costs {distance:.2f} times as much of the distance, {finger:.2f} of a finger'
+
+
 def test_a_wrong_finger_of_the_networks_takes_nothing_from_the_others():
     problem, states = made_problem(np.random.default_rng(5))
     groups = problem.priors.groups
