@@ -73,7 +73,7 @@ def _floor(dark: bool) -> np.ndarray:
     grid = np.maximum(*(line((c + _LINE_EVERY / 2) % _LINE_EVERY - _LINE_EVERY / 2, 0.6) for c in (x, z)))
     picture = (fade * ((26 if dark else 14) + (15 if dark else 16) * grid))[..., None] * np.float32((1, 1, 1.05))
     # a small arrowhead towards the real camera, on the near side of the stage
-    tip, root, half = -1.06, -0.97, 0.055
+    tip, root, half = -0.80, -0.71, 0.05
     inside = np.clip(((z - tip) / (root - tip) * half - np.abs(x)) / cell + 0.5, 0, 1) * np.clip((root - z) / cell + 0.5, 0, 1)
     mark = np.float32(_MARK) * 150 if dark else (1 - np.float32(_MARK)) * 190
     picture = picture * (1 - inside[..., None]) + inside[..., None] * mark
