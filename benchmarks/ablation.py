@@ -95,7 +95,8 @@ def table(what: str, rows: list[tuple[str, dict]], more: tuple[str, ...] = ()) -
     """Figures of named rows as a table in Markdown; `more` are further columns."""
     titles = [*more, *(title for *_, title in FIGURES)]
     lines = [f'| {what} | ' + ' | '.join(titles) + ' |', '| --- |' + ' --- |' * len(titles)]
-    lines += [f'| {name} | ' + ' | '.join(f'{row[t]:.2f}' if isinstance(row[t], float) else str(row[t]) for t in titles) + ' |' for name, row in rows]
+    for name, row in rows:
+        lines.append(f'| {name} | ' + ' | '.join(f'{row[t]:.2f}' if isinstance(row[t], float) else str(row[t]) for t in titles) + ' |')
     return '\n'.join(lines)
 
 

@@ -129,7 +129,8 @@ def main() -> None:
         if done.returncode:
             raise SystemExit(done.stderr)
         r = results[name] = json.loads(done.stdout.splitlines()[-1])
-        print(f'{name:<20}{r["painted_fps"]:>8.1f}{r["latency_p50_ms"]:>6.0f}{r["latency_p95_ms"]:>6.0f}{r["stood_still_ms"]:>17.0f} ({r["stood_still_loading_ms"]:.0f})', flush=True)
+        print(f'{name:<20}{r["painted_fps"]:>8.1f}{r["latency_p50_ms"]:>6.0f}{r["latency_p95_ms"]:>6.0f}{r["stood_still_ms"]:>17.0f} '
+              f'({r["stood_still_loading_ms"]:.0f})', flush=True)
     r = results['one hand, 30']
     print(f'\nthe window is there after {r["first_window_s"]:.2f} s, a picture after {r["first_picture_s"]:.2f} s, '
           f'hands in 3D after {r["first_mesh_s"]:.2f} s after the start of the process (reading the clip left out)')

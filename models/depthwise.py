@@ -1,4 +1,4 @@
-"""Depthwise convolutions that learn quickly on processors: oneDNN's own backward pass of kernels wider than 3 is many times slower than forward."""
+"""Depthwise convolutions that learn quickly on processors: oneDNN's own backward pass of kernels wider than 3 is many times slower."""
 from __future__ import annotations
 
 import torch
@@ -23,7 +23,7 @@ class Depthwise(torch.autograd.Function):
         of_x, of_weight, of_bias = context.needs_input_grad
         pad, channels = weight.shape[-1] // 2, len(weight)
         if of_weight:
-            weights = torch.ops.aten.convolution_backward(gradient, x, weight, [channels], [1, 1], [pad, pad], [1, 1], False, [0, 0], channels,
-                                                          [False, True, False])[1]
+            weights = torch.ops.aten.convolution_backward(
+                gradient, x, weight, [channels], [1, 1], [pad, pad], [1, 1], False, [0, 0], channels, [False, True, False])[1]
         return (F.conv2d(gradient, weight.flip(2, 3), padding=pad, groups=channels) if of_x else None,
                 weights if of_weight else None, gradient.sum((0, 2, 3)) if of_bias else None)
