@@ -103,7 +103,8 @@ def test_the_fit_to_points_leaves_most_of_the_networks_3d(demo, demo_clip):
     with Pipeline(PipelineSettings(mode='live', hands=1, threads=1, refine=False, smoothing=0.0)) as pipeline:
         alone = joints([pipeline.process(frame, CAMERA) for frame in demo[0][:60]])
     before, after = (1e3 * np.mean([pa_mpjpe(a, b) for a, b in zip(series, truth)]) for series in (alone, joints(demo[1][1][:60])))
-    assert after < before + 2, f'{after:.2f} mm live, {before:.2f} mm as the network says; 2 mm more are allowed'
+    # 2.0 mm more with the weights that ship; 4.0 where the depths of the network's joints do not hold
+    assert after < before + 2.5, f'{after:.2f} mm live, {before:.2f} mm as the network says; 2.5 mm more are allowed'
 
 
 def test_a_hand_that_was_lost_is_filtered_anew(demo):
