@@ -69,7 +69,11 @@ class Watch:
     def _ready(self, event: ModelReady) -> None:
         if self._from is None:
             self._from = time.monotonic() + SETTLE
-            QTimer.singleShot(round(1000 * (SETTLE + self.seconds)), self.window.end)
+            QTimer.singleShot(round(1000 * (SETTLE + self.seconds)), Qt.PreciseTimer, self._end)
+
+    def _end(self) -> None:
+        self._heart.stop()  # closing takes its time, and nobody sees it
+        self.window.end()
 
     def _tick(self) -> None:
         now = time.monotonic()
