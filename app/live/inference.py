@@ -12,7 +12,7 @@ from app.errors import InputError
 from app.live.events import Event, ModelReady, Problem
 from app.live.fading import Fader
 from app.live.loading import Loaded, Loader
-from app.live.memory import give_back, let_go
+from app.live.memory import give_back
 from app.live.newest import Newest
 from app.live.settings import LiveSettings
 from app.live.shown import Captured, Inferred
@@ -91,7 +91,7 @@ class Inference:
             unused = loaded if self._frames.closed else self._loaded
             self._loaded = None if self._frames.closed else loaded
         if unused is not None:
-            let_go(unused.pipeline)
+            unused.pipeline.close()
         self._frames.wake()
 
     def _run(self) -> None:
@@ -115,7 +115,7 @@ class Inference:
             loaded, self._loaded = self._loaded, None
         for pipeline in (self._pipeline, loaded and loaded.pipeline):
             if pipeline is not None:
-                let_go(pipeline)
+                pipeline.close()
         self._pipeline = self._last = None
         del loaded, pipeline
         give_back()
@@ -131,7 +131,7 @@ class Inference:
             old, self._pipeline = self._pipeline, loaded.pipeline
             if old is not None:
                 self._pipeline.carry_on(old)
-                let_go(old)
+                old.close()
                 del old
                 give_back()
             self._provider = self._pipeline.regressor.provider

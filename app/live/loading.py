@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from app.errors import InputError
 from app.live.events import Event, ModelFailed, ModelLoading, ModelReady
-from app.live.memory import give_back, let_go
+from app.live.memory import give_back
 from app.live.newest import Newest
 from app.live.settings import LiveSettings
 from app.live.shared_model import shared_model, undisturbed
@@ -71,7 +71,7 @@ class Loader:
                 continue
             if loaded is None or self._wishes.closed:
                 if loaded is not None:
-                    let_go(loaded.pipeline)
+                    loaded.pipeline.close()
                 continue
             regressor = loaded.pipeline.regressor
             self._any = True
@@ -105,7 +105,7 @@ def load(settings: LiveSettings, stopped: Callable[[], bool] = lambda: False,
     if not stopped():
         pipeline.warm_up()
     if stopped():
-        let_go(pipeline)
+        pipeline.close()
         return None
     return Loaded(pipeline, settings)
 

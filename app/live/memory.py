@@ -3,10 +3,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # the window should not wait for it
-    from app.pipeline import Pipeline
 
 ARENA_MAX, ARENAS = -8, 2  # glibc's M_ARENA_MAX; eight per core are usual, and a live run then takes 100 MB more and goes on growing
 
@@ -19,15 +15,6 @@ def share_arenas() -> None:
 def give_back() -> None:
     """Give free memory back to the system after something large was closed: loading a network again and again would pile up a gigabyte."""
     _call('malloc_trim', 0)
-
-
-def let_go(pipeline: Pipeline) -> None:
-    """Close a pipeline that nobody uses any more, and free its network at once.
-
-    The network knows its regressor, which knows the network: Python would find out in its own time, a gigabyte later.
-    """
-    pipeline.close()
-    pipeline.regressor.session = None
 
 
 def _call(name: str, *arguments: int) -> None:

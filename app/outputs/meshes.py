@@ -101,4 +101,3 @@ class MeshWriter:
                     file.write(made)
         with whole_file(self._part / LIBRARY, self.folder) as file:
             file.write(''.join(material(name, f'{name}.png') for name in self._colours).encode('ascii'))
-
