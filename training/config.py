@@ -29,6 +29,7 @@ class LossWeights:
     outliers: float = 0.0  # colours of the texture far from the hand's mean
     smoothness: float = 0.0  # a mesh without bumps
     points_3d: float = 0.5  # joints about the wrist: the fit's, or the truth of rendered pictures
+    aligned_3d: float = 0.0  # the same once moved, turned and scaled onto it, as PA-MPJPE measures
     rotation: float = 0.1  # the wrist's rotation, of the fit or truth
     fingers: float = 0.05  # rotations of the fingers' joints, of the fit or truth
     true_shape: float = 0.005  # shape of the fit or truth

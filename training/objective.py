@@ -91,6 +91,7 @@ class Objective(nn.Module):
             'shape': losses.shape_prior(geometry.shape),
             'pose': losses.pose_prior(geometry.coefficients, hand.coefficient_mean, hand.coefficient_sigma),
             'points_3d': losses.points_3d(relative * 10, batch['joints'] * 10, delta=0.05) * trust,
+            'aligned_3d': losses.aligned_3d(relative * 10, batch['joints'] * 10, delta=0.02) * trust,
             'rotation': root * trust,
             'fingers': turned.mean(1) * trust,
             'true_shape': losses.shape_prior(geometry.shape - batch['shape']) * trust,

@@ -7,7 +7,9 @@ import torch
 import trimesh
 
 from models.hand_model import HandModel
+from models.rotations import axis_angle_to_matrix
 from training import losses
+from training.metrics import pa_mpjpe
 
 POINTS = torch.zeros(1, 21, 2)
 POINTS[0, :, 1] = torch.arange(21) * 5.0  # a column of points, the box's side is 100
@@ -112,6 +114,44 @@ def test_rotation_distance_is_the_squared_angle_of_small_rotations():
 
 def test_points_3d_three_four_zero_centimetres_off():
     close(losses.points_3d(torch.tensor([[[0.03, 0.04, 0.0]]]), torch.zeros(1, 1, 3), delta=0.01)[0], 0.05 - 0.005)
+
+
+def hands(seed=3):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(4, 21, 3, generator=generator)
+
+
+def test_aligned_3d_sees_no_move_turn_or_size():
+    truth = hands()
+    turn = axis_angle_to_matrix(torch.tensor([0.3, -1.2, 2.0]))
+    close(losses.aligned_3d(truth @ turn.T * 1.7 + 0.4, truth, delta=0.01).max(), 0)
+
+
+def test_aligned_3d_sees_a_mirrored_hand():
+    truth = hands()
+    off = losses.aligned_3d(truth * torch.tensor([-1.0, 1.0, 1.0]), truth).min()
+    assert off > 0.3, f'a mirrored hand costs {off:.3f} only'
+
+
+def test_aligned_3d_is_the_pa_mpjpe_where_distances_are_far_beyond_delta():
+    truth, points = hands(), hands(4)
+    for off, a, b in zip(losses.aligned_3d(points, truth, delta=1e-6), points, truth):
+        close(off, pa_mpjpe(a.numpy().astype(float), b.numpy().astype(float)), 1e-4)
+
+
+def test_aligned_3d_is_nan_for_the_example_with_points_that_are_no_numbers_only():
+    points = hands(4)
+    points[1, 2] = torch.nan
+    assert losses.aligned_3d(points, hands()).isnan().tolist() == [False, True, False, False]
+
+
+def test_aligned_3d_falls_along_its_gradient():
+    truth, points = hands(), hands(4).requires_grad_()
+    before = losses.aligned_3d(points, truth)
+    before.sum().backward()
+    after = losses.aligned_3d(points.detach() - 0.1 * points.grad, truth)
+    assert (after < before).all(), f'{before.tolist()} became {after.tolist()}'
+
 
 
 def test_the_branch_pays_its_weighted_mean_distance():
