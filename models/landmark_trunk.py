@@ -38,17 +38,15 @@ class SameConv(nn.Conv2d):
         self.pads = None if even else (self.before, self.after, self.before, self.after)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.groups > 1 and x.device.type == 'cpu' and torch.is_grad_enabled():
-            return self.depthwise(x)
-        return super().forward(x if self.pads is None else F.pad(x, self.pads))
-
-    def depthwise(self, x: Tensor) -> Tensor:
-        """While learning on a processor, in float32: backward through depthwise convolutions is three times slower there in bfloat16."""
+        if self.groups == 1 or x.device.type != 'cpu' or not torch.is_grad_enabled():
+            return self.padded(x)
+        # learning on a processor: backward through depthwise convolutions is three times slower there in bfloat16
         with torch.autocast('cpu', enabled=False):
-            x = x.float()
-            if self.pads is None and self.stride == (1, 1):
-                return Depthwise.apply(x, self.weight, self.bias)
-            return super().forward(x if self.pads is None else F.pad(x, self.pads))
+            x = x.to(self.weight.dtype)
+            return Depthwise.apply(x, self.weight, self.bias) if self.pads is None and self.stride == (1, 1) else self.padded(x)
+
+    def padded(self, x: Tensor) -> Tensor:
+        return super().forward(x if self.pads is None else F.pad(x, self.pads))
 
 
 class Block(nn.Module):
