@@ -46,6 +46,7 @@ class Canvas(QWidget):
         self.message: Message | None = None
         self.note = ''  # a sentence at the picture's foot, such as 'loading the network'
         self.hint = 'Show a hand to the camera'  # on the 3D view while there is no hand
+        self.taken = QRect()  # where something lies on it that no words may be written on
         self.foot = 0  # height in pixels of a strip that somebody wants below the picture
         self.picture_place, self.view_place, self.foot_place = QRect(), QRect(), QRect()
         self._stands = False
@@ -84,6 +85,11 @@ class Canvas(QWidget):
     def set_hint(self, hint: str) -> None:
         """What the 3D view says while there is no hand."""
         self.hint = hint
+        self.update()
+
+    def set_taken(self, place: QRect) -> None:
+        """Something lies there now; an empty place for nothing."""
+        self.taken = place
         self.update()
 
     def set_layout(self, name: str) -> None:
@@ -176,10 +182,10 @@ class Canvas(QWidget):
                 painter.setBrush(Qt.NoBrush)
                 painter.drawRoundedRect(QRectF(self.view_place), RADIUS, RADIUS)
             if not any(v > _VISIBLE for v in shown.inferred.visibility) and not self.note:
-                paint_pill(painter, self.hint, self.view_place, self.font())
+                paint_pill(painter, self.hint, self.view_place, self.font(), self.taken)
         if self.note:
             place = self.view_place if self.picture_place.isEmpty() else self.picture_place
-            paint_pill(painter, self.note, place, self.font())
+            paint_pill(painter, self.note, place, self.font(), self.taken)
 
     def _paint_image(self, painter: QPainter, image: np.ndarray, place: QRect) -> None:
         """The image (H, W, 3) uint8 fills the place with round corners; what does not fit its aspect is cut away on both sides."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 from PyQt5.QtWidgets import QWidget
 
-from app.live.events import SourceFailed, SourceOpened
+from app.live.events import PlayStateChanged, SourceFailed, SourceOpened
 from app.live.shown import SourceInfo
 from app.window.banner import FAILED, Banners
 from app.window.bridge import EngineBridge
@@ -32,6 +32,8 @@ class SourceChooser(QObject):
         self.loop = False  # what a person asked for last; the demo clip always loops
         self._folder: Path | None = None  # where the last file dialog was
         self._waiting = False  # for the first list of cameras
+        self._network = False  # there is one, or there will be none
+        self._held = False  # a file stands on its first picture until then, lest a short one be over before it has hands
         self._tried: set[str] = set()
         self._known: set[int] = set()  # cameras that were there when the demo clip had to step in
         self._watch = QTimer(self, interval=_WATCH)
@@ -39,6 +41,9 @@ class SourceChooser(QObject):
         bridge.source_opened.connect(self._source_opened)
         bridge.source_back.connect(self._source_opened)
         bridge.source_failed.connect(self._source_failed)
+        bridge.play_state_changed.connect(self._play_state_changed)
+        bridge.model_ready.connect(self._network_settled)
+        bridge.model_failed.connect(self._network_settled)
         cameras.listed.connect(self._cameras_listed)
 
     @property
@@ -78,7 +83,8 @@ class SourceChooser(QObject):
         self._watch.stop()
         self._tried.add(spec)
         self._banners.dismiss('no camera')
-        self._bridge.open(spec, loop=self.loop)
+        self._held = not self._network and not spec.startswith('camera:')
+        self._bridge.open(spec, loop=self.loop, paused=self._held)
 
     def open_camera(self, index: int) -> None:
         self.open(f'camera:{index}')
@@ -92,6 +98,7 @@ class SourceChooser(QObject):
         self._waiting = False
         self._watch.stop()
         self._tried.add(str(DEMO))
+        self._held = False
         self._bridge.open(str(DEMO), loop=True)
 
     def next_camera(self) -> None:
@@ -150,6 +157,16 @@ class SourceChooser(QObject):
         self.info = self._cameras.named(event.info)
         self._tried.clear()
         self.opened.emit(self.info)
+
+    def _play_state_changed(self, event: PlayStateChanged) -> None:
+        """Somebody did not want to wait, and may pause again."""
+        self._held = self._held and not event.playing
+
+    def _network_settled(self, _) -> None:
+        self._network = True
+        if self._held:
+            self._held = False
+            self._bridge.play()
 
     def _source_failed(self, event: SourceFailed) -> None:
         """Nothing plays and this failed too: something must play."""

@@ -4,7 +4,7 @@ Where there is room below the picture it is a strip there, else a card over the 
 """
 from __future__ import annotations
 
-from PyQt5.QtCore import QEvent, QRect, QRectF, QSize, Qt
+from PyQt5.QtCore import QEvent, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QFont, QFontMetrics, QPainter, QPainterPath, QPixmap
 from PyQt5.QtWidgets import QWidget
 
@@ -34,6 +34,8 @@ _COVERED = 0.6  # of a picture's width or height, at most, by the card
 class Hud(QWidget):
     """Give it statistics a few times a second. It is painted into a picture of its own then, so that live pictures below cost nothing."""
 
+    covers = pyqtSignal(QRect)  # what its card lies on now; empty for a strip, or while it is hidden
+
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
         self.setAttribute(Qt.WA_TransparentForMouseEvents)
@@ -41,7 +43,8 @@ class Hud(QWidget):
         self.statistics: LiveStatistics | None = None
         self._resting = False
         self._strip = 0  # width of the strip; 0: a card
-        self._picture = QRect()  # what the card lies on
+        self._picture, self._view = QRect(), QRect()  # what the card lies on, and the 3D view where that lies there too
+        self._covered = QRect()
         self._ink = self._muted = self._red = ''  # colours of the ground that it stands on
         self._pixmap = QPixmap()
         self.hide()
@@ -52,9 +55,9 @@ class Hud(QWidget):
         self._render()
         self.setAccessibleDescription('. '.join(self.words()))
 
-    def place(self, foot: QRect, picture: QRect) -> None:
-        """Be a strip in `foot`, or where that is empty a card in the lower left corner of `picture`."""
-        self._strip, self._picture = (0 if foot.isEmpty() else foot.width()), picture
+    def place(self, foot: QRect, picture: QRect, view: QRect = QRect()) -> None:
+        """Be a strip in `foot`, or where that is empty a card in a left corner of `picture` that leaves `view` free."""
+        self._strip, self._picture, self._view = (0 if foot.isEmpty() else foot.width()), picture, view
         if self._strip:
             self.move(foot.topLeft())
         self._render()
@@ -81,9 +84,11 @@ class Hud(QWidget):
         if not self._strip:
             draw, size = self._card, QSize(CARD, self._card(None))
             room = self._picture.adjusted(GRID, GRID, -GRID, -GRID)
-            if size.width() > _COVERED * room.width() or size.height() > _COVERED * room.height():
+            place = _low_in(room, size)
+            if place.width() > _COVERED * room.width() or place.height() > _COVERED * room.height() or place.intersects(self._view):
                 draw, size = self._brief, QSize(*BRIEF)
-            self.move(room.x(), room.bottom() + 1 - size.height())
+                place = _low_in(room, size)
+            self.move(room.topLeft() if place.intersects(self._view) else place.topLeft())
         self.setFixedSize(size)
         self._pixmap = QPixmap(round(size.width() * scale), round(size.height() * scale))
         self._pixmap.setDevicePixelRatio(scale)
@@ -96,6 +101,21 @@ class Hud(QWidget):
         draw(painter)
         painter.end()
         self.update()
+        self._tell_covered()
+
+    def _tell_covered(self) -> None:
+        covered = self.geometry() if self.isVisible() and not self._strip else QRect()
+        if covered != self._covered:
+            self._covered = covered
+            self.covers.emit(covered)
+
+    def showEvent(self, event) -> None:
+        super().showEvent(event)
+        self._tell_covered()
+
+    def hideEvent(self, event) -> None:
+        super().hideEvent(event)
+        self._tell_covered()
 
     def changeEvent(self, event: QEvent) -> None:
         if event.type() == QEvent.PaletteChange:
@@ -203,6 +223,11 @@ class Hud(QWidget):
             painter.setPen(QColor(colour))
             painter.drawText(QRect(room.x(), room.y(), room.width(), height), Qt.TextWordWrap | Qt.TextDontClip, text)
         return room.y() + max(height + 3, _ROW)
+
+
+def _low_in(room: QRect, size: QSize) -> QRect:
+    """A place of this size in the lower left corner of a room."""
+    return QRect(room.x(), room.bottom() + 1 - size.height(), size.width(), size.height())
 
 
 def fitting(text: str, metrics: QFontMetrics, room: QSize) -> tuple[str, int]:

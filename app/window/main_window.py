@@ -91,6 +91,7 @@ class MainWindow(QMainWindow):
         canvas.painted.connect(bridge.painted)
         canvas.view_changed.connect(lambda view: self.change(view=view))
         canvas.arranged.connect(self._place_hud)
+        self.hud.covers.connect(canvas.set_taken)
         canvas.dropped.connect(self.chooser.open_paths)
         self.chooser.opened.connect(self._source_opened)
         bridge.play_state_changed.connect(self._play_state_changed)
@@ -277,7 +278,10 @@ class MainWindow(QMainWindow):
 
     def _place_hud(self) -> None:
         canvas = self.canvas
-        self.hud.place(canvas.foot_place, canvas.view_place if canvas.picture_place.isEmpty() else canvas.picture_place)
+        if canvas.picture_place.isEmpty():
+            self.hud.place(canvas.foot_place, canvas.view_place)
+        else:
+            self.hud.place(canvas.foot_place, canvas.picture_place, canvas.view_place)
 
     # files let go anywhere over the window
 

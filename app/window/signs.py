@@ -29,14 +29,16 @@ def paint_card(painter: QPainter, place: QRect) -> None:
     painter.drawRoundedRect(QRectF(place), RADIUS, RADIUS)
 
 
-def paint_pill(painter: QPainter, text: str, place: QRect, font: QFont) -> None:
-    """A line of text on dark glass at the foot of a place; where that is narrow it takes several lines."""
+def paint_pill(painter: QPainter, text: str, place: QRect, font: QFont, taken: QRect = QRect()) -> None:
+    """A line of text on dark glass at the foot of a place, above what is `taken`; where that is narrow it takes several lines."""
     palette, font = colours(), _sized(font, 13)
     painter.setFont(font)
     room = QRect(0, 0, max(place.width() - 6 * GRID, 1), place.height())
     box = QFontMetrics(font).boundingRect(room, Qt.AlignCenter | Qt.TextWordWrap, text)
     pill = QRectF(0, 0, box.width() + 4 * GRID, box.height() + 2 * GRID)
     pill.moveCenter(QPointF(place.center().x() + 0.5, place.bottom() - 2 * GRID - pill.height() / 2))
+    if pill.intersects(QRectF(taken)):
+        pill.moveBottom(taken.top() - GRID)
     painter.setPen(Qt.NoPen)
     painter.setBrush(translucent(palette.glass, 0.66))
     painter.drawRoundedRect(pill, 2 * GRID, 2 * GRID)

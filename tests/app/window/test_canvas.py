@@ -197,6 +197,22 @@ def test_the_view_says_what_to_do_while_there_is_no_hand(canvas):
     assert canvas.grab(at).toImage() != with_hand, 'the hint is not painted'
 
 
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_no_words_are_written_where_something_lies(canvas, layout):
+    canvas.set_layout(layout)
+    canvas.show_picture(shown(visibility=(0.0,)))
+    place = canvas.picture_place if canvas.view_place.isEmpty() or layout == 'corner' else canvas.view_place
+    taken = QRect(place.x() + 8, place.bottom() - 120, 3 * place.width() // 4, 110)
+    canvas.set_taken(taken)
+    canvas.set_note('')
+    canvas.set_hint('')
+    without = canvas.grab(taken).toImage()
+    canvas.set_hint('Show a hand to the camera')
+    if canvas.picture_place.isEmpty() or layout in ('corner', 'picture'):
+        canvas.set_note('Soon with hands: loading the network')
+    assert canvas.grab(taken).toImage() == without, f'words are written over what lies at {taken}'
+
+
 def test_a_message_takes_the_pictures_place_until_there_is_one(canvas):
     canvas.show_message(Message('error', 'clip.mp4 could not be opened', 'It is not a video.'))
     assert canvas.shown is None and colour(canvas, canvas.picture_place.center()) != (128, 128, 128)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from PyQt5.QtCore import QRect, QSize
+from PyQt5.QtWidgets import QWidget
 
 from app.live.shown import HandStatus
 from app.live.statistics import StageTime
@@ -91,6 +92,33 @@ def test_it_stands_in_its_strip_or_inside_the_picture(hud):
         small = QRect(16, 16, 200, 150)
         hud.place(NO_FOOT, small)
         assert small.contains(hud.geometry()), f'the card stands at {hud.geometry()}, the picture at {small}'
+
+
+@pytest.mark.parametrize('picture,view', [
+    (QRect(16, 16, 900, 600), QRect(630, 330, 270, 270)), (QRect(100, 16, 236, 420), QRect(192, 292, 128, 128)),
+    (QRect(100, 16, 400, 600), QRect(364, 480, 120, 120))])
+def test_its_card_leaves_the_3d_view_in_the_corner_free(hud, picture, view):
+    for numbers in (statistics(), BUSY):
+        hud.show_statistics(numbers)
+        hud.place(NO_FOOT, picture, view)
+        assert picture.contains(hud.geometry()) and not hud.geometry().intersects(view), f'the card stands at {hud.geometry()}, {view = }'
+
+
+def test_it_tells_what_its_card_covers(qtbot):
+    below, told = QWidget(), []
+    qtbot.addWidget(below)
+    hud = Hud(below)
+    hud.covers.connect(told.append)
+    hud.place(NO_FOOT, PICTURE)
+    hud.show_statistics(BUSY)
+    below.show()
+    hud.show()
+    assert told[-1] == hud.geometry()
+    hud.place(FOOT, PICTURE)
+    assert told[-1].isEmpty(), 'a strip covers nothing'
+    hud.place(NO_FOOT, PICTURE)
+    hud.hide()
+    assert told[-1].isEmpty(), 'what is hidden covers nothing'
 
 
 def test_a_text_that_does_not_fit_ends_in_dots_and_never_in_half_a_line(hud):

@@ -294,7 +294,7 @@ def test_the_first_camera_is_opened_and_all_stand_in_the_menu(play):
 def test_the_last_source_is_opened_and_if_it_is_gone_a_camera_is(play):
     played = play(Stored(source='/films/gone.mp4'), CAMERAS)
     engine = played.begin()
-    played.wait(lambda: engine.told('open') == [('/films/gone.mp4', False, False)])
+    played.wait(lambda: engine.told('open') == [('/films/gone.mp4', False, True)])
     engine.say(events.SourceFailed('/films/gone.mp4', 'There is no file /films/gone.mp4.'))
     played.wait(lambda: engine.told('open')[-1][0] == 'camera:0')
     engine.say(events.SourceFailed('camera:0', 'Camera 0 is used by another program.'))
@@ -375,6 +375,32 @@ def test_what_the_network_is_doing_is_said_on_the_picture_until_it_is_ready(play
     engine.say(events.ModelReady('s2hand-lite', 'cuda', 'CPU', 'CUDA was asked for, but there is no GPU; the network runs on the CPU.'))
     played.wait(lambda: played.window.canvas.note == '')
     assert any('no GPU' in sentence for sentence in played.window.banners.sentences())
+
+
+@pytest.mark.parametrize('settled', [events.ModelReady('s2hand-lite', 'auto', 'CPU'), events.ModelFailed('The file holds no network.')])
+def test_a_clip_stands_on_its_first_picture_until_there_is_a_network_and_plays_then(play, settled):
+    played = play()
+    engine = played.begin('/films/clip.mp4')
+    played.wait(lambda: bool(engine.told('open')))
+    assert engine.told('open') == [('/films/clip.mp4', False, True)], 'it plays without hands while the network is loaded'
+    engine.say(events.SourceOpened(info()))
+    engine.say(events.PlayStateChanged(False, False))
+    engine.say(settled)
+    played.wait(lambda: len(engine.told('play')) == 1)
+    played.window.chooser.open('/films/other.mp4')
+    played.wait(lambda: len(engine.told('open')) == 2)
+    assert engine.told('open')[1] == ('/films/other.mp4', False, False)
+
+
+def test_a_clip_that_was_played_and_paused_while_the_network_was_loaded_stays_paused(play):
+    played = play()
+    engine = played.begin('/films/clip.mp4')
+    engine.say(events.SourceOpened(info()))
+    for playing in (False, True, False):
+        engine.say(events.PlayStateChanged(playing, False))
+    engine.say(events.ModelReady('s2hand-lite', 'auto', 'CPU'))
+    played.wait(lambda: played.window.canvas.note == '')
+    assert not engine.told('play'), 'it plays although a person paused it'
 
 
 def test_statistics_reach_hud_and_panel(live):
