@@ -89,16 +89,17 @@ def test_what_is_hidden_by_another_hand_is_not_seen():
     assert free.mean() > 0.3 and hidden.mean() < 0.1 * free.mean(), f'{free.mean():.2f} seen alone, {hidden.mean():.2f} behind a hand'
 
 
-def test_the_light_is_found_although_a_fifth_is_no_skin():
+@pytest.mark.parametrize('strength', [1.0, 0.4, 0.06, 2.5])
+def test_the_light_is_found_although_a_fifth_is_no_skin_and_the_room_is_dark_or_bright(strength):
     rng = np.random.default_rng(0)
     normals = rng.normal(size=(400, 3))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     normals[:, 2] = -np.abs(normals[:, 2])
     albedo = np.tile([0.4, 0.25, 0.18], (400, 1))
-    colours = albedo * shading(normals, LIGHT)
-    colours[:80] = (0.02, 0.3, 0.02)
+    colours = strength * albedo * shading(normals, LIGHT)
+    colours[:80] = (0.02 * strength, 0.3 * strength, 0.02 * strength)
     found = fitted_light(colours, albedo, normals, np.ones(400), LIGHT * 0.8 + 0.1 * np.eye(4, 3), rounds=6)
-    apart = np.abs(shading(normals, found) / shading(normals, LIGHT) - 1).mean()
+    apart = np.abs(shading(normals, found) / shading(normals, strength * LIGHT) - 1).mean()
     assert apart < 0.08, f'the light is {100 * apart:.0f} % off, allowed 8 %'
 
 
