@@ -84,12 +84,16 @@ def plain_name(name: str) -> str:
     return re.sub(r'\s+', ' ', plain)[:60].strip(' .') or 'recording'
 
 
+def earlier_results(folder: Path) -> list[str]:
+    """Names of what an earlier run left in a folder (RESULTS, and textures): a new run replaces or removes all of it."""
+    return [name for name in (*RESULTS, *sorted(path.name for path in folder.glob(TEXTURES))) if (folder / name).exists()]
+
+
 def remove_others(folder: Path, written: set[str]) -> None:
-    """Remove the results of an earlier run that this run did not write anew (names of RESULTS, and textures), so that a folder tells one
-    story."""
-    for name in (*RESULTS, *(path.name for path in folder.glob(TEXTURES))):
+    """Remove the results of an earlier run that this run did not write anew, so that a folder tells one story."""
+    for name in earlier_results(folder):
         path = folder / name
-        if name in written or not path.exists():
+        if name in written:
             continue
         with one_sentence(path):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

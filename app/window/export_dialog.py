@@ -11,7 +11,7 @@ from app.live.settings import LiveSettings
 from app.window.controls import Segments, Switch
 from app.window.file_choice import choose_file, choose_folder
 from app.window.file_row import FileRow
-from app.window.job_dialog import JobDialog, being_written, of_earlier
+from app.window.job_dialog import JobDialog, being_written, replaced_sentence
 from app.window.offline_dialog import camera_options, network_options
 from app.window.record_section import from_home
 from app.window.theme import GRID
@@ -24,7 +24,6 @@ KINDS = (('obj', 'OBJ files', 'An OBJ file for each hand and picture: for any 3D
          ('glb', 'Animated GLB', 'One moving scene: for Blender, Unity and browsers'))
 _PRODUCT = {'obj': 'meshes', 'ply': 'ply', 'glb': 'glb'}  # as `reconstruct --write` calls them
 _RESULT = {'obj': 'meshes', 'ply': 'meshes', 'glb': 'hands.glb'}
-_RECONSTRUCTED = {'obj': 'meshes', 'ply': 'meshes_ply', 'glb': 'hands.glb'}
 TO_THE_END, _MOST = -1, 10_000_000  # frames; nobody has a longer video
 
 
@@ -122,15 +121,17 @@ class ExportDialog(JobDialog):
                             f'{hands.parent.name}/{hands.name}', str(self.video if video else hands or ''))
         self.textured.setEnabled(kind == 'obj' and not video)
         self.out.show_text(from_home(self._target), str(self._target))
-        there = of_earlier(self._target, ((_RECONSTRUCTED if video else _RESULT)[kind],))
         if not video and hands is None:
             self.say('Choose a file of numbers: the hands.npz of a recording or a reconstruction.', possible=False)
         elif TO_THE_END < self.end.value() < self.first.value():
             self.say('The last picture comes before the first; choose them the other way round.', possible=False)
         elif being_written(self._target):
             self.say('A job that still runs writes into this folder; wait for it, or choose another one.', possible=False)
+        elif video:
+            self.say(replaced_sentence(self._target))
         else:
-            self.say(f'An earlier {there[0]} lies in this folder and will be replaced.' if there else '')
+            there = (self._target / _RESULT[kind]).exists()
+            self.say(f'An earlier {_RESULT[kind]} lies in this folder and will be replaced.' if there else '')
 
     def make_job(self) -> tuple[Job, str]:
         from app.live.jobs import meshes_job, reconstruct_job

@@ -116,6 +116,9 @@ def being_written(folder: Path) -> bool:
     return any(job.progress.state == 'running' and job.progress.folder == folder.absolute() for job in _jobs)
 
 
-def of_earlier(folder: Path, names: tuple[str, ...]) -> list[str]:
-    """Which results of an earlier run lie in a folder and would be replaced."""
-    return [name for name in names if (folder / name).exists()]
+def replaced_sentence(folder: Path) -> str:
+    """What a new reconstruction into this folder does away with; '' where there is nothing."""
+    from app.outputs.folder import earlier_results
+
+    names = [name for name in earlier_results(folder) if not name.endswith('.json')]
+    return f'An earlier result lies in {folder.name} and will be replaced: {", ".join(names)}.' if names else ''

@@ -12,7 +12,7 @@ from app.window.camera_rows import CameraRows
 from app.window.controls import Segments, Switch
 from app.window.file_choice import choose_file, choose_folder
 from app.window.file_row import FileRow
-from app.window.job_dialog import JobDialog, being_written, of_earlier
+from app.window.job_dialog import JobDialog, being_written, replaced_sentence
 from app.window.record_section import from_home
 from app.window.theme import GRID
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from app.live.jobs import Job
 
 FILMS = 'Videos (*.mp4 *.mov *.mkv *.avi *.webm *.m4v *.MP4 *.MOV);;All files (*)'
-_PRODUCTS = (  # as `reconstruct --write`, words, tooltip, chosen at first, name of the result
-    ('overlay', 'Video with the hands', 'overlay.mp4: the video with the hands drawn on it', True, 'overlay.mp4'),
-    ('hands', 'Numbers', 'hands.npz: pose, shape, joints and mesh of each hand in each picture', True, 'hands.npz'),
-    ('meshes', 'Meshes', 'meshes: an OBJ file for each hand and picture; many files', False, 'meshes'),
-    ('glb', 'Animated scene', 'hands.glb: all of it as one moving scene; opens in Blender', True, 'hands.glb'))
+_PRODUCTS = (  # as `reconstruct --write`, words, tooltip, chosen at first
+    ('overlay', 'Video with the hands', 'overlay.mp4: the video with the hands drawn on it', True),
+    ('hands', 'Numbers', 'hands.npz: pose, shape, joints and mesh of each hand in each picture', True),
+    ('meshes', 'Meshes', 'meshes: an OBJ file for each hand and picture; many files', False),
+    ('glb', 'Animated scene', 'hands.glb: all of it as one moving scene; opens in Blender', True),
+    ('textures', 'Skin pictures', 'texture_0_right.png: the skin of each hand, from all pictures; exports made later take it', True))
 
 
 class OfflineDialog(JobDialog):
@@ -48,7 +49,7 @@ class OfflineDialog(JobDialog):
         grid = QGridLayout()
         grid.setHorizontalSpacing(4 * GRID)
         grid.setVerticalSpacing(GRID // 2)
-        for number, (name, text, tip, on, _) in enumerate(_PRODUCTS):
+        for number, (name, text, tip, on) in enumerate(_PRODUCTS):
             switch = self.products[name] = Switch(text, tip)
             switch.show_value(on)
             switch.chosen.connect(self._check)
@@ -92,7 +93,6 @@ class OfflineDialog(JobDialog):
         return [name for name, switch in self.products.items() if switch.isChecked()]
 
     def _check(self) -> None:
-        there = of_earlier(self._target, tuple(product[4] for product in _PRODUCTS))
         if not self._written():
             self.say('Choose at least one thing to write.', possible=False)
         elif not self.video.exists():
@@ -100,7 +100,7 @@ class OfflineDialog(JobDialog):
         elif being_written(self._target):
             self.say(f'A job that still runs writes into {self._target.name}; wait for it, or choose another folder.', possible=False)
         else:
-            self.say(f'An earlier result lies in {self._target.name} and will be replaced.' if there else '')
+            self.say(replaced_sentence(self._target))
 
     def _camera_chosen(self, name: str, value: object) -> None:
         if name == 'intrinsics':

@@ -55,15 +55,15 @@ def recording(tmp_path: Path) -> Path:
 def test_the_offline_dialog_asks_for_what_is_chosen(kept, demo_clip: Path, tmp_path: Path):
     dialog = OfflineDialog(demo_clip, LiveSettings(), tmp_path)
     kept(dialog)
-    assert command(dialog) == ['reconstruct', str(demo_clip), '--out', str(tmp_path), '--write', 'overlay,hands,glb', '--hands', '1',
-                               '--progress-lines']
+    assert command(dialog) == ['reconstruct', str(demo_clip), '--out', str(tmp_path), '--write', 'overlay,hands,glb,textures',
+                               '--hands', '1', '--progress-lines'], 'all but the many meshes'
     dialog.mirrored.click()
     dialog.hands.button(2).click()
     dialog.products['meshes'].click()
     dialog.products['overlay'].click()
     dialog.camera.presets.button(78.0).click()
-    assert command(dialog) == ['reconstruct', str(demo_clip), '--out', str(tmp_path), '--write', 'hands,meshes,glb', '--mirror',
-                               '--fov', '78.0', '--progress-lines'], 'two hands are what `reconstruct` does by itself'
+    assert command(dialog) == ['reconstruct', str(demo_clip), '--out', str(tmp_path), '--write', 'hands,meshes,glb,textures',
+                               '--mirror', '--fov', '78.0', '--progress-lines'], 'two hands are what `reconstruct` does by itself'
     assert dialog.make_job()[0].progress.folder == tmp_path / 'demo'
 
 
@@ -168,6 +168,18 @@ def test_the_open_video_is_reconstructed_for_its_export(kept, demo_clip: Path, t
     assert command(dialog) == ['reconstruct', str(demo_clip), '--out', str(tmp_path), '--write', f'hands,{product}', '--stop', '1',
                                '--fov', '70.0', '--progress-lines']
     assert str(tmp_path / 'demo') in dialog.out.label.toolTip()
+
+
+@pytest.mark.parametrize('kind', ['obj', 'ply', 'glb'])
+def test_an_export_of_the_open_video_says_which_earlier_results_it_does_away_with(kept, demo_clip: Path, tmp_path: Path, kind: str):
+    (tmp_path / 'demo').mkdir()
+    for name in ('overlay.mp4', 'texture_0_right.png', 'report.json', 'mine.txt'):
+        (tmp_path / 'demo' / name).write_bytes(b'')
+    dialog = ExportDialog(None, demo_clip, LiveSettings(), tmp_path)
+    kept(dialog)
+    dialog.kind.button(kind).click()
+    assert dialog.note.text() == 'An earlier result lies in demo and will be replaced: overlay.mp4, texture_0_right.png.'
+    assert dialog.go.isEnabled()
 
 
 def test_numbers_are_chosen_by_hand(kept, recording: Path, tmp_path: Path):
