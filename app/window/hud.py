@@ -20,6 +20,7 @@ _ROW = 18  # pixels from one line of small text to the next
 _SLOW = '#ff6060'
 _LATE = 100.0  # milliseconds from camera to screen that one begins to feel
 _BEHIND = 0.8  # share of the source's rate below which the rate is red
+_ROWS = 4  # of the legend in a strip
 _SMALL = 0.04  # share of the whole time below which a stage goes into the rest
 _CAUSES = {'camera': 'by the source', 'network': 'waiting for hands', 'drawing': 'waiting for drawing', 'screen': 'by the window',
            'recording': 'in the recording'}
@@ -149,7 +150,7 @@ class Hud(QWidget):
         room = self._strip - 2 * _PAD
         first, second = 168, min(312, round(0.36 * room))
         self._figures(painter, _PAD, _PAD, first)
-        stages, x = _grouped(self.statistics.stages), _PAD + first + 3 * GRID
+        stages, x = _grouped(self.statistics.stages, 2 * _ROWS), _PAD + first + 3 * GRID
         if stages:
             self._bar(painter, QRect(x, _PAD + 4, second, GRID), stages)
             self._legend(painter, QRect(x, _PAD + GRID + 8, second, 0), stages, 2)
@@ -248,17 +249,14 @@ def _font(widget: QWidget, pixels: int, weight: int = QFont.Normal) -> QFont:
     return font
 
 
-def _grouped(stages: tuple[StageTime, ...]) -> list[tuple[str, float, str]]:
-    """Name, milliseconds and colour of what is worth telling apart; the small ones as one."""
-    total = sum(s.ms for s in stages)
-    told, rest = [], 0.0
-    for stage in stages:
-        name, colour = _STAGES.get(stage.name, (stage.name, _REST[1]))
-        if stage.slow or stage.ms >= _SMALL * total:
-            told.append((name, stage.ms, _SLOW if stage.slow else colour))
-        else:
-            rest += stage.ms
-    return [*told, (_REST[0], rest, _REST[1])] if rest else told
+def _grouped(stages: tuple[StageTime, ...], most: int = 100) -> list[tuple[str, float, str]]:
+    """Name, milliseconds and colour of what is worth telling apart, at most so many; the small ones as one."""
+    least = _SMALL * sum(s.ms for s in stages)
+    telling = sorted((s for s in stages if s.slow or s.ms >= least), key=lambda s: (not s.slow, -s.ms))
+    apart = telling if len(telling) == len(stages) <= most else telling[:most - 1]
+    told = [(name, s.ms, _SLOW if s.slow else colour) for s in stages if s in apart
+            for name, colour in [_STAGES.get(s.name, (s.name, _REST[1]))]]
+    return told if len(apart) == len(stages) else [*told, (_REST[0], sum(s.ms for s in stages if s not in apart), _REST[1])]
 
 
 def _hand(hand: HandStatus) -> str:

@@ -84,7 +84,6 @@ QPushButton, QToolButton { background: $raised; border: 1px solid $line; border-
 QPushButton:hover, QToolButton:hover { background: $hover; }
 QPushButton:pressed, QToolButton:pressed { background: $line; }
 QPushButton:disabled, QToolButton:disabled { color: $faint; background: transparent; }
-QPushButton:focus, QToolButton:focus { border-color: $accent; }
 QPushButton:checked, QToolButton:checked { background: $hover; color: $accent; border-color: $accent; }
 QPushButton[kind="primary"] { background: $accent; color: $on_accent; border-color: $accent; font-weight: 600; }
 QPushButton[kind="primary"]:hover { background: $accent_hover; border-color: $accent_hover; }
@@ -95,8 +94,9 @@ QPushButton[kind="record"]:disabled { background: $raised; color: $faint; border
 QPushButton[kind="record"]:checked { background: $raised; color: $text; border-color: $record; }
 QToolButton[kind="tool"], QPushButton[kind="flat"] { background: transparent; border: 1px solid transparent; padding: 7px; }
 QToolButton[kind="tool"]:hover, QPushButton[kind="flat"]:hover { background: $hover; }
-QToolButton[kind="tool"]:focus, QPushButton[kind="flat"]:focus { border-color: $accent; }
 QToolButton[kind="tool"]:checked { background: $hover; border-color: transparent; }
+QPushButton:focus, QToolButton:focus, QToolButton[kind="tool"]:focus, QPushButton[kind="flat"]:focus,
+QPushButton[kind="primary"]:focus, QPushButton[kind="record"]:focus { border-color: $text; }
 QToolButton::menu-indicator { image: none; }
 
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit, QListView, QTreeView, QTableView {
@@ -114,6 +114,7 @@ QSlider::sub-page:horizontal { background: $accent; border-radius: 2px; }
 QSlider::sub-page:horizontal:disabled { background: $line; }
 QSlider::handle:horizontal { width: 16px; height: 16px; margin: -6px 0; border-radius: 8px; background: $text; }
 QSlider::handle:horizontal:hover { background: $accent; }
+QSlider::handle:horizontal:focus { width: 12px; height: 12px; background: $accent; border: 2px solid $text; }
 QSlider::handle:horizontal:disabled { background: $faint; }
 
 QProgressBar { background: $line; border: none; border-radius: 4px; min-height: 8px; max-height: 8px; text-align: center; }

@@ -9,7 +9,7 @@ from PyQt5.QtWidgets import QWidget
 
 from app.live.shown import HandStatus
 from app.live.statistics import StageTime
-from app.window.hud import _STAGES, STRIP, Hud, fitting
+from app.window.hud import _ROWS, _STAGES, STRIP, Hud, _grouped, fitting
 from tests.app.window.made_engine import statistics
 
 PICTURE, FOOT, NO_FOOT = QRect(16, 16, 900, 600), QRect(16, 500, 900, STRIP), QRect()
@@ -80,6 +80,19 @@ def test_small_stages_count_as_one(hud):
     stages = (StageTime('network', 20.0, False), *(StageTime(name, 0.2, False) for name in ('crop', 'smooth', 'flip')))
     hud.show_statistics(statistics(stages=stages))
     assert 'network 20.0 ms' in hud.words() and 'the rest 0.6 ms' in hud.words(), hud.words()
+
+
+def test_the_legend_of_a_strip_ends_above_its_edge(hud):
+    stages = tuple(StageTime(name, 5.0 + number, name == 'wait') for number, name in enumerate(_STAGES))
+    for count in range(1, len(stages) + 1):
+        told = _grouped(stages[:count], 2 * _ROWS)
+        assert sum(ms for _, ms, _ in told) == pytest.approx(sum(s.ms for s in stages[:count])), f'{count} stages: {told}'
+        assert told[0][0] == 'waiting', f'{count} stages: what is too slow is not told apart: {told}'
+    hud.show_statistics(replace(BUSY, stages=stages))
+    hud.place(FOOT, PICTURE)
+    image = hud.grab(QRect(160, STRIP - 6, 400, 6)).toImage()
+    colours = {image.pixel(x, y) for x in range(image.width()) for y in range(image.height())}
+    assert len(colours) == 1, 'the legend runs over the lower edge of the strip'
 
 
 def test_it_stands_in_its_strip_or_inside_the_picture(hud):

@@ -19,6 +19,7 @@ from app.window import record_section
 from app.window.actions import make_actions
 from app.window.open_folder import open_folder
 from app.window.panel import SidePanel
+from app.window.theme import apply_theme
 from tests.app.window.words_fit import assert_words_fit
 
 TURNED = ViewSettings(width=320, height=200, azimuth=40.0, zoom=2.0, shift_x=0.5, dark=False)
@@ -276,6 +277,21 @@ def test_every_control_has_a_name_a_hint_and_the_keyboard(panel: SidePanel):
         assert control.accessibleName() or getattr(control, 'text', str)(), f'{control} has no name'
         assert control.toolTip() or control.parentWidget().toolTip(), f'{control.accessibleName()} has no hint'
         assert control.focusPolicy() & Qt.TabFocus, f'{control.accessibleName()} is not reached with the tab key'
+
+
+@pytest.mark.parametrize('theme', ['dark', 'light'])
+def test_the_control_with_the_keyboard_looks_like_no_other(panel: SidePanel, qtbot, qapp, theme: str):
+    apply_theme(qapp, theme)
+    panel.activateWindow()
+    qtbot.waitUntil(panel.isActiveWindow, timeout=10_000)
+    kinds = QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox
+    controls = [w for kind in kinds for w in panel.findChildren(kind) if w.isVisible() and w.isEnabled() and w.focusPolicy() & Qt.TabFocus]
+    assert any(w.isChecked() for w in controls if isinstance(w, QAbstractButton)) and len(controls) > 20
+    for control in controls:
+        panel.setFocus()
+        without = control.grab().toImage()
+        control.setFocus(Qt.TabFocusReason)
+        assert control.grab().toImage() != without, f'{control.accessibleName() or control.text()} shows not that it has the keyboard'
 
 
 def test_the_control_with_the_keyboard_keeps_its_keys_from_the_shortcuts(qtbot, qapp, tmp_path: Path):
