@@ -80,7 +80,7 @@ QMenu::separator { height: 1px; background: $line; margin: 8px 0; }
 QMenu::indicator { width: 8px; height: 8px; left: 12px; border-radius: 4px; border: 1px solid $edge; }
 QMenu::indicator:checked { background: $accent; border-color: $accent; }
 
-QPushButton, QToolButton { background: $raised; border: 1px solid $line; border-radius: 8px; padding: 7px 16px; }
+QPushButton, QToolButton { background: $raised; border: 1px solid $line; border-radius: 8px; padding: 7px 16px; outline: none; }
 QPushButton:hover, QToolButton:hover { background: $hover; }
 QPushButton:pressed, QToolButton:pressed { background: $line; }
 QPushButton:disabled, QToolButton:disabled { color: $faint; background: transparent; }
