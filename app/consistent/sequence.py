@@ -39,12 +39,17 @@ class SequenceReport:
         """For a person."""
         said = ['One hand' if self.hands == 1 else f'{self.hands} hands were told apart']
         said.append('each with one shape' if self.hands > 1 else 'with one shape')
-        said.append(f'{self.frames_filled} times filled in over {self.gaps_filled} gaps' if self.frames_filled else 'nothing filled in')
+        gaps = 'one gap' if self.gaps_filled == 1 else f'{self.gaps_filled} gaps'
+        said.append(f'filled in {_times(self.frames_filled)} over {gaps}' if self.frames_filled else 'nothing filled in')
         if self.frames_doubted:
-            said.append(f'{self.frames_doubted} times hardly believed, as it contradicts the frames around')
+            said.append(f'hardly believed {_times(self.frames_doubted)}, where the frames around contradict it')
         if self.scene_cuts:
             said.append('one scene cut' if self.scene_cuts == 1 else f'{self.scene_cuts} scene cuts')
         return ', '.join(said) + '.'
+
+
+def _times(count: int) -> str:
+    return 'once' if count == 1 else f'{count} times'
 
 
 class Sequence:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import app.reconstruct as reconstruct_module
-from app.consistent.sequence import Sequence
+from app.consistent.sequence import Sequence, SequenceReport
 from app.demo import FOLDER, compare
 from app.errors import InputError
 from app.outputs.hands_file import read_hands
@@ -32,6 +32,16 @@ def pictures(demo_clip):
     with av.open(str(demo_clip)) as video:
         frames = [frame.to_ndarray(format='rgb24') for frame, _ in zip(video.decode(video=0), range(60))]
     return [cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for frame in frames]
+
+
+@pytest.mark.parametrize('report,said', [
+    (SequenceReport(1, 0, 0, 0, 0, 0, 1), 'One hand, with one shape, nothing filled in.'),
+    (SequenceReport(2, 1, 1, 1, 0, 1, 2), '2 hands were told apart, each with one shape, filled in once over one gap, hardly believed once, '
+                                          'where the frames around contradict it, one scene cut.'),
+    (SequenceReport(1, 2, 3, 14, 0, 5, 1), 'One hand, with one shape, filled in 14 times over 3 gaps, hardly believed 5 times, '
+                                           'where the frames around contradict it, 2 scene cuts.')])
+def test_what_was_done_is_said_as_a_person_would(report, said):
+    assert report.sentence() == said
 
 
 def clip_of(path, images):
