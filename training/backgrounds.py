@@ -1,7 +1,6 @@
 """What stands behind a rendered hand: pieces of real pictures beside the hands they show, and rooms made by code."""
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
@@ -9,6 +8,7 @@ import numpy as np
 
 from app.errors import InputError
 from training.data_folder import MANIFEST, data_folder
+from training.manifest import read_rows
 
 PROCEDURAL_SHARE = 0.4  # when there are real pictures
 MARGIN = 26  # pixels (of 256) kept from the hand's points: fingers are thick, and a sleeve follows
@@ -28,15 +28,16 @@ class Backgrounds:
     """Random backgrounds. Real ones only from rows that are open and meant for training, unless `measuring`."""
 
     def __init__(self, folder: Path | None = None, *, measuring: bool = False):
-        """`folder`: with `pictures.jsonl`; None for code-made backgrounds only. `measuring`: take rows of the validation split instead."""
+        """`folder`: with `pictures.jsonl`; None for code-made backgrounds only. `measuring`: take rows of the validation split instead.
+
+        Raises InputError for a folder without that manifest."""
         self.folder, self.strips, self._rooms = folder, [], {}
         if folder is None:
             return
-        for line in (folder / MANIFEST).read_text().splitlines():
-            row = json.loads(line)
-            wanted = row['split'] == 'val' if measuring else row['split'] == 'train' and row['open']
-            if wanted and row['valid_area'] > 0.85:
-                points = np.array(row['keypoints'])
+        for row in read_rows(folder / MANIFEST):
+            wanted = row['split'] == 'val' if measuring else row['split'] == 'train' and row.get('open')
+            points = np.array(row['keypoints'], float)
+            if wanted and (row.get('valid_area') or 1.0) > 0.85 and np.isfinite(points).all():
                 self.strips += [(row['file'], strip) for strip in free_strips(points.min(0), points.max(0))]
 
     def sample(self, random: np.random.Generator, width: int, height: int) -> np.ndarray:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
-from training.crops import Crops, Place, collate
-from training.kept import Kept, one_thread
+from training.crops import Crops, Place
+from training.kept import Kept, loaded
 
 Batch = dict[str, torch.Tensor]
 
@@ -59,9 +58,7 @@ class CropBatches:
     def epoch(self, epoch: int, parts: list[np.ndarray]) -> Iterator[Batch]:
         """One batch for each part, drawn as of `epoch`."""
         places = [[Place(epoch, int(index)) for index in part] for part in parts]
-        own = torch.Generator().manual_seed(0)  # else the loader draws from the generator of the dropout, and a resumed run would differ
-        yield from DataLoader(self.crops, batch_sampler=places, num_workers=self.workers, collate_fn=collate, worker_init_fn=one_thread,
-                              generator=own)
+        yield from loaded(self.crops, self.workers, batch_sampler=places)
 
     def name(self, index: int) -> str:
         return self.crops.name(index)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from app.outputs.atomic import whole_file
 from models.encoder import Encoder
 from training.clip_crops import ClipCrops
 from training.kept import Kept, feed, has_bfloat16, kept_at
@@ -74,7 +75,6 @@ def pooled_of(kept: Chosen, encoder: Encoder, blocks: int, folder: Path, what: s
                 pooled = encoder.tail(x, blocks).pooled
             parts.append(pooled.float().cpu().numpy().astype(np.float16))
         encoder.train(was)
-        unfinished = path.with_suffix('.part.npy')
-        np.save(unfinished, np.concatenate(parts))
-        unfinished.rename(path)
+        with whole_file(path) as file:
+            np.save(file, np.concatenate(parts))
     return Pooled(kept, np.load(path), blocks == encoder.fine_block + 1)

@@ -1,6 +1,7 @@
 """The settings of a training run: nested dataclasses, read from TOML; every field says what it is."""
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -180,14 +181,30 @@ class Config:
     texture: Texture = field(default_factory=Texture)
 
 
+LEAST = {'frozen_blocks': -1, 'threads': 1, 'measure_every': 1, 'say_every': 1, 'crops_per_picture': 1, 'fit_steps': 1, 'batch': 1,
+         'render_size': 16, 'divide_by': 1, 'clip': 1e-6, 'real': 1, 'length': 2, 'stride': 1, 'draws': 1, 'shown': 2, 'frames': 1, 'stills': 1,
+         'sharpest': 0.1, 'Jitter.scale': 0.01, 'VideoTexture.apart': 0.001}  # of all other numbers: 0
+BELOW_ONE = 'ema', 'dropout', 'warm_up', 'flipped', 'empty'
+
+
 def from_dict(kind: type, values: dict[str, Any], where: str = '') -> Any:
-    """A dataclass of `kind` from nested dicts. Raises InputError for a name or a type it does not know."""
+    """A dataclass of `kind` from nested dicts. Raises InputError for a name, a type or a number that cannot be."""
     hints, made = get_type_hints(kind), {}
     for name, value in values.items():
         if name not in hints:
             raise InputError(f'the training settings do not know {where}{name}; known here: {", ".join(f.name for f in fields(kind))}')
         made[name] = converted(hints[name], value, f'{where}{name}')
+        check_numbers(kind, name, made[name], f'{where}{name}')
     return kind(**made)
+
+
+def check_numbers(kind: type, name: str, value: Any, where: str) -> None:
+    """Raise InputError if a number, or one of several, of the field `name` of `kind` is out of its range."""
+    least, below = LEAST.get(f'{kind.__name__}.{name}', LEAST.get(name, 0)), 1.0 if name in BELOW_ONE else math.inf
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, (int, float)) and not least <= number < below:
+            limit = f'{least} or more' + (' and less than 1' if below == 1 else '')
+            raise InputError(f'{where} in the training settings must be {limit}, not {number!r}')
 
 
 def converted(hint: Any, value: Any, where: str) -> Any:
@@ -203,7 +220,10 @@ def converted(hint: Any, value: Any, where: str) -> Any:
     if get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise InputError(f'{where} in the training settings must be a list, not {value!r}')
-        return tuple(converted(get_args(hint)[0], item, where) for item in value)
+        kinds = get_args(hint)
+        if Ellipsis not in kinds and len(value) != len(kinds):
+            raise InputError(f'{where} in the training settings must be a list of {len(kinds)}, not {value!r}')
+        return tuple(converted(kinds[0], item, where) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):

@@ -6,6 +6,7 @@ each crop is drawn once and not anew in every epoch.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from app.errors import InputError
+from app.outputs.atomic import whole_file
 from models.encoder import Encoder
 from training.crops import Crops, Place, collate
 from training.examples import Row
@@ -71,9 +74,7 @@ def kept_at(path: Path, crops: Dataset, encoder: Encoder, blocks: int, what: str
             kind: torch.dtype = torch.float32) -> Kept:
     """The answers in the file `path`, worked out into it if it is not there, and the crops' rows."""
     if not path.exists():
-        unfinished = path.with_suffix('.part.npy')
-        write(crops, encoder, blocks, unfinished, what, workers, draw, kind)
-        unfinished.rename(path)
+        write(crops, encoder, blocks, path, what, workers, draw, kind)
     rows = [crops.row(Place(draw, index)) for index in range(len(crops))]
     return Kept(np.load(path, mmap_mode='r'), {key: np.stack([row[key] for row in rows]) for key in rows[0]})
 
@@ -81,21 +82,31 @@ def kept_at(path: Path, crops: Dataset, encoder: Encoder, blocks: int, what: str
 @torch.inference_mode()
 def write(crops: Dataset, encoder: Encoder, blocks: int, path: Path, what: str, workers: int, draw: int,
           kind: torch.dtype = torch.float32) -> None:
-    """Work the answers out into the file `path`."""
+    """Work the answers out into the file `path` (.npy), batch by batch: writing into a file that is mapped ends the process where the disk
+    is full. Raises InputError for that, and for a picture that cannot be read."""
     places = [Place(draw, index) for index in range(len(crops))]
-    loader = DataLoader(crops, batch_size=BATCH, sampler=places, num_workers=workers, collate_fn=collate, worker_init_fn=one_thread)
     encoder.eval()
-    device, answers, done = next(encoder.parameters()).device, None, 0
-    for batch in tqdm(loader, desc=f'frozen blocks, {what}', unit='batch'):
-        images = batch['crop'].to(device).float().div(255).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, kind, enabled=kind != torch.float32):
-            made = encoder.front(images, blocks)
-        made = made.float().cpu().numpy().astype(np.float16)
-        if answers is None:
-            answers = np.lib.format.open_memmap(path, 'w+', np.float16, (len(crops), *made.shape[1:]))
-        answers[done:done + len(made)] = made
-        done += len(made)
-    answers.flush()
+    device, form = next(encoder.parameters()).device, np.lib.format
+    with whole_file(path) as file, tqdm(total=-(-len(places) // BATCH), desc=f'frozen blocks, {what}', unit='batch') as bar:
+        for batch in loaded(crops, workers, batch_size=BATCH, sampler=places):
+            images = batch['crop'].to(device).float().div(255).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(device.type, kind, enabled=kind != torch.float32):
+                made = encoder.front(images, blocks)
+            made = made.float().cpu().numpy().astype(np.float16)
+            if not bar.n:
+                header = {'descr': form.dtype_to_descr(made.dtype), 'fortran_order': False, 'shape': (len(places), *made.shape[1:])}
+                form.write_array_header_1_0(file, header)
+            file.write(made.tobytes())
+            bar.update()
+
+
+def loaded(crops: Dataset, workers: int, **order: object) -> Iterator[dict[str, torch.Tensor]]:
+    """Batches of crops in the order that the loader is told, cut by so many processes. Raises InputError for what cannot be read."""
+    own = torch.Generator().manual_seed(0)  # else the loader draws from the generator of the dropout, and a resumed run would differ
+    try:
+        yield from DataLoader(crops, num_workers=workers, collate_fn=collate, worker_init_fn=one_thread, generator=own, **order)
+    except InputError as error:  # from another process it comes with that one's traceback in its text
+        raise InputError(str(error).rpartition(f'{InputError.__module__}.{InputError.__name__}: ')[2].strip()) from error
 
 
 def one_thread(worker: int) -> None:

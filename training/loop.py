@@ -71,7 +71,10 @@ class StageTraining:
         self.wrapped: nn.Module = self.objective
         if run.share.world > 1:
             self.wrapped = DistributedDataParallel(self.objective, find_unused_parameters=True)
-        if run.resumed and 'optimiser' in run.resumed:  # a state from between two stages has none
+        if min(len(train), stage.batch) < 2 * run.share.world:
+            raise InputError(f'stage {stage.name}: a batch needs two examples for each process; batch = {stage.batch}, and there are '
+                             f'{len(train)} examples')
+        if run.resumed:
             self.load(run.resumed)
         run.resumed = None
 
@@ -87,14 +90,16 @@ class StageTraining:
         return parts | ({'mean': self.mean.state_dict()} if self.mean else {})
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Go on from a saved state; one from between two stages has nothing of this stage but the generator of the dropout."""
+        torch.set_rng_state(state['random'])
+        if 'optimiser' not in state:
+            return
         self.run.network.load_state_dict(state['network'])
         self.optimiser.load_state_dict(state['optimiser'])
         self.schedule.load_state_dict(state['schedule'])
         self.scaler.load_state_dict(state['scaler'])
         if self.mean:
             self.mean.load_state_dict(state['mean'])
-        torch.set_rng_state(state['random'])
 
     def keep_state(self) -> None:
         """Write the run's state, from the first process."""
@@ -102,15 +107,17 @@ class StageTraining:
             save_state(self.run.state_path, self.run.config, self.run.position, self.parts())
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """One step; the terms. Raises FloatingPointError when the loss is no number."""
+        """One step; the terms. Raises FloatingPointError when the loss or its gradient is no number."""
         terms = self.wrapped({key: value.to(self.run.device, non_blocking=True) for key, value in batch.items()})
         total: Tensor = sum(terms.values())
         if not torch.isfinite(total):
-            raise FloatingPointError(', '.join(name for name, term in terms.items() if not torch.isfinite(term)))
+            raise FloatingPointError(f'the term {", ".join(name for name, term in terms.items() if not torch.isfinite(term))}')
         self.optimiser.zero_grad()
         self.scaler.scale(total).backward()
         self.scaler.unscale_(self.optimiser)
-        nn.utils.clip_grad_norm_(self.learning, self.stage.clip)
+        steepness = nn.utils.clip_grad_norm_(self.learning, self.stage.clip)
+        if not self.scaler.is_enabled() and not torch.isfinite(steepness):  # in half precision the scaler leaves such steps out
+            raise FloatingPointError('its gradient')
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.schedule.step()
@@ -133,7 +140,7 @@ class StageTraining:
                 terms = self.step(batch)
             except FloatingPointError as error:
                 shown = ', '.join(self.train.name(int(index)) for index in part[:4])
-                raise InputError(f'the loss became no number in stage {stage.name}, epoch {at.epoch + 1}, step {at.step + 1}, in the term '
+                raise InputError(f'the loss became no number in stage {stage.name}, epoch {at.epoch + 1}, step {at.step + 1}, in '
                                  f'{error}; the batch begins with {shown}. Lower the learning rate or remove what is broken there; the last '
                                  f'good checkpoint lies in {run.config.out}') from error
             at.step, done = at.step + 1, done + 1
@@ -158,7 +165,7 @@ class StageTraining:
                 terms = self.epoch()
                 at.epoch, at.step = at.epoch + 1, 0
                 if run.share.rank == 0:
-                    run.save(self.measured)
+                    self.save()
                     self.report(terms, time.monotonic() - started, validation)
                 self.keep_state()
         except KeyboardInterrupt:
@@ -167,6 +174,14 @@ class StageTraining:
         if self.mean:
             run.network.load_state_dict(self.mean.module.state_dict())
 
+    def save(self) -> None:
+        """Write the checkpoint. Raises InputError, and leaves the one before, if a weight is more than a checkpoint's numbers can say."""
+        learned = [value for value in self.measured.state_dict().values() if value.is_floating_point()]
+        if not all(torch.isfinite(value.half()).all() for value in learned):
+            raise InputError(f'weights are no numbers any more, or huge ones, after epoch {self.run.position.epoch} of stage '
+                             f'{self.stage.name}; lower the learning rate. The last good checkpoint, if there is one, lies in '
+                             f'{self.run.config.out}')
+        self.run.save(self.measured)
 
     def report(self, terms: dict[str, float], seconds: float, validation: dict[str, Batches]) -> None:
         """A line, and what TensorBoard shows, after an epoch that took so many seconds; with figures when their turn has come."""

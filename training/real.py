@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from app.crop import crop_from_points
+from app.outputs.atomic import whole_file
 from app.types import Intrinsics
 from models.camera import FOCAL
 from models.hand_model import HandModel
@@ -114,8 +115,7 @@ def load_fits(path: Path, key: str) -> Fits | None:
 
 
 def save_fits(path: Path, key: str, fits: Fits) -> None:
-    """Write to `path`, whole or not at all."""
+    """Write to `path`, whole or not at all. Raises InputError where the disk refuses."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'{path.name}.part.npz')
-    np.savez(unfinished, key=np.array(key), **vars(fits))
-    unfinished.replace(path)
+    with whole_file(path) as file:
+        np.savez(file, key=np.array(key), **vars(fits))

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from app.errors import InputError
+from app.outputs.atomic import whole_file
 from models.camera import FOCAL, project
 from models.hand_model import HandModel
 from models.rotations import axis_angle_to_matrix
@@ -28,10 +29,8 @@ def pictures_of(shard: Path) -> np.ndarray:
     """A shard's pictures (n, S, S, 3) uint8, mapped from a file beside it that is made the first time: an .npz cannot be mapped."""
     kept = shard.with_name(f'pictures-{shard.stem}.npy')
     if not kept.exists() or kept.stat().st_mtime < shard.stat().st_mtime:
-        unfinished = kept.with_suffix('.part.npy')
-        with np.load(shard) as file:
+        with np.load(shard) as file, whole_file(kept) as unfinished:
             np.save(unfinished, file['image'])
-        unfinished.rename(kept)
     return np.load(kept, mmap_mode='r')
 
 

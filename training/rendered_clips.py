@@ -188,9 +188,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument('--measuring', action='store_true', help='backgrounds of the validation split, for clips to measure on')
     args = parser.parse_args(arguments)
     cv2.setNumThreads(1)
-    backgrounds = Backgrounds(None if args.no_photos else args.data, measuring=args.measuring)
-    return exit_code(lambda: make_clips(args.out, args.clips, args.seconds, args.fps, args.seed, backgrounds,
-                                        lambda line: print(line, flush=True)))
+    folder = None if args.no_photos else args.data
+    return exit_code(lambda: make_clips(args.out, args.clips, args.seconds, args.fps, args.seed,
+                                        Backgrounds(folder, measuring=args.measuring), lambda line: print(line, flush=True)))
 
 
 if __name__ == '__main__':

@@ -29,7 +29,6 @@ with the same pixels per metre. Projecting `joints_3d` therefore gives `joints_2
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -40,7 +39,9 @@ import numpy as np
 
 from app.crop import Crop, crop_from_points, square_crop, to_crop, upright_angle
 from app.crop_camera import crop_to_frame_rotation
+from app.errors import InputError, exit_code
 from app.hand_model import HandModel
+from app.outputs.atomic import one_sentence, whole_file
 from app.rotations import matrix_to_axis_angle
 from app.types import Intrinsics
 from training.appearance import ARM, Appearance, Look
@@ -167,12 +168,28 @@ def stacked(samples: list[dict]) -> dict[str, np.ndarray]:
 
 
 def write_shard(path: Path, samples: list[dict]) -> None:
-    """Write an npz under a temporary name, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.part')
-    with open(partial, 'wb') as file:
+    """Write an npz, whole or not at all. Raises InputError where the disk refuses."""
+    with one_sentence(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as file:
         np.savez(file, **stacked(samples))
-    os.replace(partial, path)
+
+
+def draw(count: int, seed: int, out: Path, size: int, backgrounds: Backgrounds) -> None:
+    """Write `count` pictures into one file `out` (.npz), or into a folder, in shards of `size`. Raises InputError for numbers that make
+    none, and where the disk refuses."""
+    if count < 1 or size < 1:
+        raise InputError(f'{count} pictures in shards of {size} cannot be made; give numbers above 0')
+    cv2.setNumThreads(1)
+    sampler, single = RenderSampler(backgrounds=backgrounds), out.suffix == '.npz'
+    shard, start = [], time.perf_counter()
+    for number in range(count):
+        shard.append(sampler.sample(np.random.default_rng((seed, number))))  # a picture depends on its number, not on the shard's size
+        last = number + 1 == count
+        if last or not single and len(shard) == size:
+            write_shard(out if single else out / f'renders-{seed}-{number // size:03d}.npz', shard)
+            shard = []
+            print(f'{number + 1} pictures, {(number + 1) / (time.perf_counter() - start):.1f} per second', flush=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -184,18 +201,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument('--data', type=Path, default=default_folder(), help='folder with pictures.jsonl, for backgrounds')
     parser.add_argument('--no-photos', action='store_true', help='backgrounds made by code only')
     args = parser.parse_args(arguments)
-    cv2.setNumThreads(1)
-    sampler = RenderSampler(backgrounds=Backgrounds(None if args.no_photos else args.data))
-    single = args.out.suffix == '.npz'
-    shard, start = [], time.perf_counter()
-    for number in range(args.count):
-        shard.append(sampler.sample(np.random.default_rng((args.seed, number))))  # a picture depends on its number, not on the shard's size
-        last = number + 1 == args.count
-        if last or not single and len(shard) == args.shard:
-            write_shard(args.out if single else args.out / f'renders-{args.seed}-{number // args.shard:03d}.npz', shard)
-            shard = []
-            print(f'{number + 1} pictures, {(number + 1) / (time.perf_counter() - start):.1f} per second', flush=True)
-    return 0
+    return exit_code(lambda: draw(args.count, args.seed, args.out, args.shard, Backgrounds(None if args.no_photos else args.data)))
 
 
 if __name__ == '__main__':

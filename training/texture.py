@@ -94,7 +94,7 @@ def hidden_parts(template: Tensor, batch: int) -> Tensor:
 
 
 def train_texture(head: TextureHead, hand: HandModel, seen: Seen, settings: Texture, seed: int, say: Callable[[str], None] = print) -> None:
-    """Train the head in place."""
+    """Train the head in place. Raises InputError when a loss is no number, and names the step and term."""
     torch.manual_seed(seed)
     rng, loss = np.random.default_rng(seed), TextureLoss(settings)
     optimiser = torch.optim.AdamW(head.parameters(), settings.learning_rate, weight_decay=1e-3)
@@ -110,20 +110,21 @@ def train_texture(head: TextureHead, hand: HandModel, seen: Seen, settings: Text
             row = {name: value.to(device) for name, value in row.items()}
             hide = hidden_parts(template, len(row['exact'])).to(device)
             terms = loss(head.skin(row['low'], views_of(row), row['surroundings'], hide), row)
-            total = sum(terms.values())
-            if not torch.isfinite(total):
-                raise FloatingPointError(f'the texture loss became {total.item()} in epoch {epoch}, step {step}; lower the learning rate')
-            descend(total, head, optimiser, schedule)
+            descend(terms, head, optimiser, schedule, f'in epoch {epoch + 1}, step {step + 1}')
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(term.detach()) / steps
         say(f'texture {epoch + 1}/{settings.epochs}: ' + ' '.join(f'{k} {v:.4f}' for k, v in sums.items()))
     head.eval()
 
 
-def descend(total: Tensor, head: TextureHead, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler) -> None:
-    """One step down the loss."""
+def descend(terms: dict[str, Tensor], head: TextureHead, optimiser: torch.optim.Optimizer,
+            schedule: torch.optim.lr_scheduler.LRScheduler, where: str) -> None:
+    """One step down the sum of the terms. Raises InputError, which says `where`, when one is no number; the head is as it was then."""
+    broken = ', '.join(name for name, term in terms.items() if not torch.isfinite(term))
+    if broken:
+        raise InputError(f'the loss of the texture became no number {where}, in the term {broken}; lower the learning rate of the texture')
     optimiser.zero_grad()
-    total.backward()
+    sum(terms.values()).backward()
     torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
     optimiser.step()
     schedule.step()

@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from torch import distributed, nn
 
 from app.errors import InputError
+from app.outputs.atomic import one_sentence
 from models.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from models.hand_model import OPEN_HAND, HandModel
 from models.s2hand import S2Hand
@@ -50,7 +51,8 @@ class Log:
     """Lines to the terminal and to `train.log`, each with the seconds since the start."""
 
     def __init__(self, folder: Path, silent: bool) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        with one_sentence(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         self.path, self.start, self.silent = folder / 'train.log', time.monotonic(), silent
 
     def __call__(self, line: str) -> None:
@@ -58,12 +60,12 @@ class Log:
             return
         line = f'[{time.monotonic() - self.start:6.0f} s] {line}'
         print(line, flush=True)
-        with open(self.path, 'a') as file:
+        with one_sentence(self.path), open(self.path, 'a') as file:
             file.write(line + '\n')
 
 
 def start_network(config: Config, hand: HandModel) -> S2Hand:
-    """The network before training: a checkpoint's, or new heads on the trunk's own weights or on random ones."""
+    """The network before training: a checkpoint's, or new heads on the trunk's own weights or on random ones. Raises InputError."""
     torch.manual_seed(config.seed)
     if config.start:
         try:
@@ -73,29 +75,34 @@ def start_network(config: Config, hand: HandModel) -> S2Hand:
         if config.encoder != network.encoder_name:
             raise InputError(f'{config.start} has the encoder {network.encoder_name}, the settings want {config.encoder}')
         return network
-    network = S2Hand(config.encoder, hand)
+    try:
+        network = S2Hand(config.encoder, hand)
+    except ValueError as error:
+        raise InputError(f'the training settings: {error}') from error
     if config.encoder == 'landmark':
-        network.encoder.load_state_dict(trunk_of(config))
+        load_trunk(network.encoder, config.trunk)
         with torch.no_grad():  # the landmark network's depths are too flat; from here on they are pixels, as x and y are
             for value in (network.encoder.points.weight, network.encoder.points.bias):
                 value[2::3] *= DEPTH_SCALE
     return network
 
 
-def trunk_of(config: Config) -> dict[str, torch.Tensor]:
-    """The trunk's weights from the settings' file, or from the hand detector that the set-up assembled."""
-    if config.trunk.endswith('.safetensors'):
-        return load_file(config.trunk)
-    if config.trunk:
-        return trunk_weights(read_landmark_file(Path(config.trunk)))
+def load_trunk(encoder: nn.Module, file: str) -> None:
+    """The trunk's weights from a file, or, where that is '', from the hand detector that the set-up assembled. Raises InputError."""
     from app.detector_file import detector_path
-    return trunk_weights(read_landmark_file(detector_path()))
+    path = Path(file) if file else detector_path()
+    try:
+        encoder.load_state_dict(load_file(path) if path.suffix == '.safetensors' else trunk_weights(read_landmark_file(path)))
+    except Exception as error:  # what reads these files raises almost any exception for cut and foreign ones
+        raise InputError(f'{path} has no weights of the trunk ({error}); give a .tflite or .task file of MediaPipe\'s hand landmarks, what '
+                         '`python -m training.import_trunk` wrote, or nothing, for the file of the set-up') from error
 
 
 def cache_folder(config: Config) -> Path:
     """Where fits and kept answers lie; made if need be."""
     folder = Path(config.caches or config.out)
-    folder.mkdir(parents=True, exist_ok=True)
+    with one_sentence(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
@@ -152,6 +159,8 @@ class Sets:
 def checked(stage: Stage, device: torch.device) -> Stage:
     """The stage, if it can run. Raises InputError where its settings contradict each other or the machine."""
     weights = stage.losses
+    if not stage.steps and not stage.epochs:
+        raise InputError(f'stage {stage.name}: steps or epochs say how long it is; both are 0')
     if stage.keep and (weights.photometric or weights.outliers or weights.smoothness):
         raise InputError(f'stage {stage.name}: photometric, outliers and smoothness need the crops, which keep = true does without')
     if stage.precision == 'fp16' and device.type != 'cuda':

@@ -45,7 +45,7 @@ class VideoBatches:
             yield self.batch(np.sort(part), random)
 
     def batch(self, indices: np.ndarray, random: np.random.Generator) -> Batch:
-        video, count = self.video, len(indices)
+        video = self.video
         if self.views and video.views:
             chosen = random.integers(0, len(self.views), video.views)
             indices = np.concatenate([indices, *(random.choice(self.views[k], 2, replace=False) for k in chosen)])

@@ -10,6 +10,7 @@ from training import video_losses as video
 from training.config import VideoWeights
 from training.losses import confidence
 
+
 def video_terms(
     geometry: Geometry, relative: Tensor, fingers: Tensor, batch: dict[str, Tensor], size: int, w: VideoWeights,
 ) -> dict[str, Tensor]:

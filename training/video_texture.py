@@ -95,12 +95,8 @@ def train_clip_texture(network: S2Hand, stills: Seen, clips: Seen, windows: np.n
             made = loss(skin, row)
             made = made | clip_terms(skin, row, length, settings) if of_clips else made
             terms = {name: terms.get(name, 0.0) + value for name, value in made.items()}
-        total = sum(terms.values())
-        if not torch.isfinite(total):
-            broken = ', '.join(name for name, term in terms.items() if not torch.isfinite(term))
-            raise InputError(f'the texture loss became no number in step {step + 1}, in the term {broken}; its windows begin at the frames '
-                             f'{rows[::length].tolist()} of the clips. Lower video.texture.learning_rate')
-        descend(total, head, optimiser, schedule)
+        descend(terms, head, optimiser, schedule,
+                f'in step {step + 1}, whose windows begin at the frames {rows[::length].tolist()} of the clips')
         for name, term in terms.items():
             sums[name] = sums.get(name, 0.0) + float(term.detach())
         if (step + 1) % settings.say_every == 0 or step + 1 == settings.steps:

@@ -14,11 +14,12 @@ import torch
 import training.loop
 import training.run_state
 from app.errors import InputError
+from models.hand_model import HandModel
 from tests.training.learned import furthest, weights
 from tests.training.made_set import make_set, settings_text
 from training.config import Config, read_config
 from training.loop import StageTraining
-from training.train import train
+from training.train import start_network, train
 
 STAGE = """
 [[stages]]
@@ -82,6 +83,25 @@ def test_a_killed_run_goes_on_and_ends_where_an_undisturbed_one_ends(made, tmp_p
     monkeypatch.setattr(StageTraining, 'step', step)
     apart = furthest(straight, weights(train(broken)))
     assert apart < 1e-6, f'weights of the interrupted run differ by up to {apart:.1e}; the order, the chance and the state must be the same'
+
+
+def test_a_run_that_was_killed_between_two_stages_ends_where_an_undisturbed_one_ends(made, tmp_path, monkeypatch):
+    (tmp_path / 'a').mkdir(), (tmp_path / 'b').mkdir()
+    stages = 2 * STAGE.replace('epochs = 2', 'epochs = 1\ndropout = 0.5')
+    straight = weights(train(config_of(made, tmp_path / 'a', stages)))
+    broken, start = config_of(made, tmp_path / 'b', stages), StageTraining.__init__
+
+    def killed(self, run, *rest):
+        if run.position.stage == 1:
+            raise KeyboardInterrupt
+        start(self, run, *rest)
+
+    monkeypatch.setattr(StageTraining, '__init__', killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(broken)
+    monkeypatch.setattr(StageTraining, '__init__', start)
+    apart = furthest(straight, weights(train(broken)))
+    assert apart < 1e-6, f'weights differ by up to {apart:.1e}; dropout must be the same as without the break'
 
 
 def test_a_finished_run_is_not_run_again_and_other_settings_are_refused(made, tmp_path, capsys):
@@ -168,12 +188,48 @@ def test_two_processes_train_one_network(made, tmp_path):
     (STAGE.replace("'branch', ", "'branhc', "), 'branhc'),
     (STAGE.replace('ema = 0.9', 'keep = true'), 'frozen_blocks'),
     (STAGE.replace('ema = 0.9', 'frozen_blocks = 99'), 'the encoder has 8 blocks'),
+    (STAGE.replace('epochs = 2', 'epochs = 0'), 'both are 0'),
+    (STAGE.replace('batch = 10', 'batch = 1'), 'two examples for each process'),
     pytest.param(STAGE.replace('ema = 0.9', "precision = 'fp16'"), 'needs a GPU',
                  marks=pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')),
 ])
 def test_settings_that_contradict_each_other_are_named(made, tmp_path, stages, sentence):
     with pytest.raises(InputError, match=sentence):
         train(config_of(made, tmp_path, stages))
+
+
+def test_what_a_run_cannot_begin_with_is_one_sentence(tmp_path, monkeypatch):
+    hand = HandModel.load()
+    with pytest.raises(InputError, match="no encoder 'vgg'; known: landmark"):
+        start_network(Config(encoder='vgg'), hand)
+    for name, content in (('none.tflite', None), ('foreign.tflite', b'abcd' * 40), ('foreign.task', b'abcd'), ('cut.safetensors', b'\x08\x00')):
+        if content:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=f'{name} has no weights of the trunk'):
+            start_network(Config(trunk=str(tmp_path / name)), hand)
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(InputError, match='file could not be written'):
+        train(Config(out=str(tmp_path / 'file')))
+
+
+@pytest.mark.parametrize('poisoned, sentence', [('gradient', r'epoch 1, step 1, in its gradient; the batch begins with .*(jpg|rendered|without)'),
+                                                ('weight', 'weights are no numbers any more, or huge ones, after epoch 1 of stage all')])
+def test_steps_that_spoil_the_weights_stop_the_run_before_the_checkpoint_is_written(made, tmp_path, monkeypatch, poisoned, sentence):
+    config, step = config_of(made, tmp_path, STAGE.replace('epochs = 2', 'steps = 1')), StageTraining.step
+
+    def spoilt(self, batch):
+        weight = self.run.network.decoder.base_layers[0].weight
+        if poisoned == 'gradient':
+            weight.register_hook(lambda gradient: gradient * float('inf'))
+        terms = step(self, batch)
+        if poisoned == 'weight':
+            self.measured.decoder.base_layers[0].weight.data[0, 0] = 1e5  # more than float16 holds
+        return terms
+
+    monkeypatch.setattr(StageTraining, 'step', spoilt)
+    with pytest.raises(InputError, match=sentence):
+        train(config)
+    assert not (tmp_path / 'run' / 'small.safetensors').exists() and not (tmp_path / 'run' / 'state.pt').exists()
 
 
 def test_a_broken_state_and_a_broken_start_are_one_sentence(made, tmp_path):
