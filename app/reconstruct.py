@@ -260,7 +260,10 @@ def _mean(values: list[float]) -> float | None:
 def summary(outcome: Outcome) -> str:
     """What is printed when an input is done."""
     report = outcome.report
-    lines = [f'{report.frames_with_hand} of {report.frames} frames have a hand; {report.fps} frames per second on {report.provider}.']
+    found = f'{report.frames_with_hand} of {report.frames} frames have a hand'
+    if report.frames == 1:
+        found = 'A hand was found' if report.frames_with_hand else 'No hand was found'
+    lines = [f'{found}; {report.fps} frames per second on {report.provider}.']
     if report.reprojection_percent is not None:
         lines.append(f'The mesh lies {report.reprojection_px} px ({report.reprojection_percent} % of the hand) from the detected points.')
     if report.sequence is not None and report.sequence.hands:

@@ -96,7 +96,8 @@ class Saving(QObject):
         self.last = event.folder
         self._show_running()
         broken = bool(event.sentence)
-        words = event.sentence or f'{event.seconds:.0f} seconds recorded.'
+        length = 'One second' if round(event.seconds) == 1 else f'{event.seconds:.0f} seconds'
+        words = event.sentence or f'{length} recorded.'
         self._window.banners.tell(words, 'error' if broken else 'good', self._opens(event.folder), key='recording',
                                   seconds=0 if broken else 12)
 

@@ -117,6 +117,7 @@ def test_a_picture_gives_a_picture(run_main, demo_clip, tmp_path):
     folder = tmp_path / 'out put' / path.stem
     assert (folder / 'overlay.jpg').is_file() and not (folder / 'overlay.mp4').exists()
     assert len(read_hands(folder / 'hands.npz')) == 1
+    assert done.stdout.startswith('A hand was found; '), done.stdout
 
 
 def test_a_folder_of_unrelated_pictures_gets_an_overlay_for_each_and_says_which_is_which(demo_clip, tmp_path, monkeypatch):

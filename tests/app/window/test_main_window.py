@@ -164,6 +164,14 @@ def test_recording_is_begun_shown_ended_and_its_folder_offered(live, tmp_path):
     assert live.window.transport.record.text() == 'Record' and live.window.saving.last == tmp_path
 
 
+@pytest.mark.parametrize('seconds,trouble,said', [
+    (0.4, '', '0 seconds recorded.'), (1.2, '', 'One second recorded.'), (1.2, 'The disk is full.', 'The disk is full.'),
+    (61.0, 'The disk is full.', 'The disk is full.')])
+def test_what_was_recorded_is_said_and_what_went_wrong_before_all(live, tmp_path, seconds, trouble, said):
+    live.engine.say(events.RecordingStopped(tmp_path, ('overlay.mp4',), seconds, trouble))
+    live.wait(lambda: said in live.window.banners.sentences())
+
+
 def test_a_recording_that_cannot_begin_is_said_and_the_button_is_as_before(live):
     press(live, 'record')
     live.engine.say(events.Problem('The disk is full.'))
