@@ -182,8 +182,8 @@ class Config:
 
 
 LEAST = {'frozen_blocks': -1, 'threads': 1, 'measure_every': 1, 'say_every': 1, 'crops_per_picture': 1, 'fit_steps': 1, 'batch': 1,
-         'render_size': 16, 'divide_by': 1, 'clip': 1e-6, 'real': 1, 'length': 2, 'stride': 1, 'draws': 1, 'shown': 2, 'frames': 1, 'stills': 1,
-         'sharpest': 0.1, 'Jitter.scale': 0.01, 'VideoTexture.apart': 0.001}  # of all other numbers: 0
+         'render_size': 16, 'divide_by': 1, 'clip': 1e-6, 'real': 1, 'length': 2, 'stride': 1, 'draws': 1, 'shown': 2, 'frames': 1,
+         'stills': 1, 'sharpest': 0.1, 'Jitter.scale': 0.01, 'VideoTexture.apart': 0.001}  # of all other numbers: 0
 BELOW_ONE = 'ema', 'dropout', 'warm_up', 'flipped', 'empty'
 
 

@@ -15,7 +15,8 @@ COLUMNS = (  # heading, figure, decimals
     ('n', 'pictures', 0), ('PA-MPJPE', 'pa_mpjpe_mm', 2), ('median', 'pa_mpjpe_mm_median', 2), ('90 %', 'pa_mpjpe_mm_p90', 2),
     ('official', 'pa_mpjpe_official_mm', 2), ('AUC', 'auc_joints', 3), ('MPJPE wrist', 'mpjpe_root_mm', 2),
     ('MPJPE scale', 'mpjpe_scale_place_mm', 2), ('MPJPE camera', 'mpjpe_camera_mm', 1), ('bones %', 'bone_percent', 1),
-    ('scaled', 'bone_scaled_percent', 1), ('PA-MPVPE', 'pa_mpvpe_mm', 2), ('AUC V', 'auc_vertices', 3), ('F@5', 'f5', 3), ('F@15', 'f15', 3))
+    ('scaled', 'bone_scaled_percent', 1), ('PA-MPVPE', 'pa_mpvpe_mm', 2), ('AUC V', 'auc_vertices', 3),
+    ('F@5', 'f5', 3), ('F@15', 'f15', 3))
 FLAT_COLUMNS = (
     ('n', 'pictures', 0), ('2D px', 'error_2d_px', 2), ('median', 'error_2d_px_median', 2), ('% of hand', 'error_2d_percent', 2),
     ('median', 'error_2d_percent_median', 2), ('90 %', 'error_2d_percent_p90', 2), ('IoU', 'silhouette_iou', 3),

@@ -141,8 +141,8 @@ class StageTraining:
             except FloatingPointError as error:
                 shown = ', '.join(self.train.name(int(index)) for index in part[:4])
                 raise InputError(f'the loss became no number in stage {stage.name}, epoch {at.epoch + 1}, step {at.step + 1}, in '
-                                 f'{error}; the batch begins with {shown}. Lower the learning rate or remove what is broken there; the last '
-                                 f'good checkpoint lies in {run.config.out}') from error
+                                 f'{error}; the batch begins with {shown}. Lower the learning rate or remove what is broken there; the '
+                                 f'last good checkpoint lies in {run.config.out}') from error
             at.step, done = at.step + 1, done + 1
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -186,7 +186,8 @@ class StageTraining:
     def report(self, terms: dict[str, float], seconds: float, validation: dict[str, Batches]) -> None:
         """A line, and what TensorBoard shows, after an epoch that took so many seconds; with figures when their turn has come."""
         run, at = self.run, self.run.position
-        line = f'{self.stage.name} {at.epoch}/{self.epochs}, {seconds:.0f} s: ' + ' '.join(f'{name} {value:.4f}' for name, value in terms.items())
+        shown = ' '.join(f'{name} {value:.4f}' for name, value in terms.items())
+        line = f'{self.stage.name} {at.epoch}/{self.epochs}, {seconds:.0f} s: {shown}'
         if at.epoch % run.config.measure_every and at.epoch < self.epochs:
             run.say(line)
             return

@@ -117,8 +117,8 @@ def points_3d(points: Tensor, truth: Tensor, delta: float = 0.01) -> Tensor:
 def aligned_3d(points: Tensor, truth: Tensor, delta: float = 0.01) -> Tensor:
     """(B,) mean Huber distance of points (B, P, 3) to truth (B, P, 3) once they are moved, turned and scaled onto it, as PA-MPJPE measures.
 
-    Beside `points_3d`, where an error of the wrist's turn hides those of the fingers. The alignment is held while gradients are taken: where
-    it is best, a small change of it changes nothing.
+    Beside `points_3d`, where an error of the wrist's turn hides those of the fingers. The alignment is held while gradients are taken:
+    where it is best, a small change of it changes nothing.
     """
     scale, turn = similarity(points.detach(), truth)
     onto = scale[:, None, None] * (points - points.detach().mean(1, keepdim=True)) @ turn

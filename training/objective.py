@@ -119,7 +119,8 @@ class Objective(nn.Module):
         side = entropy(seen.right, batch['right']) * batch['presence']
         return (entropy(seen.presence, batch['presence']) + side).mean()
 
-    def appearance_terms(self, geometry: Geometry, low: Tensor, crop: Tensor, batch: dict[str, Tensor], w: LossWeights) -> dict[str, Tensor]:
+    def appearance_terms(self, geometry: Geometry, low: Tensor, crop: Tensor, batch: dict[str, Tensor],
+                         w: LossWeights) -> dict[str, Tensor]:
         """Terms (B,) of the rendered hand, weighted. Raises FloatingPointError for a mesh that is no number, which cannot be drawn."""
         network, size = self.network, self.stage.render_size
         vertices, _, _ = network.place(geometry)

@@ -47,8 +47,8 @@ def known_depth(picture: Picture) -> np.ndarray:
 
 
 def kept_fits(inputs: dict[str, np.ndarray], hand: HandModel, steps: int, kept: Path | None) -> tuple[Fits, np.ndarray, np.ndarray]:
-    """The fits to `inputs` (as `training.fitting.fit` takes them), from the file `kept` if they are there; the fingers' poses (n, 15, 3) and
-    the joints (n, 21, 3) about the wrist."""
+    """The fits to `inputs` (as `training.fitting.fit` takes them), from the file `kept` if they are there; the fingers' poses (n, 15, 3)
+    and the joints (n, 21, 3) about the wrist."""
     key = key_of(inputs, hand, steps, FitWeights())
     fits = load_fits(kept, key) if kept else None
     if fits is None:

@@ -133,7 +133,8 @@ class Sets:
             raise InputError(f'{manifest} has no usable picture of the split {split!r}; label pictures for it (`python main.py label`)')
         meshes = None
         if fits and pictures:
-            fitted, subjects = fit_pictures(pictures, network.hand, network.size, data.fit_steps, cache_folder(config) / f'fits-{split}.npz')
+            kept = cache_folder(config) / f'fits-{split}.npz'
+            fitted, subjects = fit_pictures(pictures, network.hand, network.size, data.fit_steps, kept)
             say(f'{split}: {len(pictures)} pictures; fits are {100 * np.median(fitted.error):.2f} % of the box off (median)')
             meshes = Meshes(outlines(fitted, subjects, network.hand), network.hand.faces.numpy())
         else:

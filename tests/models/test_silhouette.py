@@ -85,3 +85,13 @@ def test_inner_contours_have_no_part_in_the_silhouette():
     assert (drawn.face == 2).any(), 'the small square is not seen'
     (drawn.silhouette * torch.rand(32, 32)).sum().backward()
     assert vertices.grad[0, :4].abs().max() > 0 and vertices.grad[0, 4:].abs().max() == 0
+
+
+def test_an_edge_that_goes_on_over_the_hand_is_an_outline_only_where_it_borders_the_background():
+    square = torch.tensor([[-1, -1, 0], [-1, 1, 0], [1, -1, 0], [1, 1, 0.0]]) * 0.6 + torch.tensor([0, 0, 1.0])
+    strip = torch.tensor([[-0.1, -0.2, 0], [-0.1, 0.8, 0], [0.1, -0.2, 0], [0.1, 0.8, 0]]) + torch.tensor([0, 0, 0.9])
+    faces = torch.tensor([[0, 1, 2], [2, 1, 3]])
+    drawn = render(torch.cat([square, strip])[None], torch.cat([faces, faces + 4]), size=64, focal=32.0)
+    over, beyond = drawn.silhouette[0, 36, 20:44], drawn.silhouette[0, 57, 20:44]  # the square ends at row 51
+    assert (drawn.face[0, 57] >= 2).any() and (over == 1).all(), f'{over.min():.2f} where the strip lies over the square; 1 is deep inside'
+    assert beyond.max() > 0.9 and ((beyond > 0) & (beyond < 1)).any(), 'beyond the square the strip has an outline'

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.crop import cut, to_crop
+from app.crop import crop_from_points, cut, to_crop, to_frame
 from models.hand_model import HandModel
 from training.augment import Augment, Jitter, hand_mask, jittered_crop, noisy, replace_background, spoil
 from training.occluders import FREE, cover
@@ -52,6 +52,25 @@ def test_a_painted_dot_lands_where_the_moved_point_says():
     assert worst < 0.3, f'a dot is {worst:.2f} px from where its point went; interpolation is allowed 0.3'
 
 
+def test_crops_differ_both_ways_mostly_little_and_now_and_then_by_any_turn():
+    rng, points = np.random.default_rng(0), np.random.default_rng(1).uniform(90, 210, (21, 2))
+    plain, jitter, middle = crop_from_points(points, 'right', 224), Jitter(), np.full(2, 111.5)
+    found = []
+    for _ in range(600):
+        crop = jittered_crop(points, 'right', 224, jitter, rng)
+        turn = crop.matrix[:, :2] @ np.linalg.inv(plain.matrix[:, :2])
+        found.append((*(to_frame(middle, crop) - to_frame(middle, plain)) * plain.scale / 224, plain.scale / crop.scale,
+                      np.degrees(np.arctan2(turn[1, 0], turn[0, 0]))))
+    across, down, size, turn = np.array(found).T
+    for name, values, low, high in (('shift in x', across, -0.08, 0.08), ('shift in y', down, -0.08, 0.08), ('size', size, 0.8, 1.25)):
+        assert low - 1e-6 <= values.min() < low + 0.02 and high - 0.02 < values.max() <= high + 1e-6, \
+            f'{name} goes from {values.min():.3f} to {values.max():.3f}, wanted {low} to {high}'
+    any_turn, little = (np.abs(turn) > 30.01).mean(), (np.abs(turn) < 9).mean()
+    assert 0.015 < any_turn < 0.07, \
+        f'{any_turn:.3f} of the crops are turned by more than 30 degrees; 0.05 are by any angle, half of them by 0.3 of that'
+    assert 0.56 < little < 0.71, f'{little:.2f} are turned by less than 9 degrees; half of them must, of the others three tenths do'
+
+
 @pytest.mark.parametrize('size', [128, 224])
 def test_a_seed_decides_everything(size):
     image, points, mask = scene(size)
@@ -92,13 +111,13 @@ def test_noise_has_the_strength_asked_for():
 
 def test_a_thing_in_front_leaves_enough_of_the_hand():
     covered = []
-    for seed in range(150):
-        image, points, _ = scene(224, seed)
-        seen = cover(image, points, np.random.default_rng(seed))
-        at = np.round(points).astype(int).clip(0, 223)
+    for seed in range(80):
+        image, points, _ = scene(128, seed)
+        seen = cover(image, points, np.random.default_rng(seed), 2.0)  # twice as large as usual: many must be made smaller
+        at = np.round(points).astype(int).clip(0, 127)
         covered.append(int((np.abs(seen.astype(int) - image).max(-1)[at[:, 1], at[:, 0]] > 24).sum()))
-    assert np.mean(covered) > 1, f'{np.mean(covered):.1f} points are covered on average'
-    assert np.mean(np.array(covered) > 21 - FREE) < 0.02, f'{max(covered)} of 21 points covered; {21 - FREE} are allowed'
+    assert np.mean(covered) > 2, f'{np.mean(covered):.1f} points are covered on average'
+    assert np.mean(np.array(covered) > 21 - FREE) < 0.08, f'{max(covered)} of 21 points covered; {21 - FREE} are allowed'
 
 
 def test_another_background_keeps_the_hands_pixels_and_changes_those_far_away():

@@ -2,8 +2,6 @@
 from __future__ import annotations
 
 import resource
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch

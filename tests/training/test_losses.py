@@ -59,6 +59,13 @@ def test_a_point_without_weight_does_not_count_in_the_location():
     close(losses.keypoint_location(moved, POINTS, weight, BOX)[0], 0)
 
 
+def test_a_point_counts_by_its_weight_in_the_location_and_not_by_the_weights_square():
+    moved, weight = POINTS.clone(), SURE.clone()
+    moved[0, 3, 0] += 10  # a tenth of the box
+    weight[0, 3] = 0.5
+    close(losses.keypoint_location(moved, POINTS, weight, BOX, delta=0.02)[0], 0.5 * (0.1 - 0.01) / 20.5)
+
+
 def test_location_has_a_finite_gradient_where_joints_lie_on_their_points():
     joints = POINTS.clone().requires_grad_()
     losses.keypoint_location(joints, POINTS, SURE, BOX).sum().backward()
@@ -72,6 +79,19 @@ def test_bones_turned_by_a_right_angle_cost_two():
 
 def test_bones_of_another_length_cost_nothing():
     close(losses.bone_orientation(POINTS * 3, POINTS, SURE, BOX)[0], 0.0, 1e-6)
+
+
+def test_a_bone_counts_by_both_of_its_ends_and_less_where_it_is_seen_short():
+    turned, weight, points = POINTS.clone(), SURE.clone(), POINTS.clone()
+    turned[0, 20, :] = turned[0, 19] + torch.tensor([5.0, 0.0])  # the last bone is turned by a right angle: it costs 2, the others nothing
+    close(losses.bone_orientation(turned, points, weight, BOX)[0], 2 / 20, 1e-4)
+    for end in (19, 20):
+        weight = SURE.clone()
+        weight[0, end] = 0.5
+        counted = 20 - 0.5 * (2 if end == 19 else 1)  # the point before is the end of the bone before, too
+        close(losses.bone_orientation(turned, points, weight, BOX)[0], 2 * 0.5 / counted, 1e-4)
+    points[0, 20] = points[0, 19] + torch.tensor([0.0, 1.0])  # a fifth of the 5 % of the box from which on a bone counts in full
+    close(losses.bone_orientation(turned, points, SURE, BOX)[0], 2 * 0.2 / 19.2, 1e-4)
 
 
 def test_limits_are_free_inside_and_quadratic_outside():

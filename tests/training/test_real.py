@@ -11,6 +11,7 @@ from models.rotations import axis_angle_to_matrix
 from models.skeleton import Skeleton
 from training.evaluation_rendered import read_rendered
 from training.fit_check import errors_of, labelled
+from training.fitting import Fits
 from training.label_points import Labeller
 from training.metrics import pa_mpjpe
 from training.pictures import Picture
@@ -94,6 +95,12 @@ def test_unsure_points_make_a_fit_less_trusted(hand, made):
     box = np.ptp(points, axis=1).max(-1)[:, None]
     sure, unsure = (trust_of(fits, points, np.full((len(points), 21), part) * box).mean() for part in (0.005, 0.06))
     assert unsure < 0.1 * sure, f'trust {sure:.2f} with sure points, {unsure:.2f} with unsure ones'
+
+
+def test_a_fit_without_depths_has_a_quarter_of_the_trust():
+    exact = Fits(*(np.zeros(1),) * 4, error=np.zeros(2), depth_error=np.array([0.0, np.nan]))
+    points = np.random.default_rng(0).uniform(0, 100, (2, 21, 2))
+    assert trust_of(exact, points, np.full((2, 21), 1e-6)).tolist() == pytest.approx([1.0, 0.25])
 
 
 def test_fits_are_kept_until_something_changes(hand, made, tmp_path):

@@ -15,7 +15,7 @@ def test_the_settings_that_come_along_are_readable(name):
 
 def test_what_switches_a_part_off_is_allowed():
     config = from_dict(Config, {'panels': 0, 'data': {'rendered': 0, 'workers': 0, 'flipped': 0}, 'texture': {'epochs': 0},
-                                'stages': [{'epochs': 0, 'steps': 5, 'ema': 0, 'frozen_blocks': -1, 'losses': {'scale': 0, 'location': 0}}]})
+                                'stages': [{'epochs': 0, 'steps': 5, 'ema': 0, 'frozen_blocks': -1, 'losses': {'scale': 0, 'depth': 0}}]})
     assert (config.panels, config.data.rendered, config.stages[0].losses.scale) == (0, 0, 0)
 
 

@@ -131,7 +131,8 @@ def test_kept_answers_of_frozen_blocks_give_the_same_loss_as_running_them(made, 
     for keep in ('true', 'false'):
         folder = tmp_path / keep
         folder.mkdir()
-        stage = STAGE.replace("name = 'all'", f"name = 'all'\nfrozen_blocks = 4\nkeep = {keep}\ndropout = 0.0").replace('epochs = 2', 'epochs = 1')
+        stage = STAGE.replace("name = 'all'", f"name = 'all'\nfrozen_blocks = 4\nkeep = {keep}\ndropout = 0.0")
+        stage = stage.replace('epochs = 2', 'epochs = 1')
         train(config_of(made, folder, stage))
         line = next(line for line in (folder / 'run' / 'train.log').read_text().splitlines() if 'all 1/1' in line)
         losses.append(float(line.split('location ')[1].split()[0]))
@@ -175,8 +176,9 @@ def test_two_processes_train_one_network(made, tmp_path):
     path = tmp_path / 'settings.toml'
     path.write_text(settings_text(made, tmp_path / 'run', STAGE))
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', str(root / 'main.py'), 'train',
-                           str(path)], cwd=root, capture_output=True, text=True, timeout=300, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', str(root / 'main.py'), 'train',
+               str(path)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, env={**os.environ, 'OMP_NUM_THREADS': '1'})
     assert done.returncode == 0, done.stderr[-2000:]
     log = (tmp_path / 'run' / 'train.log').read_text()
     assert log.count('all 2/2') == 1, f'both processes, or none, wrote the log:\n{log}'
@@ -202,7 +204,8 @@ def test_what_a_run_cannot_begin_with_is_one_sentence(tmp_path, monkeypatch):
     hand = HandModel.load()
     with pytest.raises(InputError, match="no encoder 'vgg'; known: landmark"):
         start_network(Config(encoder='vgg'), hand)
-    for name, content in (('none.tflite', None), ('foreign.tflite', b'abcd' * 40), ('foreign.task', b'abcd'), ('cut.safetensors', b'\x08\x00')):
+    for name, content in (('none.tflite', None), ('foreign.tflite', b'abcd' * 40), ('foreign.task', b'abcd'),
+                          ('cut.safetensors', b'\x08\x00')):
         if content:
             (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=f'{name} has no weights of the trunk'):
@@ -212,8 +215,9 @@ def test_what_a_run_cannot_begin_with_is_one_sentence(tmp_path, monkeypatch):
         train(Config(out=str(tmp_path / 'file')))
 
 
-@pytest.mark.parametrize('poisoned, sentence', [('gradient', r'epoch 1, step 1, in its gradient; the batch begins with .*(jpg|rendered|without)'),
-                                                ('weight', 'weights are no numbers any more, or huge ones, after epoch 1 of stage all')])
+@pytest.mark.parametrize('poisoned, sentence', [
+    ('gradient', r'epoch 1, step 1, in its gradient; the batch begins with .*(jpg|rendered|without)'),
+    ('weight', 'weights are no numbers any more, or huge ones, after epoch 1 of stage all')])
 def test_steps_that_spoil_the_weights_stop_the_run_before_the_checkpoint_is_written(made, tmp_path, monkeypatch, poisoned, sentence):
     config, step = config_of(made, tmp_path, STAGE.replace('epochs = 2', 'steps = 1')), StageTraining.step
 

@@ -196,6 +196,8 @@ def test_a_picture_is_explained_by_its_own_shape_and_texture_and_not_by_others()
     other[:, 1] = 0.2  # the first frame is drawn with it
     assert same < 0.02, f'{same:.3f} for a picture drawn with its own colours'
     assert cost(other) > same + 0.1, f'{cost(other):.3f} with the texture of another frame, {same:.3f} with its own'
+    weight[0, 1] = 0.0
+    assert cost(other) == 0, f'{cost(other):.3f}: the only frame with a hand was drawn with the skin of one without'
 
 
 def test_the_cross_term_at_pixels_is_the_mean_difference_to_the_other_frames_skin():

@@ -47,6 +47,17 @@ def test_shapes_of_one_person_come_together_and_those_of_two_stay_apart(monkeypa
         assert within < 0.5 and between > 0.6, f'{within:.2f} of the differences within people are left, {between:.2f} of others'
 
 
+def test_what_was_learned_from_the_truth_counts_three_times(monkeypatch):
+    monkeypatch.setattr(training.video_shape, 'STEPS', 120)
+    monkeypatch.setattr(training.video_shape, 'STILLS', 12)
+    network, count = Network(), 20
+    shapes = np.repeat(np.float32([[0.0], [1.0]]), count // 2, 0).repeat(SHAPES, 1)  # photographs say 0, rendered pictures 1, of the same
+    look = Look(np.zeros((count, 15, 3), np.float32), shapes, np.full((count, 512), 0.1, np.float32))
+    names = np.array([f'person {k}' for k in range(count)])
+    said = settled_shape(network, [look], [names], [np.arange(count) >= count // 2], 30.0, 1)[0]
+    assert np.abs(said - 0.75).max() < 0.02, f'{said.min():.3f} to {said.max():.3f} between 0 and 1; 0.75 is where the second counts thrice'
+
+
 def test_groups_are_persons_who_are_there_more_than_once_and_no_group_is_of_both_kinds():
     groups = all_groups([np.array(['a', 'b', 'a', 'c']), np.array(['x', 'x', 'y', 'y'])],
                         [np.array([False, False, False, True]), np.array([True, True, False, False])])
