@@ -65,6 +65,18 @@ def test_a_hand_that_lies_beside_its_fit_is_not_smeared_with_the_background():
     assert share < 1e-3, f'{100 * share:.2f} % of the texture is greener than red; no skin is, the wall is'
 
 
+def test_a_pale_cuff_that_covers_the_wrist_is_no_skin_however_often_it_is_seen():
+    colours, _ = person()
+    joints = MODEL.joint_regressor @ MODEL.template
+    along = (MODEL.template - joints[0]) @ (joints[4] - joints[0]) / np.linalg.norm(joints[4] - joints[0])  # metres from the wrist
+    cuffed, cuff = colours.copy(), (along > 0) & (along < 0.018)
+    cuffed[cuff] = 170, 165, 160
+    turns = [float(turn) for middle in (0.0, 3.14) for turn in np.linspace(middle - 0.4, middle + 0.4, 12)]
+    made = skin_texture(MODEL, 'right', views_of(cuffed, turns=turns)).colours.astype(float)
+    ruddy = np.log(made[cuff, 0] / made[cuff, 2]).mean() / np.log(made[~cuff, 0] / made[~cuff, 2]).mean()
+    assert ruddy > 0.78, f'the skin below the cuff is {100 * ruddy:.0f} % as ruddy as elsewhere, wanted at least 78 %'
+
+
 def test_where_nothing_was_seen_there_is_skin_of_the_same_tone():
     colours, _ = person()
     made = skin_texture(MODEL, 'right', views_of(colours, turns=(0.0, 0.2, -0.2)))  # the back of the hand only
