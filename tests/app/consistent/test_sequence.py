@@ -36,8 +36,8 @@ def pictures(demo_clip):
 
 @pytest.mark.parametrize('report,said', [
     (SequenceReport(1, 0, 0, 0, 0, 0, 1), 'One hand, with one shape, nothing filled in.'),
-    (SequenceReport(2, 1, 1, 1, 0, 1, 2), '2 hands were told apart, each with one shape, filled in once over one gap, hardly believed once, '
-                                          'where the frames around contradict it, one scene cut.'),
+    (SequenceReport(2, 1, 1, 1, 0, 1, 2), '2 hands were told apart, each with one shape, filled in once over one gap, hardly believed '
+                                          'once, where the frames around contradict it, one scene cut.'),
     (SequenceReport(1, 2, 3, 14, 0, 5, 1), 'One hand, with one shape, filled in 14 times over 3 gaps, hardly believed 5 times, '
                                            'where the frames around contradict it, 2 scene cuts.')])
 def test_what_was_done_is_said_as_a_person_would(report, said):
