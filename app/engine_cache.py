@@ -1,6 +1,6 @@
 """Where TensorRT's engines are kept, so that they are built once: a folder for each network, TensorRT, ONNX Runtime, GPU and driver.
 
-TensorRT writes into a folder of this process, which gets its final name only when the first answer is there; so an engine under that name
+TensorRT writes into a folder of this process and thread, which gets its final name only when the first answer is there; so an engine under that name
 is whole. Its list says what it was built for and the sha256 of each file. A folder whose list does not fit is put aside, never loaded.
 """
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from threading import get_ident
 
 from app.detector_file import cache_folder
 from app.detector_file import sha256 as sha256_of_file
@@ -87,7 +88,7 @@ class EngineCache:
         self.facts, self.note, self.kept = facts, '', False
         self.folder: Path | None = None
         parent = parent or cache_folder() / 'engines'
-        self._final, self._own = parent / facts.key, parent / f'{BUILDING}{facts.key}-{os.getpid()}'
+        self._final, self._own = parent / facts.key, parent / f'{BUILDING}{facts.key}-{os.getpid()}-{get_ident()}'
         try:
             parent.mkdir(parents=True, exist_ok=True)
             self._remove_abandoned(parent, now())

@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from threading import get_ident
 
 from app.detector_file import cache_folder
 from app.detector_file import sha256 as sha256_of_file
@@ -43,7 +44,7 @@ class KeptGraph:
             self._folder.mkdir(parents=True, exist_ok=True)
             self.path = self._find()
             if self.path is None:
-                building = self._folder / f'{BUILDING}{self._key}-{os.getpid()}'
+                building = self._folder / f'{BUILDING}{self._key}-{os.getpid()}-{get_ident()}'  # of this thread alone
                 building.write_bytes(b'')  # tells now whether the folder can be written to
                 self.building = building
         except OSError:  # the network is then optimised at every start

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,6 +79,15 @@ def test_an_engine_that_is_not_whole_or_not_ours_is_put_aside_and_built_anew(tmp
     assert EngineCache(FACTS, tmp_path).kept
     spoil(tmp_path / FACTS.key, 'cut')
     assert 'put aside' in EngineCache(FACTS, tmp_path).note, 'a second one could not be put aside'
+
+
+def test_two_threads_that_build_at_once_never_write_into_one_folder(tmp_path):
+    first = EngineCache(FACTS, tmp_path)
+    (first.folder / 'half.engine').write_bytes(b'half')
+    with ThreadPoolExecutor(1) as other:
+        second = other.submit(EngineCache, FACTS, tmp_path).result()
+    assert (first.folder / 'half.engine').exists(), 'what another thread is building was removed'
+    assert build(second) == build(first).with_name(FACTS.key) and not second.note + first.note
 
 
 def test_a_build_that_was_killed_is_never_loaded_and_removed_later(tmp_path):

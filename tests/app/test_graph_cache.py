@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,18 @@ def test_only_the_last_ones_used_are_kept(tmp_path):
     assert there == [False] * 2 + [True] * MOST and not list(tmp_path.glob(f'{BUILDING}old-1'))
 
 
+def test_two_threads_that_build_at_once_never_write_into_one_file(tmp_path):
+    first = KeptGraph(GRAPH, '1', tmp_path, 'some', 0)
+    with ThreadPoolExecutor(1) as other:
+        second = other.submit(KeptGraph, GRAPH, '1', tmp_path, 'some', 0).result()
+    assert first.building != second.building, f'both threads build {first.building.name}'
+    for kept, content in ((first, b'one'), (second, b'two')):
+        kept.building.write_bytes(content)
+    first.seal()
+    second.seal()
+    assert found(tmp_path).read_bytes() in (b'one', b'two') and not list(tmp_path.glob(f'{BUILDING}*'))
+
+
 def test_a_folder_that_cannot_be_written_costs_nothing_but_the_cache(tmp_path):
     (tmp_path / 'file').write_text('in the way')
     kept = KeptGraph(GRAPH, '1', tmp_path / 'file' / 'graphs', 'some', 0)
@@ -81,10 +94,10 @@ def cached(tmp_path, monkeypatch):
         opened.append(graph)
         return real(graph, *arguments, **named)
 
-    monkeypatch.setenv('S2HAND_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setenv('S2HAND_CACHE', str(tmp_path / 'große Ablage'))
     monkeypatch.setattr(onnxruntime, 'InferenceSession', session)
     monkeypatch.setattr(regression, 'KeptGraph', lambda graph, runtime: KeptGraph(graph, runtime, smallest=0))
-    return tiny_network(tmp_path / 'tiny.onnx'), tmp_path / 'cache' / 'graphs', opened
+    return tiny_network(tmp_path / 'tiny.onnx'), tmp_path / 'große Ablage' / 'graphs', opened
 
 
 def answers(weights: Path) -> list[float]:

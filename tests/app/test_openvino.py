@@ -41,9 +41,9 @@ def network(tmp_path) -> Path:
 @pytest.fixture
 def kept(tmp_path, monkeypatch) -> Path:
     """The folder where even tiny networks are kept."""
-    monkeypatch.setenv('S2HAND_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setenv('S2HAND_CACHE', str(tmp_path / 'große Ablage'))
     monkeypatch.setattr(openvino_session, 'KeptGraph', lambda graph, runtime, ending: KeptGraph(graph, runtime, smallest=0, ending=ending))
-    return tmp_path / 'cache' / 'graphs'
+    return tmp_path / 'große Ablage' / 'graphs'
 
 
 @pytest.fixture(scope='module')
