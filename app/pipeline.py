@@ -80,6 +80,16 @@ class Sighting:
 
 
 @dataclass(frozen=True)
+class _Upright:
+    """A sighting in a picture mirrored, if need be, so that the hand is a right one: until it is placed it is treated as such."""
+
+    memory: _Memory
+    points: np.ndarray  # (21, 2) pixels
+    crop: Crop  # not mirrored
+    camera: Intrinsics
+
+
+@dataclass(frozen=True)
 class Looked:
     """What `Pipeline.look` leaves for `Pipeline.place`."""
 
@@ -217,7 +227,7 @@ class Pipeline:
             if number not in sighted:  # a hand that is found again may be anywhere
                 memory.forget_motion(self.settings.smoothing)
         predictions = self._predictions(looked)
-        placed = [self._placed(looked.frame, intrinsics, *seen) for seen in zip(looked.sightings, predictions)]
+        placed = self._placed(looked, predictions, intrinsics)
         with self.clock.stage('texture'):
             hands = [self._coloured(looked.frame, intrinsics, hand, prediction,
                                     [(other.vertices, other.side) for other in placed if other is not hand])
@@ -270,10 +280,9 @@ class Pipeline:
         memory = self._memories.get(track.number)
         return is_read(track.looks + 1) and (memory is None or memory.texture.hears_network)
 
-    def _placed(self, frame: Frame, intrinsics: Intrinsics, sighting: Sighting, prediction: Prediction) -> Hand:
-        """One hand, not yet coloured. All happens in a picture mirrored, if need be, so that the hand is a right one."""
-        settings, width, number = self.settings, frame.image.shape[1], sighting.track
-        crop = sighting.crop
+    def _upright(self, sighting: Sighting, intrinsics: Intrinsics, width: int) -> _Upright:
+        """A sighting in a picture `width` pixels wide as one of a right hand, with what is known of its track."""
+        crop, number = sighting.crop, sighting.track
         side = 'left' if crop.mirrored else 'right'
         if number not in self._memories:
             self._memories[number] = self._memory(side)
@@ -281,26 +290,35 @@ class Pipeline:
         if memory.side != side:  # a flipped side is another hand to every filter
             memory.side, memory.last = side, None
             memory.smoother.reset()
-        left = side == 'left'
-        camera = mirror_intrinsics(intrinsics, width) if left else intrinsics
-        upright = unmirrored(crop, width) if left else crop
-        points = mirror_points_2d(sighting.points, width) if left else sighting.points
+        if side == 'right':
+            return _Upright(memory, sighting.points, crop, intrinsics)
+        return _Upright(memory, mirror_points_2d(sighting.points, width), unmirrored(crop, width), mirror_intrinsics(intrinsics, width))
+
+    def _placed(self, looked: Looked, predictions: list[Prediction], intrinsics: Intrinsics) -> list[Hand]:
+        """The hands, not yet coloured. Each step is done for all of them before the next one begins: the second hand then finds code and
+        tables where the first one left them, in the processor's cache, and costs half as much."""
+        frame, sightings = looked.frame, looked.sightings
         with self.clock.stage('refine'):
-            state, fitted = self._refined(memory, prediction, points, upright, camera, sighting.presence)
+            uprights = [self._upright(sighting, intrinsics, frame.image.shape[1]) for sighting in sightings]
+            refined = [self._refined(upright, prediction, sighting.presence)
+                       for upright, prediction, sighting in zip(uprights, predictions, sightings)]
         with self.clock.stage('smooth'):
-            if settings.mode == 'image':
-                pose, translation = axis_angle_to_quaternion(state.pose), state.translation
-            else:
-                pose, translation = memory.smoother.smooth(state.pose, state.shape, state.translation, points, camera, frame.time,
-                                                            fitted)
-            vertices, joints = self.model.posed(pose, state.shape)
-            vertices += translation.astype(np.float32)
-            joints = joints + translation
-            if left:
-                vertices, joints = mirror_points_3d(vertices), mirror_points_3d(joints)
-                pose, translation, points = mirror_pose(pose), mirror_points_3d(translation), mirror_points_2d(points, width)
-        return Hand(number, side, sighting.presence, pose, state.shape, translation, vertices, joints, intrinsics.project(joints),
-                    self._default_colours, DEFAULT_LIGHT, points)
+            smoothed = [self._smoothed(upright, *found, frame.time) for upright, found in zip(uprights, refined)]
+            posed = [self.model.posed(pose, state.shape) for (pose, _), (state, _) in zip(smoothed, refined)]
+            return [self._hand(sighting, state, *motion, *mesh, intrinsics)
+                    for sighting, (state, _), motion, mesh in zip(sightings, refined, smoothed, posed)]
+
+    def _hand(self, sighting: Sighting, state: HandState, pose: np.ndarray, translation: np.ndarray, vertices: np.ndarray,
+              joints: np.ndarray, intrinsics: Intrinsics) -> Hand:
+        """A right hand's `state`, its smoothed `pose` and `translation`, and its mesh about the wrist -> the hand that was seen."""
+        vertices += translation.astype(np.float32)
+        joints = joints + translation
+        side = 'left' if sighting.crop.mirrored else 'right'
+        if side == 'left':
+            vertices, joints, translation = (mirror_points_3d(values) for values in (vertices, joints, translation))
+            pose = mirror_pose(pose)
+        return Hand(sighting.track, side, sighting.presence, pose, state.shape, translation, vertices, joints, intrinsics.project(joints),
+                    self._default_colours, DEFAULT_LIGHT, sighting.points)
 
     def _memory(self, side: str) -> _Memory:
         """What a new track knows: nothing, or what was known of a hand of its side before time jumped."""
@@ -319,10 +337,16 @@ class Pipeline:
             network_light=prediction.light, others=others)
         return replace(hand, colours=colours, light=light)
 
-    def _refined(self, memory: _Memory, prediction: Prediction, points: np.ndarray, crop: Crop, camera: Intrinsics,
-                 presence: float) -> tuple[HandState, Step | None]:
+    def _smoothed(self, upright: _Upright, state: HandState, fitted: Step | None, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """The pose as quaternions (16, 4) and the wrist's translation (3,), smoothed unless frames are single pictures."""
+        if self.settings.mode == 'image':
+            return axis_angle_to_quaternion(state.pose), state.translation
+        return upright.memory.smoother.smooth(state.pose, state.shape, state.translation, upright.points, upright.camera, time, fitted)
+
+    def _refined(self, upright: _Upright, prediction: Prediction, presence: float) -> tuple[HandState, Step | None]:
         """The network's hand in the frame's camera, fitted to the points if the settings say so, and what the fit knows of it; the track's
         one shape is kept."""
+        memory, points, crop, camera = upright.memory, upright.points, upright.crop, upright.camera
         pose = prediction.pose.astype(float)
         pose[0] = one_axis_angle(crop_to_frame_rotation(crop, camera) @ one_matrix(pose[0]))
         wrist = wrist_in_frame(prediction.translation.astype(float), prediction.scale, self.regressor.focal, crop, camera)

@@ -1,4 +1,6 @@
 """The stages together, on frames of the bundled clip."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,35 @@ def test_two_threads_that_share_the_work_give_the_same_hands(frames, followed):
             assert one.frame is frame and {'crop', 'network', 'refine', 'smooth', 'texture'} <= stages.keys()
             for name in ('vertices', 'joints_2d', 'shape', 'colours', 'light'):
                 assert np.array_equal(getattr(there, name), getattr(here[0], name)), f'{name} of frame {frame.index} differ'
+
+
+def test_hands_placed_together_are_those_placed_alone(frames):
+    """A right hand, and a left one that comes, goes and comes back."""
+    shown = []
+    for i, frame in enumerate(frames):
+        half = frame.image[:, 160:480]
+        other = np.zeros_like(half) if i < 4 or 18 <= i < 21 else half[:, ::-1]
+        shown.append(replace(frame, image=np.ascontiguousarray(np.hstack([half, other]))))
+    with Pipeline(PipelineSettings(hands=2, threads=1, provider='cpu')) as pipeline:
+        looked = [pipeline.look(frame) for frame in shown]
+
+        def placed(tracks):
+            pipeline.reset()
+            seen = [replace(one, sightings=tuple(s for s in one.sightings if s.track in tracks)) for one in looked]
+            return [pipeline.place(one, CAMERA) for one in seen]
+
+        tracks = sorted({sighting.track for one in looked for sighting in one.sightings})
+        together, alone = placed(tracks), [placed([track]) for track in tracks]
+    counts = [len(hands) for hands in together]
+    assert counts[0] == counts[19] == 1 and counts[17] == counts[-1] == 2, f'hands in the frames: {counts}'
+    assert {hand.side for hand in together[-1]} == {'right', 'left'}
+    for index, hands in enumerate(together):
+        ones = {hand.track: hand for single in alone for hand in single[index]}
+        assert len(ones) == len(hands)
+        for hand in hands:
+            for name in ('pose', 'shape', 'translation', 'vertices', 'joints_2d', 'points'):
+                apart = np.abs(getattr(hand, name) - getattr(ones[hand.track], name)).max()
+                assert apart < 1e-6, f'{name} of the {hand.side} hand in frame {index} differs by {apart:.1e} from the one placed alone'
 
 
 def test_the_mirrored_clip_gives_the_mirrored_hand_of_the_other_side(frames, followed):
