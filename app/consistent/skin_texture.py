@@ -114,7 +114,7 @@ def skin_texture(model: HandModel, side: Side, views: list[View]) -> SkinTexture
         shown[rows] += trust
     agreed = np.clip(weight / np.maximum(shown, 1e-6) / AGREED, 0, 1)  # where most views show no skin, the rest is chance
     weight *= agreed ** 2
-    own = agreed ** 2 * weight / (weight + OWN)  # however often that was seen
+    own = agreed * weight / (weight + OWN)  # however often that was seen
     own = np.minimum(own, _softened(atlas, own))
     apart = total / np.maximum(weight / np.maximum(agreed ** 2, 1e-6), 1e-6)[:, None] - atlas.at(tone)
     smooth = _smooth(atlas, np.where(weight[:, None] > 1e-6, apart, 0), weight)
