@@ -42,7 +42,7 @@ class Hud(QWidget):
         self.setAttribute(Qt.WA_TransparentForMouseEvents)
         self.setAccessibleName('Speed and delay')
         self.statistics: LiveStatistics | None = None
-        self._resting = False
+        self._resting = ''
         self._strip = 0  # width of the strip; 0: a card
         self._picture, self._view = QRect(), QRect()  # what the card lies on, and the 3D view where that lies there too
         self._covered = QRect()
@@ -50,8 +50,8 @@ class Hud(QWidget):
         self._pixmap = QPixmap()
         self.hide()
 
-    def show_statistics(self, statistics: LiveStatistics, resting: bool = False) -> None:
-        """Show these from now on. `resting`: the picture stands still, so that no rate or delay means anything."""
+    def show_statistics(self, statistics: LiveStatistics, resting: str = '') -> None:
+        """Show these from now on. `resting`: why no rate or delay means anything, as 'Paused'."""
         self.statistics, self._resting = statistics, resting
         self._render()
         self.setAccessibleDescription('. '.join(self.words()))
@@ -68,7 +68,7 @@ class Hud(QWidget):
         s = self.statistics
         if s is None:
             return []
-        speed = ['paused'] if self._resting else [f'{s.fps:.0f} fps', f'{s.latency_ms:.0f} ms', *s.remarks]
+        speed = [self._resting.lower()] if self._resting else [f'{s.fps:.0f} fps', f'{s.latency_ms:.0f} ms', *s.remarks]
         return [*speed, *(f'{name} {ms:.1f} ms' for name, ms, _ in _grouped(s.stages)),
                 *(_hand(h) for h in s.hands), _drops(s)]
 
@@ -178,7 +178,7 @@ class Hud(QWidget):
         if self._resting:
             painter.setFont(_font(self, 18, QFont.DemiBold))
             painter.setPen(QColor(self._ink))
-            painter.drawText(x, y + 22, 'Paused')
+            painter.drawText(x, y + 22, self._resting)
             return
         for number, unit, left, bad in ((f'{s.fps:.0f}', of, x, behind), (f'{s.latency_ms:.0f}', delay, x + 80, s.latency_ms > _LATE)):
             painter.setFont(_font(self, 26, QFont.DemiBold))

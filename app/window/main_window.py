@@ -8,6 +8,7 @@ from PyQt5.QtCore import QByteArray, QEvent, QTimer, Qt, pyqtSignal
 from PyQt5.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from app.live.events import PlayStateChanged
+from app.live.position import Position
 from app.live.settings import LiveSettings
 from app.live.shown import Shown, SourceInfo
 from app.window.actions import ACTIONS, hint, make_actions
@@ -269,7 +270,7 @@ class MainWindow(QMainWindow):
         if statistics is not None:
             self.panel.show_statistics(statistics)
             if self._settled and self.actions_by_id['hud'].isChecked() and self.canvas.shown is not None and not self.isMinimized():
-                self.hud.show_statistics(statistics, resting=position is not None and not position.playing)
+                self.hud.show_statistics(statistics, _resting(self.chooser.info, position))
                 if not self.hud.isVisible():
                     self.show_hud(True)
         if position is not None:
@@ -339,3 +340,12 @@ class MainWindow(QMainWindow):
         self.ended_in_time = self.bridge.close()
         event.accept()
         self.closed.emit()
+
+
+def _resting(info: SourceInfo | None, position: Position | None) -> str:
+    """Why the picture stands still; '' if it does not."""
+    if info is None or position is None:
+        return ''
+    if not info.sequence:
+        return 'Still picture'
+    return '' if position.playing else 'At the end' if position.ended else 'Paused'

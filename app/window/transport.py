@@ -109,7 +109,8 @@ class Transport(QWidget):
         if self._duration > 0:
             self.time.setText(clock(position.time))
             if not self.slider.isSliderDown() and not self._rest.isActive():
-                self.slider.setValue(round(_STEPS * min(position.time / self._duration, 1)))
+                share = 1 if position.ended else min(position.time / self._duration, 1)  # the last picture begins before the end
+                self.slider.setValue(round(_STEPS * share))
 
     def show_recording(self, state) -> None:
         """RecordingState while it records, else None."""

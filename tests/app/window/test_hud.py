@@ -65,7 +65,7 @@ def test_what_is_too_slow_is_red_and_what_is_not_is_not(hud, foot):
 
 
 def test_a_picture_that_stands_still_is_not_called_slow(hud):
-    hud.show_statistics(BUSY, resting=True)
+    hud.show_statistics(BUSY, resting='Paused')
     assert hud.words()[0] == 'paused' and not any('fps' in words for words in hud.words())
     assert not any(remark in hud.words() for remark in BUSY.remarks)
 

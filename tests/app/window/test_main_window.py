@@ -416,6 +416,17 @@ def test_statistics_reach_hud_and_panel(live):
     live.wait(lambda: '17 fps' in live.window.hud.words())
 
 
+@pytest.mark.parametrize('source,position,said', [
+    (info(), Position(playing=True), '30 fps'), (info(), Position(playing=False), 'paused'),
+    (info(), Position(playing=False, ended=True), 'at the end'),
+    (info('picture', sequence=False, duration=None), Position(playing=False, ended=True), 'still picture'),
+    (info('folder', sequence=False), Position(playing=True), 'still picture')])
+def test_the_speed_is_told_of_what_moves_only(live, source, position, said):
+    live.engine.say(events.SourceOpened(source))
+    live.engine.where = position
+    live.wait(lambda: said in live.window.hud.words())
+
+
 def test_settings_of_the_command_line_go_before_what_is_remembered(play):
     played = play(Stored(live=LiveSettings(style='skeleton', opacity=0.4)))
     assert played.window.actions_by_id['style_skeleton'].isChecked()

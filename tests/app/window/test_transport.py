@@ -97,6 +97,8 @@ def test_the_slider_follows_the_film(transport):
     assert transport.play.accessibleName() == 'Pause'
     transport.show_position(Position(75, 2.5, playing=False))
     assert transport.play.accessibleName() == 'Play'
+    transport.show_position(Position(4, 8.0, False, False, ended=True))
+    assert transport.slider.value() == transport.slider.maximum(), 'at the end it stands before the end'
 
 
 def test_the_record_button_shows_how_long_and_how_large(transport):
