@@ -22,9 +22,10 @@ from tqdm import tqdm
 
 from app.errors import InputError
 from app.outputs.atomic import whole_file
-from app.regression import OUTPUTS, WEIGHTS
+from app.regression import WEIGHTS
 from export.accuracy import Accuracy, accuracy, answers, milliseconds
 from export.calibration import Hands, calibration_crops, validation_sets
+from export.files import check_target, properties, read_exported
 from export.operators import troubles
 from export.parity import quiet_session
 
@@ -141,17 +142,9 @@ def attempts(model: onnx.ModelProto, ranges: TensorsData, order: Sequence[Part],
 
 def read_float_graph(path: Path) -> onnx.ModelProto:
     """A float32 graph of this program. Raises InputError."""
-    if not path.is_file():
-        raise InputError(f'there is no network {path}; export one with `python main.py export onnx`')
-    try:
-        model = onnx.load(str(path))
-        metadata = {entry.key: entry.value for entry in model.metadata_props}
-    except Exception as error:  # protobuf's exceptions share no public base
-        raise InputError(f'{path} is not an ONNX file; export one with `python main.py export onnx`') from error
-    if {*OUTPUTS} - {value.name for value in model.graph.output} or 'size' not in metadata:
-        raise InputError(f'{path} is not an S2HAND network of this program; export one with `python main.py export onnx`')
-    if metadata.get('precision', 'fp32') != 'fp32':
-        raise InputError(f'{path} is in {metadata["precision"]} already; eight bits are made of a float32 graph '
+    _, model = read_exported(path)
+    if (precision := properties(model)['precision']) != 'fp32':
+        raise InputError(f'{path} is in {precision} already; eight bits are made of a float32 graph '
                          '(`python main.py export onnx --precision fp32`)')
     return model
 
@@ -175,11 +168,14 @@ def run(options: argparse.Namespace) -> int:
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise InputError(f'--{name} must be at least 1, not {getattr(options, name)}')
     model = onnx.shape_inference.infer_shapes(read_float_graph(options.network))
-    size = int(next(entry.value for entry in model.metadata_props if entry.key == 'size'))
+    parts, size, out = parts_of(model), int(properties(model)['size']), options.out or options.network.with_suffix('.int8.onnx')
+    if unknown := {*options.floats} - {part.name for part in parts}:
+        raise InputError(f'--float knows {", ".join(part.name for part in parts)}; not {", ".join(sorted(unknown))}')
+    check_target(out)
     sets = validation_sets(options.rendered, options.truth, options.manifest, size, options.limit)
     crops, sentence = calibration_crops(options.manifest, size, options.crops)
     print(f'Ranges are measured on {sentence}.', flush=True)
-    ranges, parts = ranges_of(options.network, crops), parts_of(model)
+    ranges = ranges_of(options.network, crops)
     order, shares = ordered(model, ranges, parts, crops, options.floats)
     attempt = attempts(model, ranges, order, sets, shares)
     print(report(sets, attempt))
@@ -188,11 +184,8 @@ def run(options: argparse.Namespace) -> int:
                          'keep more parts in float with --float, or use fp16 on a GPU')
     if found := troubles(attempt.model):
         raise InputError(f'TensorRT would not read the graph and it was not written: {"; ".join(found[:3])}')
-    metadata = {entry.key: entry.value for entry in model.metadata_props} | {'precision': 'int8', 'float_parts': ', '.join(attempt.floats)}
-    onnx.helper.set_model_props(attempt.model, metadata)
-    out = options.out or options.network.with_suffix('.int8.onnx')
+    onnx.helper.set_model_props(attempt.model, properties(model) | {'precision': 'int8', 'float_parts': ', '.join(attempt.floats)})
     data = attempt.model.SerializeToString()
-    out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(out) as file:
         file.write(data)
     print(f'{out}: {len(data) / 1e6:.1f} MB (float32: {options.network.stat().st_size / 1e6:.1f} MB)')
@@ -203,8 +196,6 @@ def run(options: argparse.Namespace) -> int:
 def ordered(model: onnx.ModelProto, ranges: TensorsData, parts: list[Part], crops: np.ndarray,
             floats: Sequence[str]) -> tuple[list[Part], Sequence[float]]:
     """Parts, the most sensitive first, and which shares of them to try in float. `floats` are the names of those that a person chose."""
-    if unknown := {*floats} - {part.name for part in parts}:
-        raise InputError(f'--float knows {", ".join(part.name for part in parts)}; not {", ".join(sorted(unknown))}')
     if floats:
         return sorted(parts, key=lambda part: part.name not in floats), [len({*floats}) / len(parts)]
     moved = sensitivity(model, ranges, parts, crops[np.linspace(0, len(crops) - 1, min(PROBES, len(crops))).round().astype(int)])

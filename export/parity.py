@@ -21,7 +21,9 @@ from models.s2hand import S2Hand
 
 CLIP = Path(__file__).resolve().parent.parent / 'assets' / 'demo' / 'demo.mp4'
 LIMITS_MM = {'fp32': 0.1, 'fp16': 0.5}
-NOISE, PICTURES, BATCH = 6, 10, 4
+NOISE, PICTURES, BATCH = 6, 48, 4
+SHOWN = 0.5  # presence from which on the program shows a hand
+ANSWERS = ('vertices', 'joints_3d', 'points', 'texture')
 GEOMETRY = ('vertices', 'joints_3d', 'joints_2d', 'scale', 'translation')
 BEYOND = 4.0  # standard deviations of a coefficient
 
@@ -30,7 +32,7 @@ BEYOND = 4.0  # standard deviations of a coefficient
 class Parity:
     """Largest differences between torch and the graph."""
 
-    crops: int
+    crops: int  # that count
     crop_mm: float  # of vertices and joints, over the crops
     points_px: float  # of the 2D branch's points
     texture: float  # of 0..1
@@ -56,14 +58,15 @@ def quiet_session(model: Path | bytes, threads: int = 1) -> ort.InferenceSession
 
 
 def check_crops(size: int, noise: int = NOISE, pictures: int = PICTURES, seed: int = 0) -> np.ndarray:
-    """Crops (B, 3, size, size) float32 in 0..1: noise, and squares out of the bundled clip."""
+    """Crops (B, 3, size, size) float32 in 0..1: noise, and squares out of the bundled clip, from all over it."""
     random = np.random.default_rng(seed)
     crops = list(random.random((noise, 3, size, size), np.float32))
     clip = cv2.VideoCapture(str(CLIP))
-    while len(crops) < noise + pictures:
+    wanted = {*np.linspace(0, clip.get(cv2.CAP_PROP_FRAME_COUNT) - 1, pictures).astype(int).tolist()}
+    for number in range(max(wanted, default=-1) + 1):
         read, image = clip.read()
-        if not read:
-            break
+        if not read or number not in wanted:
+            continue
         side = int(random.integers(min(image.shape[:2]) // 2, min(image.shape[:2])))
         y, x = (int(random.integers(0, edge - side + 1)) for edge in image.shape[:2])
         square = cv2.resize(image[y:y + side, x:x + side, ::-1], (size, size), interpolation=cv2.INTER_AREA)
@@ -133,37 +136,36 @@ def geometry_part(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 @torch.inference_mode()
-def measure_parity(network: S2Hand, path: Path, crops: np.ndarray, rounded: nn.Module | None = None) -> Parity:
+def measure_parity(network: S2Hand, graph: onnx.ModelProto, crops: np.ndarray, half: nn.Module | None = None) -> Parity:
     """Compare `network` with its graph on crops (B, 3, S, S) in 0..1 and on extreme hands.
 
-    `rounded`: a graph in half precision as torch runs it, which then counts too. ONNX Runtime on a CPU has no half precision: it reckons in
-    float32 and leaves out most of the rounding that a GPU does.
+    `half`: the same graph in torch, in half precision, which then counts too: ONNX Runtime on a CPU reckons in float32 and leaves out most
+    of the rounding that a GPU does. Then only crops count in which the network sees a hand, if there are any. In others the six numbers
+    that a rotation is made of mean nothing; the shorter they come out, the further their last digit turns the hand, without bounds.
     """
-    session = quiet_session(path)
-    crop_mm = points_px = texture = 0.0
+    session, presence, apart = quiet_session(graph.SerializeToString()), [], []
     for start in range(0, len(crops), BATCH):
         batch = crops[start:start + BATCH]
         answer = network(torch.from_numpy(batch))
-        names = 'vertices', 'joints_3d', 'points', 'texture'
-        answers = [run(session, names, crop=batch)]
-        if rounded is not None:
-            half = rounded(torch.from_numpy(batch))
-            answers.append([getattr(half, name).numpy() for name in names])
-        for found in answers:
-            apart = [float(np.abs(getattr(answer, name).numpy() - value).max()) for name, value in zip(names, found)]
-            crop_mm, points_px, texture = max(crop_mm, 1000 * apart[0], 1000 * apart[1]), max(points_px, apart[2]), max(texture, apart[3])
-    part = geometry_part(onnx.load(str(path)))
-    numbers = extreme_numbers(network)
-    vertices, joints, _ = network.place(network.decoder.geometry(numbers))
-    found = run(quiet_session(part.SerializeToString()), ('vertices', 'joints_3d'), **{part.graph.input[0].name: numbers.numpy()})
-    pose_mm = 1000 * max(float(np.abs(a.numpy() - b).max()) for a, b in zip((vertices, joints), found))
-    return Parity(len(crops), crop_mm, points_px, texture, len(numbers), pose_mm)
+        answers = [session.run(ANSWERS, {'crop': batch})]
+        if half is not None:
+            rounded = half(torch.from_numpy(batch))
+            answers.append([getattr(rounded, name).numpy() for name in ANSWERS])
+        presence.append(answer.presence[:, 0].numpy())
+        apart.append([np.max([distances(getattr(answer, name).numpy(), other) for other in others], 0)
+                      for name, others in zip(ANSWERS, zip(*answers))])
+    counted = ~(np.concatenate(presence) < SHOWN)
+    if half is None or not counted.any():
+        counted[:] = True
+    vertices, joints, points, texture = np.concatenate(apart, 1)[:, counted].max(1).tolist()
+    part, numbers = geometry_part(graph), extreme_numbers(network)
+    posed = network.place(network.decoder.geometry(numbers))[:2]
+    found = quiet_session(part.SerializeToString()).run(ANSWERS[:2], {part.graph.input[0].name: numbers.numpy()})
+    pose_mm = 1000 * max(float(distances(a.numpy(), b).max()) for a, b in zip(posed, found))
+    return Parity(int(counted.sum()), 1000 * max(vertices, joints), points, texture, len(numbers), pose_mm)
 
 
-def run(session: ort.InferenceSession, names: tuple[str, ...], **inputs: np.ndarray) -> list[np.ndarray]:
-    """The named answers, all finite. Raises ValueError if one is not."""
-    answers = session.run(names, inputs)
-    for name, value in zip(names, answers):
-        if not np.isfinite(value).all():
-            raise ValueError(f'{name} of the graph is not finite')
-    return answers
+def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(B,) the largest difference in each row of two arrays (B, ...), infinite where something is no number."""
+    apart = np.abs(a - b).reshape(len(a), -1).max(1)
+    return np.where(np.isnan(apart), np.inf, apart)

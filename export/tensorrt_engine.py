@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 
-import onnx
 from tqdm import tqdm
 
 from app.engine_cache import gpu_and_driver
@@ -23,7 +21,8 @@ from app.errors import InputError
 from app.outputs.atomic import one_sentence, whole_file
 from app.outputs.report import write_json
 from app.regression import has_nvidia_device
-from export.onnx_export import CHECKPOINT, export_checked
+from export.files import check_target, properties, read_exported
+from export.onnx_export import CHECKPOINT, checked_graph, read_network
 
 PRECISIONS = ('fp32', 'fp16', 'int8')
 TOLD = ('name', 'version', 'checkpoint', 'hand_model', 'size', 'focal', 'normalisation', 'joint_order', 'units')
@@ -129,7 +128,6 @@ def write_engine(out: Path, engine: bytes, told: dict) -> None:
     """The engine and its description, `out` with .json added; neither without the other. Raises InputError."""
     described = out.with_name(f'{out.name}.json')
     with one_sentence(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
         out.unlink(missing_ok=True)
         described.unlink(missing_ok=True)
     try:
@@ -144,28 +142,16 @@ def write_engine(out: Path, engine: bytes, told: dict) -> None:
 def read_graph(options: argparse.Namespace) -> tuple[bytes, dict[str, str]]:
     """The ONNX graph to build from and its metadata: the named one, or the checkpoint's in the wanted precision. Raises InputError."""
     wanted = options.precision
-    if options.network is None:
-        if wanted == 'int8':
-            raise InputError('eight bits need a graph with measured ranges: `python main.py export int8 --out FILE`, then --network FILE')
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / 'graph.onnx'
-            export_checked(options.checkpoint, path, wanted or 'fp32')
-            data = path.read_bytes()
-    else:
-        if not options.network.is_file():
-            raise InputError(f'there is no network {options.network}; export one with `python main.py export onnx`')
-        with one_sentence(options.network):
-            data = options.network.read_bytes()
-    try:
-        metadata = {entry.key: entry.value for entry in onnx.load_model_from_string(data).metadata_props}
-    except Exception as error:  # protobuf's exceptions share no public base
-        raise InputError(f'{options.network} is not an ONNX file; export one with `python main.py export onnx`') from error
-    if {'size', 'hand_model'} - metadata.keys():
-        raise InputError(f'{options.network} is not an S2HAND network of this program; export one with `python main.py export onnx`')
-    real = metadata.setdefault('precision', 'fp32')
-    if wanted not in (None, real):
-        raise InputError(f'{options.network} is in {real}, not {wanted}; leave out --precision, or export it in {wanted} first')
-    return data, metadata
+    if options.network is not None:
+        data, graph = read_exported(options.network)
+        real = properties(graph)['precision']
+        if wanted not in (None, real):
+            raise InputError(f'{options.network} is in {real}, not {wanted}; leave out --precision, or export it in {wanted} first')
+        return data, properties(graph)
+    if wanted == 'int8':
+        raise InputError('eight bits need a graph with measured ranges: `python main.py export int8 --out FILE`, then --network FILE')
+    graph, _ = checked_graph(read_network(options.checkpoint), options.checkpoint, wanted or 'fp32')
+    return graph.SerializeToString(), properties(graph)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -188,10 +174,13 @@ def run(options: argparse.Namespace) -> int:
         capabilities_of(trt, wanted)
     elif not has_nvidia_device():
         raise InputError('there is no GPU here to build for; name some with --compute-capability, such as 8.6 8.9 12.0 (tensorrt-rtx)')
+    if options.out is not None:
+        check_target(options.out)
     graph, metadata = read_graph(options)
     precision = metadata['precision']
     source = options.network or options.checkpoint
     out = options.out or source.with_name(f'{source.name.split(".")[0]}.{precision}.engine')
+    check_target(out)
     engine = build_engine(trt, graph, int(metadata['size']), options.max_batch, wanted, options.quiet)
     gpu, driver = ('any of the compute capabilities', 'any') if wanted else gpu_and_driver()
     write_engine(out, engine, {

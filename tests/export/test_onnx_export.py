@@ -1,6 +1,8 @@
 """The ONNX file answers what the torch network answers, for every batch size and also for extreme hands."""
+import argparse
 import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -10,7 +12,8 @@ import torch
 
 from app.errors import InputError
 from export import onnx_export
-from export.onnx_export import CHECKPOINT, OUTPUTS, WEIGHTS, export_checked, metadata_of, note_hash
+from export.onnx_export import (
+    CHECKPOINT, OUTPUTS, WEIGHTS, checked_graph, metadata_of, note_hash, sums_in_float32, write_graph)
 from export.operators import troubles
 from export.parity import check_crops, extreme_numbers, measure_parity
 from models.checkpoint import file_hash, load_checkpoint, save_checkpoint
@@ -18,6 +21,13 @@ from models.hand_model import OPEN_HAND
 from models.rotations import matrix_to_axis_angle
 
 TOLERANCE_MM = 0.1
+needs_weights = pytest.mark.skipif(not CHECKPOINT.is_file(), reason='no trained weights in assets/weights')
+
+
+def options(*words: object) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    onnx_export.add_options(parser)
+    return parser.parse_args([str(word) for word in words])
 
 
 def session(path):
@@ -74,7 +84,7 @@ def test_tensorrt_reads_every_operator_and_type(exported):
 
 
 def test_extreme_hands_agree(lively, exported):
-    parity = measure_parity(lively, exported, check_crops(224, 1, 1))
+    parity = measure_parity(lively, onnx.load(str(exported)), check_crops(224, 1, 1))
     assert parity.poses > 200, f'only {parity.poses} hands were fed'
     assert parity.pose_mm < TOLERANCE_MM, f'{parity.pose_mm:.5f} mm apart over {parity.poses} extreme hands, {TOLERANCE_MM} allowed'
 
@@ -113,31 +123,69 @@ def test_the_extreme_hands_are_what_they_claim_to_be(lively):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not CHECKPOINT.is_file(), reason='no trained weights in assets/weights')
+@needs_weights
 def test_half_precision_stays_within_half_a_millimetre_and_keeps_geometry_in_float32(tmp_path):
     network, path = load_checkpoint(CHECKPOINT), tmp_path / 'half.onnx'
-    parity = export_checked(CHECKPOINT, path, 'fp16')
-    graph = onnx.load(str(path))
-    assert parity.worst_mm < 0.5, parity.sentence()
+    graph, parity = checked_graph(network, CHECKPOINT, 'fp16')
+    write_graph(graph, path)
+    assert parity.crops >= 24, f'only {parity.crops} crops show a hand'
+    assert parity.worst_mm < 0.25, f'{parity.sentence()}; 0.5 mm are allowed, and half of that is left for other networks'
     assert {p.key: p.value for p in graph.metadata_props}['precision'] == 'fp16'
     assert {v.type.tensor_type.elem_type for v in (*graph.graph.input, *graph.graph.output)} == {onnx.TensorProto.FLOAT}
     half = {t.name for t in graph.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16}
     kinds = {node.op_type for node in graph.graph.node if half & {*node.input}}
     assert 'Conv' in kinds and not kinds & {'Gemm', 'MatMul', 'Sin', 'Sqrt', 'Div'}, f'in half precision are {sorted(kinds)}'
     share = path.stat().st_size / (4 * sum(p.numel() for p in network.parameters()))
-    assert share < 0.85, f'{100 * share:.0f} % of the size in float32; the blocks are half of it, the heads stay'
+    assert share < 0.9, f'the file is {100 * share:.0f} % of all weights in float32; with them in float32 it is 108 %'
 
 
-def test_a_graph_that_answers_otherwise_is_not_written(tmp_path, monkeypatch, lively, exported):
-    checkpoint, out = tmp_path / 'net.safetensors', tmp_path / 'net.onnx'
+@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
+@pytest.mark.parametrize(('off', 'words'), [(0.01, 'mm beside the checkpoint.*not written'), (np.nan, 'no number and was not written')])
+def test_a_graph_that_answers_otherwise_is_not_written(tmp_path, monkeypatch, lively, exported, precision, off, words):
+    checkpoint = tmp_path / 'net.safetensors'
     save_checkpoint(lively, checkpoint, 'net', file_hash(OPEN_HAND))
     other = onnx.load(str(exported))
     bias = next(t for t in other.graph.initializer if t.name.endswith('trans_reg.3.bias'))
-    bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.01), bias.name))
-    monkeypatch.setattr(onnx_export, 'write_graph', lambda network, path, metadata, precision: onnx.save(other, str(path)))
-    with pytest.raises(InputError, match='mm beside the checkpoint.*not written'):
-        onnx_export.export_checked(checkpoint, out)
+    bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(off), bias.name))
+    monkeypatch.setattr(onnx_export, 'graph_of', lambda *network: other)
+    monkeypatch.setattr(onnx_export, 'check_crops', lambda size: check_crops(size, 1, 1))
+    with pytest.raises(InputError, match=words):
+        onnx_export.run(options('--checkpoint', checkpoint, '--precision', precision))
     assert [p.name for p in tmp_path.iterdir()] == ['net.safetensors'], 'something was left of the bad graph'
+
+
+class Answering(torch.nn.Module):
+    """A network that is `off` by so many metres where it sees a hand, and elsewhere."""
+
+    def __init__(self, network, hand: float, elsewhere: float) -> None:
+        super().__init__()
+        self.network, self.off = network, (elsewhere, hand)
+
+    def forward(self, crop):
+        answer = self.network(crop)
+        off = torch.tensor(self.off)[(answer.presence[:, 0] > 0.5).long()]
+        return replace(answer, vertices=answer.vertices + off[:, None, None])
+
+
+@needs_weights
+def test_half_precision_is_judged_by_every_crop_with_a_hand_and_by_no_other():
+    network, graph, crops = load_checkpoint(CHECKPOINT), onnx.load(str(WEIGHTS / 's2hand-lite.onnx')), check_crops(224, 2, 8)
+    for hand, elsewhere in ((0.001, 0.0), (0.0, 0.001), (np.nan, 0.0)):
+        parity = measure_parity(network, graph, crops, Answering(network, hand, elsewhere))
+        expected = np.inf if np.isnan(hand) else 1000 * hand
+        assert 2 < parity.crops < 9, f'{parity.crops} of 10 crops count, two of which are noise'
+        assert parity.crop_mm == pytest.approx(expected, abs=0.1), f'{hand} m off where hands are, found {parity.crop_mm} mm'
+
+
+def test_half_precision_adds_up_in_float32_with_any_number_of_threads():
+    torch.manual_seed(0)
+    plain = torch.nn.Conv2d(256, 64, 3).half()
+    summed, crop = sums_in_float32(torch.nn.Sequential(copy.deepcopy(plain))), torch.randn(2, 256, 14, 14).half()
+    with torch.inference_mode():
+        expected = torch.nn.functional.conv2d(crop.double(), plain.weight.double(), plain.bias.double()).half()
+        found = summed(crop)
+    worst = float(((found - expected).abs() / expected.abs().clamp(min=0.01)).max())
+    assert found.dtype == torch.half and worst < 2 ** -9, f'{worst:.1e} of the answer off, more than one rounding'
 
 
 def test_the_file_says_nothing_of_the_machine_it_was_made_on(exported):
