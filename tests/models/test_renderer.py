@@ -259,6 +259,14 @@ def test_a_hand_out_of_sight_gives_zeros_and_gradients_of_zero(hand, hands, plac
     assert all(torch.isfinite(g).all() for g in gradients), 'a camera inside of the hand must do no harm'
 
 
+@pytest.mark.parametrize('depth', [-0.5, 0.0, 0.005, 0.0099])
+def test_a_face_with_a_corner_behind_or_nearer_than_a_centimetre_is_not_drawn(depth):
+    faces, vertices = torch.tensor([[0, 1, 2]]), torch.tensor([[[-0.5, -0.5, 1], [-0.5, 0.5, 1], [0.5, 0.0, 1.0]]])
+    assert render(vertices, faces, size=16, focal=16.0, both_sides=True).mask.any(), 'the face cannot be seen at all'
+    vertices[0, 2] *= depth
+    assert not render(vertices, faces, size=16, focal=16.0, both_sides=True).mask.any(), f'drawn with a corner at {depth} m'
+
+
 def test_a_surface_that_fills_the_picture_has_no_outline():
     vertices = torch.tensor([[[-1, -1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, 1.0]]]) * 5
     drawn, *gradients = gradients_of_all(vertices, torch.tensor([[0, 1, 2], [2, 1, 3]]))

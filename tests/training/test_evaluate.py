@@ -90,7 +90,7 @@ def test_a_hand_three_four_millimetres_off_is_five_off_before_the_camera_and_non
     figures = figures_of(rendered, answered(rendered, shift=(0.003, 0.004, 0), pixels=(6, 8)))
     assert figures['mpjpe_camera_mm'] == pytest.approx(5, abs=1e-3)
     assert figures['error_2d_px'] == pytest.approx(10)
-    for name in ('mpjpe_root_mm', 'pa_mpjpe_mm', 'pa_mpvpe_mm', 'mpjpe_scale_place_mm', 'bone_percent'):
+    for name in ('mpjpe_root_mm', 'mpvpe_root_mm', 'pa_mpjpe_mm', 'pa_mpvpe_mm', 'mpjpe_scale_place_mm', 'bone_percent'):
         assert figures[name] < 1e-3, f'{name} is {figures[name]}'
 
 
@@ -129,12 +129,33 @@ def test_official_sets_may_mirror_and_others_do_not(rendered):
     official = figures_of(replace(rendered, kind='freihand'), mirrored)
     assert ours['pa_mpjpe_mm'] > 5 and ours['pa_mpvpe_mm'] > 5, 'a mirrored hand is another hand'
     assert official['pa_mpjpe_official_mm'] < 1e-3 and official['pa_mpvpe_mm'] < 1e-3, official
+    may, not_ = official['auc_joints'], ours['auc_joints']
+    assert may > 0.99 and not_ < 0.95, f'AUC {may:.3f}, and {not_:.3f} unmirrored'
 
 
 def test_drawn_figures_are_means_over_the_drawn_pictures_only(rendered):
     drawn = [Drawn(20.0, 9.0, 0.5), Drawn(30.0, 9.0, 1.0), Drawn(float('nan'), float('nan'), 0.0), *[None] * (COUNT - 3)]
     figures = measure(rendered, Seen({'network': answered(rendered)}, drawn))[0]['all']['network']
     assert figures['psnr_db'] == 25 and figures['silhouette_iou'] == 0.5
+    assert figures['psnr_db_p10'] == pytest.approx(21) and 'psnr_db_p90' not in figures, 'of what is better when larger, the bad end is low'
+
+
+def test_the_drawn_silhouette_is_compared_with_the_true_one(rendered):
+    contenders = Contenders(WEIGHTS, ('network',), 1)
+    sample = rendered.samples[0]
+    moved = replace(sample, mask=lambda crop: np.roll(sample.mask(crop), 40, axis=1))
+    two = replace(rendered, samples=(sample, moved))
+    here, aside = (drawn.iou for drawn in contenders.look(two, np.ones(2, bool)).drawn)
+    assert here > 0.5 and here > aside + 0.2, f'IoU {here:.2f} with the true silhouette, {aside:.2f} with it 40 px aside'
+
+
+def test_the_size_of_a_hand_is_that_of_its_upright_box_however_it_lies(rendered):
+    sample = rendered.samples[0]
+    usual = sample.hand_size
+    for angle in (0.3, 0.8, 1.6, 3.0):
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        turned = replace(sample, points=(sample.points - 112) @ turn.T + 112)
+        assert turned.hand_size == pytest.approx(usual), f'{turned.hand_size:.1f} px turned by {angle}, {usual:.1f} before'
 
 
 def test_the_true_silhouette_lies_where_the_hand_is_drawn(rendered):

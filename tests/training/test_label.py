@@ -336,6 +336,13 @@ def test_two_hands_that_move_keep_their_numbers_and_one_that_returns_late_gets_a
     assert follower([hand + (70, 0)], [0.1], 9.0)[0].number == 2, 'after seven seconds nobody knows whose hand it is'
 
 
+def test_of_two_tracks_as_near_the_one_of_the_same_side_goes_on():
+    hand, follower = np.random.default_rng(0).uniform(0, 80, (21, 2)), Follower()
+    right, left = follower([hand, hand + (60, 0)], [0.9, 0.1], 0.0)
+    between = follower([hand + (32, 0), hand + (28, 0)], [0.9, 0.1], 0.2)  # each a little nearer to the other one's place
+    assert [found.number for found in between] == [right.number, left.number]
+
+
 def test_a_hand_found_twice_counts_once():
     hand = np.random.default_rng(0).uniform(0, 80, (21, 2))
     assert distinct([hand, hand + 3, hand + (200, 0)]) == [0, 2]

@@ -122,27 +122,30 @@ def test_the_head_learns_tone_and_to_leave_the_background_alone(hand, palm):
 
 
 def test_each_term_of_the_texture_is_what_it_is_by_hand_and_asks_only_the_pictures_that_know():
-    """A photograph and a rendered picture of the same answer: vertices that face the camera under even light of 0.4."""
+    """Two photographs and a rendered picture with the same answer: vertices that face the camera under even light of 0.4."""
     count, pixels = 40, 30
+
     def flat(value: float, channels: int = 1) -> torch.Tensor:
-        return torch.full((2, channels, count), value)
-    light = torch.zeros(2, 11)
+        return torch.full((3, channels, count), value)
+
+    light = torch.zeros(3, 11)
     light[:, 0], light[:, 2:5], light[:, 10] = 0.4, 1.0, 1.0
     true_light = light.clone()
     true_light[:, 0] = 0.5
-    skin = Skin(flat(0.5, 3), light, flat(-1.0, 3), torch.tensor([[1.0, 3.0, 0.3, 0.3, 0.3]]).repeat(2, 1), flat(0.0, 3), flat(0.0), flat(0.5))
+    coefficients = torch.tensor([[1.0, 3.0, 0.3, 0.3, 0.3]]).repeat(3, 1)
+    skin = Skin(flat(0.5, 3), light, flat(-1.0, 3), coefficients, flat(0.0, 3), flat(0.0), flat(0.5))
     tone = float(linear_to_srgb(torch.exp(torch.tensor(-1.0))))
     shown = float(linear_to_srgb(srgb_to_linear(torch.tensor(0.5)) * 0.4))
-    row = {'exact': torch.tensor([0.0, 1.0]), 'visible': torch.ones(2, count), 'facing': flat(1.0), 'lit': torch.eye(3)[2].expand(2, count, 3),
-           'albedo': torch.full((2, count, 3), tone + 0.1), 'pixels': torch.full((2, pixels, 3), 255 * (shown + 0.2)),
-           'corners': torch.zeros(2, pixels, 3, dtype=torch.int64), 'weights': torch.full((2, pixels, 3), 1 / 3), 'light': true_light,
-           'plain': torch.ones(2, count), 'shows': torch.ones(2, count)}
+    row = {'exact': torch.tensor([0.0, 0.0, 1.0]), 'visible': torch.ones(3, count), 'facing': flat(1.0),
+           'lit': torch.eye(3)[2].expand(3, count, 3), 'albedo': torch.full((3, count, 3), tone + 0.1),
+           'pixels': torch.full((3, pixels, 3), 255 * (shown + 0.2)), 'corners': torch.zeros(3, pixels, 3, dtype=torch.int64),
+           'weights': torch.full((3, pixels, 3), 1 / 3), 'light': true_light, 'plain': torch.ones(3, count), 'shows': torch.ones(3, count)}
     only = Texture(photometric=1.0, explained=1.0, tone=1.0, exposure=1.0, albedo=1.0, light=1.0, meets=1.0, trust=1.0)
     terms = {name: float(value) for name, value in TextureLoss(only)(skin, row).items()}
-    wanted = {  # of the last five only one of the two pictures has a say
+    wanted = {
         'photometric': 0.2 * 15 / 20,  # the 30 pixels count a half each; below 20 in all a term is made small
-        'explained': 0.0, 'tone': (1 + 9) / 2 + 1.0, 'exposure': np.log(0.4 / 0.8) ** 2 / 2, 'albedo': 0.1 / 2, 'light': 0.1 / 2,
-        'meets': np.log(2) / 2, 'trust': 2.5 * np.log(2) / 2}
+        'explained': 0.0, 'tone': (1 + 9) / 2 + 1.0, 'exposure': np.log(0.4 / 0.8) ** 2 * 2 / 3, 'albedo': 0.1 / 3, 'light': 0.1 / 3,
+        'meets': np.log(2) / 3, 'trust': 2.5 * np.log(2) / 3}
     assert terms == pytest.approx(wanted, abs=2e-3)
 
 

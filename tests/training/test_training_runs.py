@@ -53,6 +53,23 @@ smoothness = 1.0
 """
 
 
+WATCHED = """
+import os, sys
+import main, torch
+from training.loop import StageTraining
+
+finish = StageTraining.run_all
+
+def watched(self, validation):
+    finish(self, validation)
+    learned = {name: value.detach() for name, value in self.run.network.named_parameters()}
+    torch.save(learned, os.path.join(sys.argv[2], os.environ['RANK'] + '.pt'))
+
+StageTraining.run_all = watched
+sys.exit(main.main(['train', sys.argv[1]]))
+"""
+
+
 @pytest.fixture(scope='module')
 def made(tmp_path_factory) -> Path:
     return make_set(tmp_path_factory.mktemp('set'))
@@ -67,19 +84,21 @@ def config_of(made: Path, folder: Path, stages: str = STAGE, **more: str) -> Con
 def test_a_killed_run_goes_on_and_ends_where_an_undisturbed_one_ends(made, tmp_path, monkeypatch):
     (tmp_path / 'a').mkdir(), (tmp_path / 'b').mkdir()
     straight = weights(train(config_of(made, tmp_path / 'a')))
-    broken = config_of(made, tmp_path / 'b')
+    broken = config_of(made, tmp_path / 'b', top='save_minutes = 0')
     step, count = StageTraining.step, 0
 
     def killed(self, batch):
         nonlocal count
         count += 1
-        if count == 6:  # in the middle of the second epoch
-            raise KeyboardInterrupt
+        if count == 7:  # in the middle of the second epoch
+            raise SystemExit  # nothing is saved after it, as after a kill that cannot be caught
         return step(self, batch)
 
     monkeypatch.setattr(StageTraining, 'step', killed)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit):
         train(broken)
+    position = torch.load(tmp_path / 'b' / 'run' / 'state.pt', weights_only=True)['position']
+    assert position == {'stage': 0, 'epoch': 1, 'step': 2}, f'{position}: with save_minutes = 0 every step is saved'
     monkeypatch.setattr(StageTraining, 'step', step)
     apart = furthest(straight, weights(train(broken)))
     assert apart < 1e-6, f'weights of the interrupted run differ by up to {apart:.1e}; the order, the chance and the state must be the same'
@@ -173,16 +192,21 @@ def test_a_full_disk_is_one_sentence_and_the_old_state_stays(made, tmp_path, mon
 
 
 def test_two_processes_train_one_network(made, tmp_path):
-    path = tmp_path / 'settings.toml'
+    path, script = tmp_path / 'settings.toml', tmp_path / 'watched.py'
     path.write_text(settings_text(made, tmp_path / 'run', STAGE))
+    script.write_text(WATCHED)
     root = Path(__file__).parents[2]
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', str(root / 'main.py'), 'train',
-               str(path)]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', str(script), str(path),
+               str(tmp_path)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(root)})
     assert done.returncode == 0, done.stderr[-2000:]
     log = (tmp_path / 'run' / 'train.log').read_text()
     assert log.count('all 2/2') == 1, f'both processes, or none, wrote the log:\n{log}'
     assert np.isfinite(sum(float(value.sum()) for value in weights(tmp_path / 'run' / 'small.safetensors').values()))
+    one, other = (torch.load(tmp_path / f'{rank}.pt') for rank in (0, 1))
+    apart = max(float((one[name] - other[name]).abs().max()) for name in one)
+    assert apart < 1e-6, f'the two processes learned networks that are up to {apart:.1e} apart'
 
 
 @pytest.mark.parametrize('stages, sentence', [
