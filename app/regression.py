@@ -85,7 +85,7 @@ class Regressor:
     sentence why it is another one, or what else a person should know, '' if all is as asked. Both may change when it fails later on.
     `threads`: how many it uses at most on the CPU.
 
-    'auto' is a CUDA device where there is one, else OpenVINO where it is installed and the processor has AVX-512 or bfloat16, else ONNX
+    'auto' is a CUDA device where there is one, else OpenVINO where it is installed and the processor is of the x86-64 kind, else ONNX
     Runtime on the CPU. 'cpu' is ONNX Runtime in float32: the same numbers on every machine but for rounding.
 
     Raises InputError if the weights are missing, are not this network, or belong to another hand model or version.
