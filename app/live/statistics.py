@@ -190,4 +190,4 @@ def _remarks(stages: tuple[StageTime, ...], source_fps: float | None, lately: di
     if lately.get('recording', 0) > 0:
         yield 'The disk or the encoder does not keep up: the recording leaves pictures out.'
     if latency_ms > 1e3 * LATE:
-        yield f'The picture is {latency_ms:.0f} ms behind the camera.'
+        yield f'The picture is shown {latency_ms:.0f} ms late.'

@@ -85,6 +85,11 @@ def test_a_detector_that_looks_at_each_frame_is_explained_by_the_lost_hand():
     assert any('no hand is followed' in remark for remark in told.remarks), told.remarks
 
 
+def test_a_picture_that_comes_late_is_said_to_whatever_the_source_is():
+    told = run(2.0, 30.0, {}, latency=0.25)[0].summary(NOTHING)
+    assert 'The picture is shown 250 ms late.' in told.remarks, told.remarks
+
+
 def test_drops_are_told_in_total_and_per_second_lately():
     statistics, clock = run(3, 30, {})
     statistics.summary({**NOTHING, 'network': 100})

@@ -412,7 +412,7 @@ def test_a_clip_that_was_played_and_paused_while_the_network_was_loaded_stays_pa
 
 
 def test_statistics_reach_hud_and_panel(live):
-    live.engine.numbers = statistics(fps=17.0, remarks=('The picture is 200 ms behind the camera.',))
+    live.engine.numbers = statistics(fps=17.0, remarks=('The picture is shown 200 ms late.',))
     live.wait(lambda: '17 fps' in live.window.hud.words())
 
 
