@@ -165,8 +165,8 @@ class StageTraining:
                 terms = self.epoch()
                 at.epoch, at.step = at.epoch + 1, 0
                 if run.share.rank == 0:
-                    self.save()
                     self.report(terms, time.monotonic() - started, validation)
+                    self.save()
                 self.keep_state()
         except KeyboardInterrupt:
             self.keep_state()
@@ -178,13 +178,18 @@ class StageTraining:
         """Write the checkpoint. Raises InputError, and leaves the one before, if a weight is more than a checkpoint's numbers can say."""
         learned = [value for value in self.measured.state_dict().values() if value.is_floating_point()]
         if not all(torch.isfinite(value.half()).all() for value in learned):
-            raise InputError(f'weights are no numbers any more, or huge ones, after epoch {self.run.position.epoch} of stage '
-                             f'{self.stage.name}; lower the learning rate. The last good checkpoint, if there is one, lies in '
-                             f'{self.run.config.out}')
+            raise self.spoilt('weights')
         self.run.save(self.measured)
 
+    def spoilt(self, what: str) -> InputError:
+        """What is said of a network that learned too fast."""
+        return InputError(f'{what} are no numbers any more, or huge ones, after epoch {self.run.position.epoch} of stage {self.stage.name}; '
+                          f'lower the learning rate. The last good checkpoint, if there is one, lies in {self.run.config.out}')
+
     def report(self, terms: dict[str, float], seconds: float, validation: dict[str, Batches]) -> None:
-        """A line, and what TensorBoard shows, after an epoch that took so many seconds; with figures when their turn has come."""
+        """A line, and what TensorBoard shows, after an epoch that took so many seconds; with figures when their turn has come.
+
+        Raises InputError if the network's answers are no numbers."""
         run, at = self.run, self.run.position
         shown = ' '.join(f'{name} {value:.4f}' for name, value in terms.items())
         line = f'{self.stage.name} {at.epoch}/{self.epochs}, {seconds:.0f} s: {shown}'
@@ -192,6 +197,8 @@ class StageTraining:
             run.say(line)
             return
         figures = measure(self.measured, self.stage, validation, run.device)
+        if not all(math.isfinite(value) for values in figures.values() for value in values.values()):
+            raise self.spoilt('answers')
         run.board.figures(self.stage.name, at, figures)
         run.say(f'{line} | ' + '; '.join(f'{kind} ' + ' '.join(f'{k} {v:.2f}' for k, v in f.items()) for kind, f in figures.items()))
         run.board.panels(self.measured, at)

@@ -241,7 +241,8 @@ def test_what_a_run_cannot_begin_with_is_one_sentence(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('poisoned, sentence', [
     ('gradient', r'epoch 1, step 1, in its gradient; the batch begins with .*(jpg|rendered|without)'),
-    ('weight', 'weights are no numbers any more, or huge ones, after epoch 1 of stage all')])
+    ('weight', 'weights are no numbers any more, or huge ones, after epoch 1 of stage all'),
+    ('answer', 'answers are no numbers any more')])
 def test_steps_that_spoil_the_weights_stop_the_run_before_the_checkpoint_is_written(made, tmp_path, monkeypatch, poisoned, sentence):
     config, step = config_of(made, tmp_path, STAGE.replace('epochs = 2', 'steps = 1')), StageTraining.step
 
@@ -252,6 +253,8 @@ def test_steps_that_spoil_the_weights_stop_the_run_before_the_checkpoint_is_writ
         terms = step(self, batch)
         if poisoned == 'weight':
             self.measured.decoder.base_layers[0].weight.data[0, 0] = 1e5  # more than float16 holds
+        if poisoned == 'answer':
+            self.measured.decoder.base_layers[0].bias.data[0] = float('nan')
         return terms
 
     monkeypatch.setattr(StageTraining, 'step', spoilt)
