@@ -1,7 +1,8 @@
 """Where TensorRT's engines are kept, so that they are built once: a folder for each network, TensorRT, ONNX Runtime, GPU and driver.
 
-TensorRT writes into a folder of this process and thread, which gets its final name only when the first answer is there; so an engine under that name
-is whole. Its list says what it was built for and the sha256 of each file. A folder whose list does not fit is put aside, never loaded.
+TensorRT writes into a folder of this process and thread, which gets its final name only when the first answer is there; so an engine under
+that name is whole. Its list says what it was built for and the sha256 of each file. A folder whose list does not fit is put aside, never
+loaded.
 """
 from __future__ import annotations
 

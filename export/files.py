@@ -15,8 +15,8 @@ HOW = 'export one with `python main.py export onnx`'
 
 def check_target(out: Path) -> None:
     """Before minutes of work: make the folder of `out` and see that it can be written to. Raises InputError."""
-    if out.is_dir():
-        raise InputError(f'{out} is a folder; --out names the file to write')
+    if out.exists() and not out.is_file():
+        raise InputError(f'{out} is {"a folder" if out.is_dir() else "no ordinary file"}; --out names the file to write')
     with one_sentence(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out.parent).close()

@@ -46,7 +46,8 @@ def export(*words: object) -> int:
 
 
 @pytest.mark.parametrize('kind', ['onnx', 'int8', 'tensorrt'])
-@pytest.mark.parametrize(('out', 'words'), [('.', 'is a folder'), ('there', 'is a folder'), ('file/net', 'could not be written')])
+@pytest.mark.parametrize(('out', 'words'), [
+    ('.', 'is a folder'), ('there', 'is a folder'), ('file/net', 'could not be written'), ('/dev/full', 'no ordinary file')])
 def test_a_target_that_cannot_be_written_is_told_before_the_work(tmp_path, monkeypatch, sources, kind, out, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'there').mkdir()

