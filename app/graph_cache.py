@@ -55,6 +55,8 @@ class KeptGraph:
         if self.building is None:
             return
         try:
+            if any(self._folder.glob(f'{self._key}-*{self._ending}')):  # another process was quicker
+                return self.discard()
             self.building.replace(self._folder / f'{self._key}-{sha256_of_file(self.building)}{self._ending}')
             self._tidy()
         except OSError:
