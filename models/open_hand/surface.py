@@ -45,7 +45,7 @@ def finger_part(i: int, skeleton: Skeleton, p: Proportions) -> Part:
 def thumb_part(skeleton: Skeleton, p: Proportions) -> Part:
     """The thumb from the root of its metacarpal to its tip."""
     (c, m, e), t = skeleton.joints[1:4], skeleton.tips[0]
-    (d1, d2, d3), (n1, n2, n3) = skeleton.along[1:4], skeleton.dorsal[1:4]
+    (_, d2, d3), (n1, n2, n3) = skeleton.along[1:4], skeleton.dorsal[1:4]
     b, bump = body.FINGER_BREADTH['thumb'] / 2 * p.get('thumb_breadth', 1), p.get('knuckles', 1)
     tip = 1 / p.get('taper', 1)
     flat = .90 * p.get('finger_depth', 1) / p.get('finger_breadth', 1)

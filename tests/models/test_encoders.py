@@ -45,4 +45,5 @@ def test_the_point_heads_of_every_encoder_answer_the_same_questions():
     for name in NAMES:
         encoder = make_encoder(name).eval()
         seen = encoder.landmarks(encoder(torch.zeros(3, 3, encoder.size, encoder.size))[0])
-        assert (seen.points.shape, seen.world.shape, seen.presence.shape, seen.right.shape) == ((3, 21, 3), (3, 21, 3), (3, 1), (3, 1)), name
+        shapes = [tuple(value.shape) for value in (seen.points, seen.world, seen.presence, seen.right)]
+        assert shapes == [(3, 21, 3), (3, 21, 3), (3, 1), (3, 1)], f'{name}: {shapes}'

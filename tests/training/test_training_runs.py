@@ -16,7 +16,7 @@ import training.run_state
 from app.errors import InputError
 from models.hand_model import HandModel
 from tests.training.learned import furthest, weights
-from tests.training.made_set import make_set, settings_text
+from tests.training.made_set import settings_text
 from training.config import Config, read_config
 from training.loop import StageTraining
 from training.train import start_network, train
@@ -68,11 +68,6 @@ def watched(self, validation):
 StageTraining.run_all = watched
 sys.exit(main.main(['train', sys.argv[1]]))
 """
-
-
-@pytest.fixture(scope='module')
-def made(tmp_path_factory) -> Path:
-    return make_set(tmp_path_factory.mktemp('set'))
 
 
 def config_of(made: Path, folder: Path, stages: str = STAGE, **more: str) -> Config:

@@ -10,9 +10,9 @@ from torch.optim.swa_utils import AveragedModel
 
 import training.train
 from app.errors import InputError
-from tests.training.made_clips import make_small_clips
 from tests.training.learned import furthest, weights
-from tests.training.made_set import make_set, settings_text
+from tests.training.made_clips import make_small_clips
+from tests.training.made_set import settings_text
 from training.config import Config, read_config
 from training.loop import StageTraining, running_mean
 from training.train import train
@@ -72,11 +72,6 @@ stills = 4
 windows = 1
 length = 3
 """
-
-
-@pytest.fixture(scope='module')
-def made(tmp_path_factory) -> Path:
-    return make_set(tmp_path_factory.mktemp('set'))
 
 
 @pytest.fixture(scope='module')
