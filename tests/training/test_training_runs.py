@@ -219,6 +219,11 @@ def test_settings_that_contradict_each_other_are_named(made, tmp_path, stages, s
         train(config_of(made, tmp_path, stages))
 
 
+def test_pictures_that_are_not_open_are_left_out_where_the_settings_say_so(made, tmp_path):
+    with pytest.raises(InputError, match='none of the 24 training pictures .* is marked `open`'):
+        train(config_of(made, tmp_path, data='open_only = true'))
+
+
 def test_what_a_run_cannot_begin_with_is_one_sentence(tmp_path, monkeypatch):
     hand = HandModel.load()
     with pytest.raises(InputError, match="no encoder 'vgg'; known: landmark"):
