@@ -55,7 +55,10 @@ def visibility(vertices: np.ndarray, normals: np.ndarray, topology: Topology, in
     inside = cv2.distanceTransform(covered, cv2.DIST_L2, 3)
     for other, shape in others:
         if np.isfinite(other).all() and other[:, 2].min() > _CLOSEST:
-            u, v, depths = _points(other, _project(other, intrinsics), shape)
+            seen = _project(other, intrinsics)
+            if (seen.max(0) <= origin - cell).any() or (seen.min(0) >= origin + side * cell).any():
+                continue  # beside this hand
+            u, v, depths = _points(other, seen, shape)
             u, v = cells(u, v)
             fits = (u >= 0) & (u < side) & (v >= 0) & (v < side)
             np.minimum(depth, _splat(u[fits], v[fits], depths[fits], side), out=depth)
