@@ -1,6 +1,7 @@
 """How 21 points move from frame to frame: the whole hand's way, growth and turn in the picture, and what each finger does besides.
 
 Points are several times steadier than the pose that is fitted to them, so they tell sooner, and surer, what moves and what only trembles.
+What moves goes on the way it went; what trembles goes back: a hidden finger's points may jump to and fro, farther than any finger moves.
 """
 from __future__ import annotations
 
@@ -10,8 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 FINGERS = np.arange(1, 21).reshape(5, 4)  # the points of each finger, thumb first
-_QUARTERS = np.full(4, 0.25)
+QUARTERS = np.full(4, 0.25)
 SHORTEST_STEP = 1 / 240  # seconds; two timestamps closer than that say nothing about speed
+MEMORY = 0.3  # seconds over which trembling is averaged
+STILL = 0.06  # the same of the steps: what has not moved for so long does not tremble any more
+HEED = 0.2  # share of the mean square step in the estimate of trembling, which is unbiased with any
 
 
 class Motion(NamedTuple):
@@ -22,6 +26,7 @@ class Motion(NamedTuple):
     growth: float  # of the logarithm of the hand's size in the picture, per second, without sign
     fingers: np.ndarray  # (5,) root mean square over a finger's points, of what no move, turn and growth of the whole hand explains
     bent: float  # the same over all points
+    trembling: np.ndarray  # (5,) variance by which a finger's points go to and fro, beyond their usual jitter; hand lengths squared
 
 
 class PointMotion:
@@ -42,7 +47,8 @@ class PointMotion:
         if self._before is None:
             self._before = middle, now
             self._hand, self._growth, self._turn, self._rest = np.zeros(2), 0.0, 0.0, np.zeros((21, 2))
-            return Motion(0.0, 0.0, 0.0, np.zeros(5), 0.0)
+            self._way, self._trembling, self._steps = np.zeros((21, 2)), np.zeros(5), np.zeros(5)
+            return Motion(0.0, 0.0, 0.0, np.zeros(5), 0.0, np.zeros(5))
         old_middle, old = self._before
         self._before = middle, now
         seconds = max(step, SHORTEST_STEP)
@@ -50,7 +56,8 @@ class PointMotion:
         along = float(np.vdot(old, now)) / size
         across = float(old[:, 0] @ now[:, 1] - old[:, 1] @ now[:, 0]) / size
         scale = 1 / (length * seconds)
-        rest = (now - old @ np.array(((along, across), (-across, along)))) * scale
+        way = (now - old @ np.array(((along, across), (-across, along)))) * (1 / length)
+        rest = way * (1 / seconds)
         hand = (middle - old_middle) * scale
         share = 1 / (1 + 1 / (2 * math.pi * self._cutoff * step))
         self._rest += share * (rest - self._rest)
@@ -58,8 +65,23 @@ class PointMotion:
         self._growth += share * (math.log(max(math.hypot(along, across), 1e-3)) / seconds - self._growth)
         self._turn += share * (math.atan2(across, along) / seconds - self._turn)
         squares = np.maximum(np.einsum('ij,ij->i', rest, rest), np.einsum('ij,ij->i', self._rest, self._rest))
-        trembling = (self._jitter / seconds) ** 2
+        trembling = self._jumping(way, step)
+        still = (self._jitter ** 2 + 4 * trembling) / seconds ** 2  # twice what such points would seem to move
         return Motion(
             math.sqrt(max(hand @ hand, self._hand @ self._hand)), abs(self._turn), max(abs(self._growth) - self._jitter / 4 / seconds, 0.0),
-            np.sqrt(np.maximum(squares[FINGERS] @ _QUARTERS - trembling, 0)),
-            math.sqrt(max(float(np.add.reduce(squares)) / 21 - trembling, 0)))
+            np.sqrt(np.maximum(squares[FINGERS] @ QUARTERS - still, 0)),
+            math.sqrt(max(float(np.add.reduce(squares)) / 21 - float(np.add.reduce(still)) / 5, 0)), trembling)
+
+    def _jumping(self, way: np.ndarray, step: float) -> np.ndarray:
+        """(5,) `Motion.trembling`, after a step in which the points went `way` (21, 2), hand lengths, against the hand.
+
+        Of points that are thrown about by a variance v, neighbouring steps have the mean product -v and the mean square 2 v; of points
+        that move evenly, both are alike and positive.
+        """
+        steps, products = np.einsum('ij,ij->i', way, way), np.einsum('ij,ij->i', way, self._way)
+        self._way = way
+        steps, products = steps[FINGERS] @ QUARTERS, products[FINGERS] @ QUARTERS
+        self._steps += (steps - self._steps) / (1 + STILL / step)
+        self._trembling += ((HEED * steps - products) * (1 / (1 + 2 * HEED)) - self._trembling) / (1 + MEMORY / step)
+        self._trembling = np.maximum(self._trembling, 0)
+        return np.maximum(np.minimum(self._trembling, self._steps) - self._jitter ** 2, 0)

@@ -3,12 +3,13 @@
 1. The pose is filtered on the tangent space of its rotations: a Kalman filter for each of its coefficients, and for the hand's turn about
    each camera axis. By how much a frame's fit errs is known; how much the hand may have moved meanwhile is told by the detected points
    (`app/point_motion.py`): a finger whose points stand still hardly moves, whatever its fit says; one whose points run is let go at once.
-2. Where points run, the filtered pose is then led back towards the fitted one, one Gauss-Newton step in the directions that the picture
-   fixes. What it does not show, the depths of the joints behind the wrist, stays as filtered: there a fit is noisiest. So the filters can
-   be slow, and the hand still does not trail in the picture.
+2. Where points run, or the hand is left behind, the filtered pose is then led back towards the fitted one, one Gauss-Newton step in the
+   directions that the picture fixes. What it does not show, the depths of the joints behind the wrist, stays as filtered: there a fit is
+   noisiest. So the filters can be slow, and the hand still does not trail in the picture.
 3. The wrist is placed so that the filtered hand appears where the fitted one does, and as large. Its distance is not the fitted one, which
    makes up for errors of the fitted pose; what is left of its trembling is filtered as well.
 
+Points that jump to and fro, as those of hidden fingers do, have less say in all of this, and a fit to them counts as noisier.
 Nothing is predicted, so nothing overshoots.
 """
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 from app.hand_fit import Step
 from app.kinematics import Kinematics, Posed
-from app.point_motion import FINGERS, Motion, PointMotion
+from app.point_motion import FINGERS, QUARTERS, Motion, PointMotion
 from app.rotations import axis_angle_to_quaternion, one_axis_angle, one_matrix
 from app.types import Intrinsics
 
@@ -38,16 +39,20 @@ class SmoothingSettings:
     turn_noise: float = 0.01  # radians, of its turn in the picture
     drift: float = 5e-4  # radians squared per second by which all of these change at rest
     bend: float = 0.8  # radians that a finger turns while its points move by a hand length against the hand
-    tilt: float = 0.2  # radians that the hand tilts meanwhile
-    turn: float = 0.48  # radians that it turns while its points turn by a radian
+    tilt: float = 0.25  # radians that the hand tilts meanwhile
+    turn: float = 0.6  # radians that it turns while its points turn by a radian
     distance_noise: float = 0.02  # of the logarithm of the wrist's distance, once the hand is placed on its points
     distance_drift: float = 1e-5  # squared, per second
     growth: float = 1.0  # of the logarithm of the distance while that of the hand's size in the picture changes by 1
     cutoff: float = 4.0  # Hz, of the low pass of the points' speeds
     jitter: float = 0.005  # share of the hand by which the points tremble from frame to frame
     points_sigma: float = 0.007  # share of the hand, error of a point to which a moving hand is led back
-    quick_finger: float = 0.7  # hand lengths per second from which a finger's points count in full
-    quick_hand: float = 3.0  # the same of the whole hand, whose points then all do
+    doubt: float = 2.0  # a finger's points count by 1 / (1 + doubt x variance by which they go to and fro / that of this error)
+    bend_doubt: float = 8.0  # radians by which the fit of a finger errs besides, whose points go to and fro by a hand length
+    turn_doubt: float = 1.5  # the same of the hand's turn, if all points do
+    far: float = 5.0  # of the points' errors by which the hand is off from where a finger's points count in full even at rest
+    quick_finger: float = 0.4  # hand lengths per second from which a finger's points count in full
+    quick_hand: float = 2.0  # the same of the whole hand, whose points then all do
     finger_hold: float = 0.05  # radians by which a coefficient gives way to a point that is off by its error
     tilt_hold: float = 0.0164  # the same of the hand's turn
     depth_hold: float = 0.002  # metres by which a joint's depth behind the wrist gives way besides
@@ -82,6 +87,7 @@ class HandSmoother:
         squares = (kinematics.components.reshape(count, 5, 9) ** 2).sum(-1)
         self._fingers = squares / squares.sum(1, keepdims=True)  # (K, 5) how much of a coefficient is each finger's
         self._noise = np.array(count * [s.finger_noise] + [s.tilt_noise, s.tilt_noise, s.turn_noise]) ** 2
+        self._doubts = np.concatenate([s.bend_doubt ** 2 * self._fingers, np.full((3, 5), s.turn_doubt ** 2 / 5)])  # (K + 3, 5)
         self._hold = np.array(count * [s.finger_hold] + 3 * [s.tilt_hold]) ** -2.0
         self._looser = 64.0 ** (1 - 2 * s.strength)  # than at strength 0.5: a Kalman filter's gain at rest goes with the root of that
         self.reset()
@@ -143,8 +149,11 @@ class HandSmoother:
         rays = place[:, :2] / place[:, 2:]
         length = HAND * camera.fx / translation[2]
         motion = state.motion.step(points, length, step)
+        belief = np.empty(21)
+        belief[FINGERS] = (1 / (1 + self.settings.doubt / self.settings.points_sigma ** 2 * motion.trembling))[:, None]
+        belief[0] = np.add.reduce(belief[1:]) / 20
         variance = state.variance + self._looser * step * self._unrest(motion, step)
-        gain = variance / (variance + self._noise)
+        gain = variance / (variance + self._noise + self._doubts @ motion.trembling)
         state.variance = (1 - gain) * variance
         off = np.empty(count + 3)  # of the fitted pose from the filtered one
         off[:count], off[count:] = fitted - state.coefficients, one_axis_angle(wrist @ state.wrist.T)
@@ -154,10 +163,10 @@ class HandSmoother:
 
         coefficients, turned = state.coefficients, state.wrist
         off[:count], off[count:] = fitted - coefficients, one_axis_angle(wrist @ turned.T)
-        led = self._led_back(off, posed, place, rays, camera, length, motion)
+        led = self._led_back(off, posed, place, rays, camera, length, motion, belief)
         coefficients, turned = coefficients + led[:count], one_matrix(led[count:]) @ turned
         joints = self.kinematics.posed(coefficients, turned, bones).points
-        translation = self._placed(joints, translation, rays, motion, step)
+        translation = self._placed(joints, translation, rays, motion, belief, step)
         smooth = pose.copy()  # what the coefficients cannot tell of a pose passes as it is
         smooth[0] = one_axis_angle(turned)
         smooth[1:] += ((coefficients - fitted) @ self.kinematics.components).reshape(-1, 3)
@@ -175,49 +184,56 @@ class HandSmoother:
         return settings.drift + step * rates
 
     def _led_back(self, off: np.ndarray, posed: Posed, place: np.ndarray, rays: np.ndarray, camera: Intrinsics, length: float,
-                  motion: Motion) -> np.ndarray:
-        """The part (K + 3,) of what the filtered pose is `off` (K + 3,) from the fitted one that the moving points ask for. The fitted hand
-        lies at `place` (21, 3), on `rays` (21, 2)."""
+                  motion: Motion, belief: np.ndarray) -> np.ndarray:
+        """The part (K + 3,) of what the filtered pose is `off` (K + 3,) from the fitted one that the moving points, each believed by
+        `belief` (21,), ask for. The fitted hand lies at `place` (21, 3), on `rays` (21, 2)."""
         settings = self.settings
-        quick = self._looser * ((motion.fingers / settings.quick_finger) ** 2 + (motion.hand / settings.quick_hand) ** 2
-                                + (0.3 * motion.turn / settings.quick_finger) ** 2)  # points lie about 0.3 hand lengths from the middle
-        weights = np.empty(21)
-        quick = np.minimum(quick, 1)
-        weights[FINGERS], weights[0] = quick[:, None], np.add.reduce(quick) / 5
-        scale = (np.sqrt(weights) / (settings.points_sigma * length * place[:, 2]))[:, None] * (camera.fx, camera.fy)
+        scale = (1 / (settings.points_sigma * length * place[:, 2]))[:, None] * (camera.fx, camera.fy)
         project = np.zeros((21, 3, 3))  # pixels and depth by the camera point, in sigmas
         project[:, 0, 0], project[:, 1, 1] = scale.T
         project[:, :2, 2] = -rays * scale
         project[:, 2, 2] = 1 / settings.depth_hold
         both = self.kinematics.jacobian(posed, project, False)[:, :, :-3]
-        seen, deep = both[:, :2], both[:, 2]
-        seen = (seen - np.add.reduce(seen) * (1 / 21)).reshape(42, -1)  # where the hand is, is no matter of its pose
+        seen, deep = both[:, :2].reshape(21, -1), both[:, 2]
+        apart = seen.reshape(42, -1) @ off
+        apart = np.add.reduce(np.square(apart).reshape(21, 2), 1)
+        quick = self._looser * ((motion.fingers / settings.quick_finger) ** 2 + (motion.hand / settings.quick_hand) ** 2
+                                + (0.3 * motion.turn / settings.quick_finger) ** 2)  # points lie about 0.3 hand lengths from the middle
+        quick = np.minimum(quick + np.square(apart[FINGERS] @ QUARTERS) * settings.far ** -4, 1)
+        weights = np.empty(21)
+        weights[FINGERS], weights[0] = quick[:, None], np.add.reduce(quick) / 5
+        root = np.sqrt(weights * belief + 1e-9)
+        # where the hand is, is no matter of its pose
+        seen = (root[:, None] * (seen - (root * root) @ seen * (1 / (root @ root)))).reshape(42, -1)
         sight = seen.T @ seen
         right = sight @ off
         sight += deep.T @ deep
         sight.reshape(-1)[::len(sight) + 1] += self._hold
         return np.linalg.solve(sight, right)
 
-    def _placed(self, joints: np.ndarray, translation: np.ndarray, rays: np.ndarray, motion: Motion, step: float) -> np.ndarray:
-        """The wrist (3,) with which joints (21, 3) about it lie nearest to rays (21, 2), its distance filtered."""
+    def _placed(self, joints: np.ndarray, translation: np.ndarray, rays: np.ndarray, motion: Motion, belief: np.ndarray,
+                step: float) -> np.ndarray:
+        """The wrist (3,) with which joints (21, 3) about it lie nearest to rays (21, 2), believed by `belief` (21,), its distance
+        filtered."""
         state, settings = self._state, self.settings
-        place = seated(joints, translation, rays)
+        place = seated(joints, translation, rays, belief)
         variance = state.distance_variance + self._looser * step * (settings.distance_drift + step * (settings.growth * motion.growth) ** 2)
         gain = variance / (variance + settings.distance_noise ** 2)
         state.distance_variance = (1 - gain) * variance
         state.log_distance += gain * (math.log(place[2]) - state.log_distance)
-        return centred(joints, place * (math.exp(state.log_distance) / place[2]), rays)
+        return centred(joints, place * (math.exp(state.log_distance) / place[2]), rays, belief)
 
 
-def seated(joints: np.ndarray, translation: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    """The translation (3,) with which joints (21, 3) lie nearest to rays (21, 2), each x / z and y / z: two Gauss-Newton steps from a
-    start, which comes back where they lead nowhere. In plain numbers where there are only three."""
-    flat, depths = joints[:, :2], joints[:, 2]
+def seated(joints: np.ndarray, translation: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The translation (3,) with which joints (21, 3) lie nearest to rays (21, 2), each x / z and y / z, weighted by (21,): two Gauss-Newton
+    steps from a start, which comes back where they lead nowhere. In plain numbers where there are only three."""
+    flat, depths, root = joints[:, :2], joints[:, 2], np.sqrt(weights)
     x, y, z = translation.tolist()
     for _ in range(2):
         over = 1 / np.maximum(depths + z, NEAREST)
         slope = (flat + (x, y)) * over[:, None]
-        lean, off = slope * over[:, None], rays - slope
+        over *= root
+        lean, off = slope * over[:, None], (rays - slope) * root[:, None]
         squares = float(over @ over)
         (a, b), (right, down) = (over @ lean).tolist(), (over @ off).tolist()
         last = float(np.vdot(lean, lean)) + 1e-9 * squares  # points on one spot do not tell the distance
@@ -227,10 +243,10 @@ def seated(joints: np.ndarray, translation: np.ndarray, rays: np.ndarray) -> np.
     return np.array([x, y, z]) if np.minimum.reduce(depths) + z > NEAREST else translation
 
 
-def centred(joints: np.ndarray, translation: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    """The wrist (3,) moved sideways so that the joints (21, 3) lie, on average, on the rays (21, 2)."""
+def centred(joints: np.ndarray, translation: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The wrist (3,) moved sideways so that the joints (21, 3) lie, on average by weights (21,), on the rays (21, 2)."""
     placed = joints + translation
     over = 1 / placed[:, 2]
-    right, down = (np.add.reduce(rays - placed[:, :2] * over[:, None]) / np.add.reduce(over)).tolist()
+    right, down = (weights @ (rays - placed[:, :2] * over[:, None]) / (weights @ over)).tolist()
     x, y, z = translation.tolist()
     return np.array([x + right, y + down, z])

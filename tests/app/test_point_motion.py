@@ -51,6 +51,30 @@ def test_trembling_points_are_no_motion_of_a_finger():
     assert np.median(last) < 0.1, f'{np.median(last):.3f} hand lengths per second'
 
 
+@pytest.mark.parametrize('far', [0.01, 0.03, 0.1])
+def test_how_far_a_fingers_points_are_thrown_about_is_told(far):
+    """Independent from frame to frame, `far` hand lengths about their place; mean over the second half of 4 seconds."""
+    draw, motion, told = np.random.default_rng(2), PointMotion(CUTOFF, 0.0), []
+    for _ in range(120):
+        points = HAND.copy()
+        points[FINGERS[2]] += far * LENGTH * np.sqrt(0.5) * draw.normal(size=(4, 2))
+        told.append(motion.step(points, LENGTH, FRAME).trembling)
+    middle = np.mean(told[60:], 0)
+    found = np.sqrt(middle[2])
+    assert 0.7 * far < found < 1.3 * far, f'{found:.4f} hand lengths, it is {far}'
+    assert np.delete(middle, 2).max() < 0.2 * middle[2], np.round(np.sqrt(middle), 4)
+
+
+def test_a_finger_that_moves_on_does_not_tremble():
+    """A finger that bends and stretches once a second."""
+    motion, told = PointMotion(CUTOFF, 0.005), []
+    for i in range(60):
+        points = HAND.copy()
+        points[FINGERS[1]] += (0, 0.15 * LENGTH * np.sin(2 * np.pi * i * FRAME))
+        told.append(motion.step(points, LENGTH, FRAME).trembling.max())
+    assert max(told) < 0.007 ** 2, f'{np.sqrt(max(told)):.4f} hand lengths are taken for trembling'
+
+
 def test_points_on_one_spot_and_timestamps_that_nearly_agree_do_no_harm():
     motion = PointMotion(CUTOFF, 0.004)
     for points, step in ((np.ones((21, 2)), 0.0), (np.ones((21, 2)), FRAME), (HAND, 1e-9), (HAND, 0.3)):
