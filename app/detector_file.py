@@ -13,8 +13,11 @@ HOW_TO_GET_IT = 'run `make setup`, or `python main.py setup` where there is no m
 
 
 def cache_folder() -> Path:
-    """The folder for what the set-up downloads: `S2HAND_CACHE`, or `~/.cache/s2hand`."""
-    return Path(os.environ.get('S2HAND_CACHE') or Path.home() / '.cache' / 's2hand')
+    """The folder for what the set-up downloads: `S2HAND_CACHE`, or `~/.cache/s2hand`. Raises InputError for a user without a home."""
+    try:
+        return Path(os.environ.get('S2HAND_CACHE') or Path.home() / '.cache' / 's2hand')
+    except RuntimeError as error:  # in a container whose user nobody knows
+        raise InputError('this user has no home folder: set S2HAND_CACHE to a folder for what the set-up downloads') from error
 
 
 def sha256(path: Path) -> str:

@@ -33,7 +33,7 @@ def save_checkpoint(network: S2Hand, path: Path, name: str, hand_hash: str) -> N
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """Name, encoder, version and the hand model's hash. Raises ValueError if the file is no checkpoint of this network."""
+    """Name, encoder, version and the hand model's hash. Raises ValueError if the file is no checkpoint of this network, or of another version."""
     try:
         with safe_open(path, 'pt') as file:
             header = file.metadata() or {}
@@ -42,6 +42,9 @@ def read_header(path: Path) -> dict[str, str]:
     missing = {'name', 'encoder', 'version', 'hand_model'} - header.keys()
     if missing:
         raise ValueError(f'{path} is not an S2HAND checkpoint of this program: its header lacks {", ".join(sorted(missing))}')
+    if header['version'] != VERSION:
+        raise ValueError(f'{path} is a checkpoint of version {header["version"]}, and this program reads version {VERSION}; train it anew, '
+                         'or use the program that wrote it')
     return header
 
 

@@ -71,6 +71,14 @@ def test_a_damaged_detector_is_refused_in_a_sentence_and_mended_by_the_setup(whe
     assert sha256(ensure_detector(wheel)) == DETECTOR_SHA256
 
 
+def test_a_user_without_a_home_is_told_to_name_a_folder(monkeypatch):
+    monkeypatch.delenv('S2HAND_CACHE', raising=False)
+    monkeypatch.delenv('HOME', raising=False)
+    monkeypatch.setattr('pwd.getpwuid', lambda number: {}[number])  # as in a container whose user nobody knows
+    with pytest.raises(InputError, match='S2HAND_CACHE'):
+        detector_path()
+
+
 def test_networks_with_other_bytes_are_refused(wheel, empty_cache):
     with zipfile.ZipFile(wheel, 'w') as archive:
         for member, _ in PARTS.values():

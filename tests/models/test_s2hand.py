@@ -124,6 +124,15 @@ def test_a_checkpoint_comes_back_as_it_went(network, tmp_path):
     assert worst < 2e-3 and read_header(path)['name'] == 'test', f'weights moved by {worst}; float16 allows 1 part in 2000'
 
 
+def test_a_checkpoint_of_another_version_is_refused_and_named(network, tmp_path, monkeypatch):
+    path = tmp_path / 'net.safetensors'
+    with monkeypatch.context() as later:
+        later.setattr('models.checkpoint.VERSION', '2')
+        save_checkpoint(network, path, 'test', file_hash(OPEN_HAND))
+    with pytest.raises(ValueError, match='version 2, and this program reads version 1'):
+        load_checkpoint(path)
+
+
 def test_a_checkpoint_of_another_hand_or_a_cut_one_is_refused(network, tmp_path):
     path = tmp_path / 'net.safetensors'
     save_checkpoint(network, path, 'test', 'another')
