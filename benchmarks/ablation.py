@@ -17,6 +17,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from app.errors import exit_code
 from models.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from models.hand_model import OPEN_HAND
 from training.config import Config, LossWeights, Stage, read_config
@@ -125,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_code(main))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from app.errors import exit_code
 from benchmarks.ablation import FIGURES, ROOT, figure, measured, table
 from export.onnx_export import export_onnx, metadata_of
 from models.checkpoint import load_checkpoint
@@ -91,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_code(main))

@@ -16,12 +16,14 @@ joints were left out: the two real sets disagree about them (the wrist's along t
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from app.errors import exit_code
 from app.regression import Regressor
 from models.hand_model import HandModel
 from training.data_folder import data_folder
@@ -80,4 +82,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_code(main))

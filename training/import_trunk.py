@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from app.errors import exit_code
 from models.landmark_trunk import SPLIT, LandmarkTrunk
 
 HEADS = {'Identity': 'points', 'Identity_1': 'presence', 'Identity_2': 'right', 'Identity_3': 'world'}
@@ -95,4 +97,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_code(main))

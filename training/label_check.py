@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from app.detection import Detector
+from app.errors import exit_code
 from app.regression import Regressor
 from training.data_folder import data_folder
 from training.evaluation_sets import Sample
@@ -81,4 +83,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_code(main))
