@@ -71,10 +71,9 @@ def cut(image: np.ndarray, crop: Crop) -> np.ndarray:
     (left, top), (right, bottom) = corners.min(0).tolist(), corners.max(0).tolist()
     left, top = (max(min(int(low) - _BESIDE, side - 1), 0) for low, side in ((left, width), (top, height)))
     right, bottom = (min(max(int(high) + _BESIDE + 1, 1), side) for high, side in ((right, width), (bottom, height)))
-    matrix = crop.matrix.copy()
-    matrix[:, 2] += matrix[:, :2] @ (left, top)
-    around = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2RGBA)
-    return cv2.cvtColor(cv2.warpAffine(around, matrix, **how), cv2.COLOR_RGBA2RGB)
+    wider = np.empty((height, width, 4), np.uint8)  # of the picture's size, so that every number is reckoned as it would be with three
+    cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2RGBA, wider[top:bottom, left:right])
+    return cv2.cvtColor(cv2.warpAffine(wider, crop.matrix, **how), cv2.COLOR_RGBA2RGB)
 
 
 def to_crop(points: np.ndarray, crop: Crop) -> np.ndarray:
