@@ -14,8 +14,6 @@ from app.types import Crop, Side
 STEADY_POINTS = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])  # palm and middle joints: they move less than the finger tips
 SIDE_OF_BOX = 2.0  # the square's side over the longer side of the box around the steady points
 SHIFT_UP = 0.1  # of the box's height, towards the fingers
-_BESIDE = 2  # pixels around what is cut out, which its edge is mixed with
-_FOURTH_PAYS = 0.4  # crop pixels per frame pixel; below, there is too much around the hand
 
 
 def upright_angle(points: np.ndarray) -> float:
@@ -61,19 +59,7 @@ def square_crop(centre: np.ndarray, side_px: float, angle: float, side: Side, si
 
 def cut(image: np.ndarray, crop: Crop) -> np.ndarray:
     """The crop's picture (size, size, 3) uint8 out of image (H, W, 3); beyond the image its edge is repeated."""
-    how = {'dsize': (crop.size, crop.size), 'flags': cv2.INTER_LINEAR, 'borderMode': cv2.BORDER_REPLICATE}
-    if crop.scale < _FOURTH_PAYS:
-        return cv2.warpAffine(image, crop.matrix, **how)
-    # OpenCV takes half the time for four channels instead of three: that pays for adding and taking away one around the hand
-    height, width = image.shape[:2]
-    last = crop.size - 1
-    corners = to_frame(np.array([[0, 0], [last, 0], [0, last], [last, last]], float), crop)
-    (left, top), (right, bottom) = corners.min(0).tolist(), corners.max(0).tolist()
-    left, top = (max(min(int(low) - _BESIDE, side - 1), 0) for low, side in ((left, width), (top, height)))
-    right, bottom = (min(max(int(high) + _BESIDE + 1, 1), side) for high, side in ((right, width), (bottom, height)))
-    wider = np.empty((height, width, 4), np.uint8)  # of the picture's size, so that every number is reckoned as it would be with three
-    cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2RGBA, wider[top:bottom, left:right])
-    return cv2.cvtColor(cv2.warpAffine(wider, crop.matrix, **how), cv2.COLOR_RGBA2RGB)
+    return cv2.warpAffine(image, crop.matrix, (crop.size, crop.size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def to_crop(points: np.ndarray, crop: Crop) -> np.ndarray:
