@@ -296,7 +296,7 @@ class Pipeline:
 
     def _placed(self, looked: Looked, predictions: list[Prediction], intrinsics: Intrinsics) -> list[Hand]:
         """The hands, not yet coloured. Each step is done for all of them before the next one begins: the second hand then finds code and
-        tables where the first one left them, in the processor's cache, and costs half as much."""
+        tables where the first one left them, in the processor's cache."""
         frame, sightings = looked.frame, looked.sightings
         with self.clock.stage('refine'):
             uprights = [self._upright(sighting, intrinsics, frame.image.shape[1]) for sighting in sightings]
