@@ -23,7 +23,7 @@ STYLES: tuple[str, ...] = typing.get_args(Style)
 
 _SURE, _UNSURE = 0.6, 0.2  # confidence at which a hand is drawn in full, and at which it is almost gone
 _FAINTEST = 0.25
-_ARM_GONE = 0.4  # share of the arm (`arm_share`) at which nothing of it is left, about 3 cm behind the wrist
+_ARM_GONE = 0.15  # share of the arm (`arm_share`) at which nothing of it is left, about 1.5 cm behind the wrist
 _LARGE = 420  # pixels: the corners of a larger hand's mesh would show
 
 

@@ -31,8 +31,7 @@ HOPELESS = 0.5  # the same; where it is still farther off, the hand is placed an
 class RefinementSettings:
     """Mostly standard deviations of what is known; larger means weaker."""
 
-    points_sigma: float = 0.007  # error of a fully confident detected point, as a share of the hand's length in the picture
-    points_sigma_followed: float = 0.009  # the same of a followed hand, whose fit goes on from frame to frame until it is at its end
+    points_sigma: float = 0.009  # error of a fully confident detected point, as a share of the hand's length in the picture
     outlier: float = 4.0  # beyond this many sigmas a point loses its say (Geman-McClure)
     relief_sigma: float = 0.005  # metres, error of the depths of the network's joints behind its wrist
     depth_sigma: float = 0.01  # metres, error of a detected relative depth
@@ -164,8 +163,7 @@ class Refiner:
         # The hand's length in pixels by its distance, within what the points allow: the distance may be wrong
         length = min(max(focal[0] * HAND / distance, 1.5 * spread), 6 * spread)
         confidence = np.minimum(confidence, 1)
-        sigma = s.points_sigma if before is None else s.points_sigma_followed
-        weights = (confidence / (sigma * length)) ** 2
+        weights = (confidence / (s.points_sigma * length)) ** 2
         relief, relief_weights = self._relief(posed.points[:, 2], depths, confidence, HAND / length)
         states = [start] if before is None else [start, before]
         sigmas = [(s.pose_sigma, s.turn_sigma, s.distance_sigma),
@@ -179,7 +177,7 @@ class Refiner:
             distance_moment += distance_sigma ** -2 * math.log(max(float(state.translation[2]), NEAREST))
         shape_mean, shape_weight = self.shape_prior if shape_prior is None else shape_prior
         return HandFit(
-            self.kinematics, points, weights, sigma, relief, relief_weights, focal, np.array([intrinsics.cx, intrinsics.cy], float),
+            self.kinematics, points, weights, s.points_sigma, relief, relief_weights, focal, np.array([intrinsics.cx, intrinsics.cy], float),
             s.outlier ** 2, moment / weight, weight, self._limit_axes, self._low, self._high, s.limit_sigma ** -2, turn, turn_weight,
             distance_moment / distance_weight, distance_weight, shape_mean, shape_weight, shape_fixed)
 
