@@ -177,8 +177,9 @@ class Refiner:
             distance_moment += distance_sigma ** -2 * math.log(max(float(state.translation[2]), NEAREST))
         shape_mean, shape_weight = self.shape_prior if shape_prior is None else shape_prior
         return HandFit(
-            self.kinematics, points, weights, s.points_sigma, relief, relief_weights, focal, np.array([intrinsics.cx, intrinsics.cy], float),
-            s.outlier ** 2, moment / weight, weight, self._limit_axes, self._low, self._high, s.limit_sigma ** -2, turn, turn_weight,
+            self.kinematics, points, weights, s.points_sigma, relief, relief_weights, focal,
+            np.array([intrinsics.cx, intrinsics.cy], float), s.outlier ** 2, moment / weight, weight,
+            self._limit_axes, self._low, self._high, s.limit_sigma ** -2, turn, turn_weight,
             distance_moment / distance_weight, distance_weight, shape_mean, shape_weight, shape_fixed)
 
     def _relief(self, own: np.ndarray, depths: np.ndarray | None, confidence: np.ndarray, metres: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
 """A track's one shape: what all its frames say, each weighted by how much it can tell, and the moment when it is certain enough to lock.
 
 Every frame's fit leaves the precision with which it alone fixes the shape, pose and place marginalised. Precisions add up, so a frame in
-which the fingers point at the camera says little about their length and changes little. Neighbouring frames repeat each other's errors, so each
-counts as a fraction of an independent look.
+which the fingers point at the camera says little about their length and changes little. Neighbouring frames repeat each other's errors,
+so each counts as a fraction of an independent look.
 """
 from __future__ import annotations
 

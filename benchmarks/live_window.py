@@ -3,8 +3,9 @@
     xvfb-run -a -s '-screen 0 1600x1000x24' .venv/bin/python -m benchmarks.live_window [--clip FILE] [--seconds 10] [--json FILE]
 
 The real window with the real engine, side panel, speed figures and 3D view, on a screen (or a virtual one). The clip comes from a played
-camera: JPEGs that OpenCV decodes, by the clock. A picture counts when its paint event is done. "Stood still" is the longest time in which the
-window's thread answered no timer, while all ran and, in brackets, while network and OpenGL were loaded; a busy machine adds its own waits to it.
+camera: JPEGs that OpenCV decodes, by the clock. A picture counts when its paint event is done. "Stood still" is the longest time in which
+the window's thread answered no timer, while all ran and, in brackets, while network and OpenGL were loaded; a busy machine adds its own
+waits to it.
 """
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def save_checkpoint(network: S2Hand, path: Path, name: str, hand_hash: str) -> N
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """Name, encoder, version and the hand model's hash. Raises ValueError if the file is no checkpoint of this network, or of another version."""
+    """Name, encoder, version and the hand model's hash. Raises ValueError if the file is no checkpoint of this network and version."""
     try:
         with safe_open(path, 'pt') as file:
             header = file.metadata() or {}

@@ -92,7 +92,7 @@ class Encoder(nn.Module, ABC):
         return self.finish(x) if blocks == self.depth else x
 
     def tail(self, x: Tensor, blocks: int) -> Features:
-        """What `front` of the same number of blocks left -> features, without the low-level map, and without the fine one if that is past."""
+        """What `front` of the same number of blocks left -> features, without the low-level map, nor the fine one if that is past."""
         if blocks == self.depth:
             return Features(x, None, None)
         fine = x if blocks == self.fine_block + 1 else None

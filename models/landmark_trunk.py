@@ -67,11 +67,11 @@ class Block(nn.Module):
 
 
 class LandmarkTrunk(Encoder):
-    """Crop (B, 3, 224, 224) in [0, 1] -> features (B, 2 * 1152 + 32 * 49), maps (B, 24, 56, 56) and (B, 112, 14, 14); `landmarks` are its own heads.
+    """Crop (B, 3, 224, 224) in [0, 1] -> features (B, 2 * 1152 + 32 * 49), maps (B, 24, 56, 56) and (B, 112, 14, 14).
 
-    The last five blocks stand twice. Learning the mesh from a few thousand pictures takes their points further from the truth than the
-    millions that MediaPipe's own were learned from, and following a hand through a video hangs on the points: so those keep an end of
-    their own.
+    `landmarks` are its own heads. The last five blocks stand twice. Learning the mesh from a few thousand pictures takes their points
+    further from the truth than the millions that MediaPipe's own were learned from, and following a hand through a video hangs on the
+    points: so those keep an end of their own.
     """
 
     features = FEATURES + SPOTS * CELLS

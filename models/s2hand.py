@@ -78,8 +78,8 @@ def head(outputs: int, start: tuple[float, ...] | None = None) -> nn.Sequential:
 
 
 class GeometryHead(nn.Module):
-    """Pooled features (B, F), the 2D branch's points (B, 21, 3) and the fine map (B, C, h, h) -> `Geometry`; layer names follow the official
-    decoder. Without a map (pooled features were all that was kept) the corrections see the points alone."""
+    """Pooled features (B, F), the 2D branch's points (B, 21, 3) and the fine map (B, C, h, h) -> `Geometry`; layer names follow the
+    official decoder. Without a map (pooled features were all that was kept) the corrections see the points alone."""
 
     def __init__(self, features: int, fine_channels: int, hand: HandModel, size: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -136,8 +136,8 @@ class GeometryHead(nn.Module):
         return Geometry(coefficients, rotation_from_6d(six), shape, torch.exp(scale.clamp(-1, 1)), wrist)
 
     def off(self, geometry: Geometry, points: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 63) how far points (B, 21, 3) lie from the answer's joints, in tenths of the crop's side: x, y and relative depth; and where in the
-        crop (B, 21, 2) the joints fall."""
+        """(B, 63) how far points (B, 21, 3) lie from the answer's joints, in tenths of the crop's side: x, y and relative depth; and where
+        in the crop (B, 21, 2) the joints fall."""
         fingers = (self.pose_mean + torch.matmul(geometry.coefficients, self.pose_components)).reshape(-1, 15, 3)
         joints = self.skeleton.from_pose(geometry.rotation, fingers, geometry.shape) * geometry.scale[..., None]
         wrist = geometry.translation[:, None]

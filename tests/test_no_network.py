@@ -15,8 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 GUARD = [sys.executable, str(ROOT / 'tests' / 'network_guard.py')]
 KILLED, UNSUPPORTED = -signal.SIGSYS if sys.platform == 'linux' else None, 77
 
-# Everything that the program loads, used once, then kept waiting: onnxruntime 1.31.1 calls home 9 s after its import, mediapipe 0.10.35 when a
-# task is closed (both measured with this guard; the pinned versions do neither), OpenVINO's telemetry when it is imported, which it is not.
+# Everything that the program loads, used once, then kept waiting: onnxruntime 1.31.1 calls home 9 s after its import, mediapipe 0.10.35
+# when a task is closed (both measured with this guard; the pinned versions do neither), OpenVINO's telemetry when it is imported, which
+# it is not.
 PARTS = '''
 import time
 import numpy as np

@@ -91,7 +91,7 @@ class Seen:
 
 class Contenders:
     """Everything that answers, loaded once. `wanted` are keys of LABELS; the skeletons need the landmark network and load it. `search`
-    loads MediaPipe even if it is not wanted: pictures without known points are cut around what it finds, and all are if `crop` is 'detected'."""
+    loads MediaPipe even if it is not wanted: pictures without known points are cut around what it finds, all if `crop` is 'detected'."""
 
     def __init__(self, weights: Path, wanted: Sequence[str], threads: int = 2, crop: Literal['given', 'detected'] = 'given',
                  search: bool = False) -> None:

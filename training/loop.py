@@ -183,8 +183,9 @@ class StageTraining:
 
     def spoilt(self, what: str) -> InputError:
         """What is said of a network that learned too fast."""
-        return InputError(f'{what} are no numbers any more, or huge ones, after epoch {self.run.position.epoch} of stage {self.stage.name}; '
-                          f'lower the learning rate. The last good checkpoint, if there is one, lies in {self.run.config.out}')
+        return InputError(f'{what} are no numbers any more, or huge ones, after epoch {self.run.position.epoch} of stage '
+                          f'{self.stage.name}; lower the learning rate. The last good checkpoint, if there is one, lies in '
+                          f'{self.run.config.out}')
 
     def report(self, terms: dict[str, float], seconds: float, validation: dict[str, Batches]) -> None:
         """A line, and what TensorBoard shows, after an epoch that took so many seconds; with figures when their turn has come.

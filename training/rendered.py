@@ -52,7 +52,8 @@ def shard_rows(shard: Path, skeleton: Skeleton) -> Row:
     uncertainty = np.maximum(LEAST_UNCERTAINTY, apart) + HIDDEN_UNCERTAINTY * (1 - data['visible'])
     ones = np.ones(len(seen), np.float32)
     depth = relative[..., 2] * (FOCAL * size / data['translation'][:, 2:])
-    rows = {'points': data['joints_2d'], 'uncertainty': uncertainty, 'depth': depth, 'depth_known': ones, 'rotation': rotation.numpy(), 'fingers': data['pose'][:, 1:], 'shape': data['shape'], 'joints': relative,
+    rows = {'points': data['joints_2d'], 'uncertainty': uncertainty, 'depth': depth, 'depth_known': ones,
+            'rotation': rotation.numpy(), 'fingers': data['pose'][:, 1:], 'shape': data['shape'], 'joints': relative,
             'trust': ones, 'exact': ones, 'hand': ones, 'presence': ones, 'right': ones}
     return {key: np.asarray(value, np.float32) for key, value in rows.items()}
 

@@ -1,4 +1,4 @@
-"""The live pipeline: a source that runs by the clock, newest frame wins, nothing queues up. No Qt in here; the window only shows and steers.
+"""The live pipeline: a source that runs by the clock, newest frame wins, nothing queues up. No Qt in here: the window shows and steers.
 
     player thread        inference thread         drawing thread                    whoever shows
     capture, clock  ->   find, follow, regress -> overlay, 3D view, recording  ->   window, or nobody

@@ -1,4 +1,4 @@
-"""The frames around the one that is seen. Those seen last stay at hand, so stepping back need not decode from the last keyframe each time."""
+"""The frames around the one that is seen. Those seen last stay at hand: stepping back need not decode from the last keyframe each time."""
 from __future__ import annotations
 
 from collections import deque

@@ -99,7 +99,7 @@ def test_in_noisy_pictures_the_hand_is_steady_and_does_not_trail(demo_clip):
 
 
 def test_the_fit_to_points_leaves_most_of_the_networks_3d(demo, demo_clip):
-    """Against the truth of the demo clip, after the best move, turn and scale. The detector's points lie elsewhere than the model's joints."""
+    """Against the truth of the demo clip, after the best move, turn and scale: the detector's points lie elsewhere than the joints."""
     truth = np.load(demo_clip.parent / 'demo_truth.npz')['joints_3d'][:60]
     with Pipeline(PipelineSettings(mode='live', hands=1, threads=1, refine=False, smoothing=0.0)) as pipeline:
         alone = joints([pipeline.process(frame, CAMERA) for frame in demo[0][:60]])

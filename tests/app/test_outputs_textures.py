@@ -17,7 +17,8 @@ SMOOTH = (255 * (MODEL.template - MODEL.template.min(0)) / np.ptp(MODEL.template
 def sampled(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
     """As a viewer filters it: between the four pixels around a place (P, 2) -> (P, 3)."""
     x, y = (uv * (texture.shape[1], -texture.shape[0]) + (-0.5, texture.shape[0] - 0.5)).astype(np.float32).T
-    rows = [cv2.remap(texture.astype(np.float32), x[i:i + 1000, None], y[i:i + 1000, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    texture = texture.astype(np.float32)
+    rows = [cv2.remap(texture, x[i:i + 1000, None], y[i:i + 1000, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             for i in range(0, len(x), 1000)]
     return np.concatenate(rows)[:, 0]
 

@@ -1,9 +1,9 @@
 """A camera made of a clip: the one thing that tests and benchmarks of the live pipeline fake.
 
 `PlayedCamera` is the device, plugged into a socket of the computer; called like `cv2.VideoCapture` it gives a handle with `isOpened`,
-`read`, `set`, `get` and `release`, as `CameraSource(0, capture=camera)` expects. Pictures come in real time, by the device's own clock, whether or
-not anybody reads: who reads too late gets the newest and never sees the others. They are kept as JPEG and decoded in `read`, which is what
-a webcam costs too.
+`read`, `set`, `get` and `release`, as `CameraSource(0, capture=camera)` expects. Pictures come in real time, by the device's own clock,
+whether or not anybody reads: who reads too late gets the newest and never sees the others. They are kept as JPEG and decoded in `read`,
+which is what a webcam costs too.
 
     camera = PlayedCamera.from_clip(path, fps=30, jitter=0.005)
     player = Player(out, listener, open_source=camera.open_source)     # any camera number is this camera, files are files

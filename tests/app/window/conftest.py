@@ -18,11 +18,13 @@ from PyQt5.QtCore import QCoreApplication, QEvent, QTimer  # noqa: E402
 from PyQt5.QtWidgets import QApplication  # noqa: E402
 
 from app.boot import free_qt_from_opencv  # noqa: E402
+from app.live import events  # noqa: E402
+from app.live.recorder import RecordingSettings  # noqa: E402
 from app.window.bridge import EngineBridge  # noqa: E402
 from app.window.main_window import MainWindow  # noqa: E402
 from app.window.settings_store import SettingsStore, Stored  # noqa: E402
 from app.window.theme import apply_theme  # noqa: E402
-from tests.app.window.made_engine import MadeEngine  # noqa: E402
+from tests.app.window.made_engine import MadeEngine, info, shown  # noqa: E402
 
 free_qt_from_opencv()
 PATIENCE = 10_000  # milliseconds: a busy machine takes its time
@@ -68,6 +70,12 @@ class Play:
         self.qtbot.waitUntil(lambda: bool(self._engines) and self.window.bridge.running, timeout=PATIENCE)
         return self.engine
 
+    def press(self, name: str) -> None:
+        """Do an action as its key does."""
+        action = self.window.actions_by_id[name]
+        assert action.isEnabled(), f'{name} is off: {action.toolTip()}'
+        action.trigger()
+
     def wait(self, condition) -> None:
         self.qtbot.waitUntil(condition, timeout=PATIENCE)
 
@@ -96,3 +104,16 @@ def play(qtbot, tmp_path):
     for window in windows:
         window.close()
         window.deleteLater()
+
+
+@pytest.fixture
+def live(play, tmp_path):
+    """A window that plays a film, with its first picture painted."""
+    stored = Stored(recording=RecordingSettings(tmp_path / 'recordings'))
+    played = play(stored)
+    engine = played.begin('/films/clip.mp4')
+    engine.say(events.SourceOpened(info()))
+    engine.say(events.ModelReady('s2hand-lite', 'auto', 'CPU'))
+    engine.give(shown(visibility=(1.0,)))
+    played.wait(lambda: bool(engine.seen))
+    return played

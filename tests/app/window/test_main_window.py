@@ -1,49 +1,19 @@
 """The whole window, played with a made engine: buttons and keys have their effect, and whatever happens it says so and goes on."""
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from PyQt5.QtCore import QMimeData, QPointF, Qt, QUrl
 from PyQt5.QtGui import QDropEvent
-from PyQt5.QtWidgets import QAbstractButton, QApplication, QDialog, QPushButton
+from PyQt5.QtWidgets import QAbstractButton, QApplication, QDialog
 
 from app.live import events
 from app.live.position import Position
-from app.live.recorder import RecordingSettings, RecordingState
-from app.live.settings import LiveSettings
+from app.live.recorder import RecordingState
 from app.window.arrangement import LAYOUTS
-from app.window.choosing import DEMO, NO_CAMERA
-from app.window.settings_store import SettingsStore, Stored
 from app.window.theme import theme_name
-from tests.app.lateness import Lateness
-from tests.app.window.made_engine import MadeEngine, info, shown, statistics
-
-CAMERAS = SimpleNamespace(index=0, name='Front camera'), SimpleNamespace(index=2, name='Desk camera')
-
-
-@pytest.fixture
-def live(play, tmp_path):
-    """A window that plays a film, with its first picture painted."""
-    stored = Stored(recording=RecordingSettings(tmp_path / 'recordings'))
-    played = play(stored)
-    engine = played.begin('/films/clip.mp4')
-    engine.say(events.SourceOpened(info()))
-    engine.say(events.ModelReady('s2hand-lite', 'auto', 'CPU'))
-    engine.give(shown(visibility=(1.0,)))
-    played.wait(lambda: bool(engine.seen))
-    return played
-
-
-def press(live, name: str) -> None:
-    """Do the action as its key does."""
-    action = live.window.actions_by_id[name]
-    assert action.isEnabled(), f'{name} is off: {action.toolTip()}'
-    action.trigger()
+from tests.app.window.made_engine import info, shown, statistics
 
 
 @pytest.mark.parametrize('name,field,value', [
@@ -51,7 +21,7 @@ def press(live, name: str) -> None:
     ('style_off', 'style', 'off'), ('opacity_down', 'opacity', 0.9), ('mirror', 'mirror', False), ('lock', 'lock', False),
     ('refine', 'refine', False), ('hands', 'hands', 2)])
 def test_each_key_of_the_look_and_the_hands_changes_its_setting_everywhere(live, name, field, value):
-    press(live, name)
+    live.press(name)
     live.wait(lambda: getattr(live.engine.settings, field) == value)
     assert getattr(live.window.settings, field) == value and getattr(live.window.panel.settings, field) == value
 
@@ -61,7 +31,7 @@ def test_each_key_of_the_look_and_the_hands_changes_its_setting_everywhere(live,
     ('seek_back', 'seek', (0.0,)), ('loop', 'set_loop', (True,)), ('reset_shape', 'reset_shapes', ())])
 def test_each_key_of_playing_reaches_the_engine(live, name, method, values):
     live.engine.where = Position(90, 3.0, playing=True)
-    press(live, name)
+    live.press(name)
     live.wait(lambda: bool(live.engine.told(method)))
     assert live.engine.told(method) == [values]
 
@@ -99,7 +69,7 @@ def test_a_message_that_is_closed_hands_the_keyboard_to_no_button(live):
 
 def test_space_plays_again_after_a_pause(live):
     live.engine.where = Position(playing=False)
-    press(live, 'play_pause')
+    live.press('play_pause')
     live.wait(lambda: bool(live.engine.told('play')))
 
 
@@ -107,7 +77,7 @@ def test_v_goes_through_all_four_layouts_and_comes_back(live):
     met = []
     for _ in LAYOUTS:
         met.append(live.window.canvas.layout_name)
-        press(live, 'layout')
+        live.press('layout')
     assert sorted(met) == sorted(LAYOUTS) and live.window.canvas.layout_name == met[0], met
 
 
@@ -125,7 +95,7 @@ def test_turning_the_view_reaches_the_engine_and_the_panel_does_not_turn_it_back
     live.window.panel.changed.emit(replace(live.window.panel.settings, opacity=0.5))
     live.wait(lambda: live.engine.settings.opacity == 0.5)
     assert live.engine.settings.view.azimuth == 40.0
-    press(live, 'view_reset')
+    live.press('view_reset')
     live.wait(lambda: live.engine.settings.view.azimuth == 0.0)
 
 
@@ -134,29 +104,29 @@ def test_hud_and_panel_and_theme_can_be_switched(live):
     live.wait(lambda: window.hud.isVisible())
     for name, widget in (('hud', window.hud), ('panel', window.panel)):
         before = widget.isVisible()
-        press(live, name)
+        live.press(name)
         assert widget.isVisible() != before, f'{name} did nothing'
-    press(live, 'theme')
+    live.press('theme')
     assert theme_name() == 'light'
     live.wait(lambda: live.engine.settings.view.dark is False)
 
 
 def test_full_screen_and_back(live):
-    press(live, 'full_screen')
+    live.press('full_screen')
     live.wait(lambda: live.window.isFullScreen())
     live.qtbot.keyClick(live.window, Qt.Key_Escape)
     live.wait(lambda: not live.window.isFullScreen())
 
 
 def test_recording_is_begun_shown_ended_and_its_folder_offered(live, tmp_path):
-    press(live, 'record')
+    live.press('record')
     live.wait(lambda: bool(live.engine.told('start_recording')))
     assert not live.window.transport.record.isEnabled(), 'a second press would stop what has not begun'
     assert live.engine.told('start_recording')[0][0].folder == tmp_path / 'recordings'
     live.engine.recorded = RecordingState(12.0, 5_000_000, 360, 0, tmp_path)
     live.engine.say(events.RecordingStarted(tmp_path))
     live.wait(lambda: '0:12' in live.window.transport.record.text())
-    press(live, 'record')
+    live.press('record')
     live.wait(lambda: bool(live.engine.told('stop_recording')))
     live.engine.recorded = None
     live.engine.say(events.RecordingStopped(tmp_path, ('overlay.mp4',), 12.0))
@@ -173,14 +143,14 @@ def test_what_was_recorded_is_said_and_what_went_wrong_before_all(live, tmp_path
 
 
 def test_a_recording_that_cannot_begin_is_said_and_the_button_is_as_before(live):
-    press(live, 'record')
+    live.press('record')
     live.engine.say(events.Problem('The disk is full.'))
     live.wait(lambda: 'The disk is full.' in live.window.banners.sentences())
     assert not live.window.actions_by_id['record'].isChecked()
 
 
 def test_a_snapshot_goes_to_the_folder_of_recordings(live, tmp_path):
-    press(live, 'snapshot')
+    live.press('snapshot')
     live.wait(lambda: live.engine.told('snapshot') == [(tmp_path / 'recordings',)])
     live.engine.say(events.SnapshotSaved(tmp_path, ('picture.png',)))
     live.wait(lambda: 'Snapshot saved.' in live.window.banners.sentences())
@@ -188,7 +158,7 @@ def test_a_snapshot_goes_to_the_folder_of_recordings(live, tmp_path):
 
 @pytest.mark.parametrize('name', ['export', 'offline', 'shortcuts'])
 def test_each_dialog_opens_and_the_live_picture_goes_on(live, name):
-    press(live, name)
+    live.press(name)
     live.wait(lambda: any(dialog.isVisible() for dialog in live.window.findChildren(QDialog)))
     live.engine.give(shown(index=5))
     live.wait(lambda: live.engine.seen[-1].frame.index == 5)
@@ -230,7 +200,7 @@ def test_what_could_not_be_opened_is_forgotten_when_something_else_is_asked_for(
     assert live.window.banners.sentences() == []
     live.engine.say(events.SourceFailed('/films/good.mp4', 'There is no file good.mp4.'))
     live.wait(lambda: live.window.banners.sentences() == ['There is no file good.mp4.'])
-    press(live, 'open_demo')
+    live.press('open_demo')
     assert live.window.banners.sentences() == []
 
 
@@ -266,102 +236,6 @@ def test_what_has_no_effect_is_off_and_says_why(play):
     assert not act['step_forward'].isEnabled() and not act['loop'].isEnabled() and not act['offline'].isEnabled()
 
 
-def test_without_a_camera_the_demo_clip_plays_and_a_banner_says_how_to_choose_one(play):
-    played = play()
-    engine = played.begin()
-    played.wait(lambda: engine.told('open') == [(str(DEMO), True, False)])
-    assert NO_CAMERA in played.window.banners.sentences()
-
-
-def test_a_camera_that_is_plugged_in_while_the_demo_clip_stands_in_is_offered(play):
-    cameras = []
-    played = play(cameras=cameras)
-    engine = played.begin()
-    played.wait(lambda: NO_CAMERA in played.window.banners.sentences())
-    cameras.append(CAMERAS[0])
-    played.window.cameras.refresh()
-    played.wait(lambda: played.window.banners.sentences() == ['Front camera was plugged in.'])
-    button, = (b for b in played.window.banners.findChildren(QPushButton) if b.text() == 'Use it')
-    played.qtbot.mouseClick(button, Qt.LeftButton)
-    played.wait(lambda: engine.told('open')[-1][0] == 'camera:0')
-
-
-def test_the_first_camera_is_opened_and_all_stand_in_the_menu(play):
-    played = play(cameras=CAMERAS)
-    engine = played.begin()
-    played.wait(lambda: engine.told('open') == [('camera:0', False, False)])
-    assert [action.text() for action in played.window.menus.cameras.actions()] == ['Front camera', 'Desk camera']
-    engine.say(events.SourceOpened(info('camera', name='camera 0')))
-    played.wait(lambda: played.window.chooser.spec == 'camera:0')
-    assert 'Front camera' in played.window.transport.name.full and 'Front camera' in played.window.windowTitle()
-    assert [action.isChecked() for action in played.window.menus.cameras.actions()] == [True, False]
-    press(played, 'next_camera')
-    played.wait(lambda: engine.told('open')[-1][0] == 'camera:2')
-
-
-def test_the_last_source_is_opened_and_if_it_is_gone_a_camera_is(play):
-    played = play(Stored(source='/films/gone.mp4'), CAMERAS)
-    engine = played.begin()
-    played.wait(lambda: engine.told('open') == [('/films/gone.mp4', False, True)])
-    engine.say(events.SourceFailed('/films/gone.mp4', 'There is no file /films/gone.mp4.'))
-    played.wait(lambda: engine.told('open')[-1][0] == 'camera:0')
-    engine.say(events.SourceFailed('camera:0', 'Camera 0 is used by another program.'))
-    played.wait(lambda: engine.told('open')[-1][0] == 'camera:2')
-    engine.say(events.SourceFailed('camera:2', 'Camera 2 is used by another program.'))
-    played.wait(lambda: engine.told('open')[-1][0] == str(DEMO))
-    assert 'There is no file /films/gone.mp4.' in played.window.banners.sentences()
-
-
-def test_everything_is_remembered_for_the_next_start(live, tmp_path):
-    for name in ('style_wireframe', 'hud', 'panel', 'theme', 'layout'):
-        press(live, name)
-    live.window.close()
-    stored = SettingsStore(tmp_path / 'config').load()
-    assert (stored.live.style, stored.hud, stored.panel, stored.theme, stored.layout) == ('wireframe', False, False, 'light', 'corner')
-    assert stored.source == str(Path('/films/clip.mp4').resolve()) and stored.geometry
-
-
-def test_the_demo_clip_is_not_remembered_so_that_a_camera_is_looked_for_again(play, tmp_path):
-    played = play()
-    played.begin().say(events.SourceOpened(info(spec=str(DEMO))))
-    played.wait(lambda: played.window.chooser.info is not None)
-    played.window.close()
-    assert SettingsStore(tmp_path / 'config').load().source == ''
-
-
-def test_broken_settings_are_named_and_the_window_opens(play, tmp_path):
-    store = SettingsStore(tmp_path / 'config')
-    store.file.parent.mkdir(parents=True)
-    store.file.write_bytes(b'\x00\xff[live\nopacity=' + bytes(range(256)))
-    stored = store.load()
-    played = play(stored)
-    assert stored.note and played.window.banners.sentences() == [stored.note] and played.window.isVisible()
-
-
-@pytest.mark.parametrize('geometry', [b'', b'nonsense'])
-def test_a_geometry_that_makes_no_sense_gives_a_usual_window(play, geometry):
-    window = play(Stored(geometry=geometry)).window
-    assert window.width() >= 832 and window.height() >= 520
-
-
-def test_closing_while_the_engine_is_still_loading_is_quick(play):
-    go = threading.Event()
-
-    def slow(settings, listener):
-        go.wait(20)
-        return MadeEngine(settings, listener)
-
-    played = play(make_engine=slow)
-    played.window.begin('/films/clip.mp4')
-    played.qtbot.wait(50)
-    with Lateness() as machine:
-        began = time.monotonic()
-        played.window.close()
-        took = time.monotonic() - began
-    go.set()
-    assert took < 2.6 + machine.lost, f'closing took {took:.2f} s; 2 s is what the engine gets'
-
-
 def test_ending_from_the_terminal_asks_nothing(live, monkeypatch):
     monkeypatch.setattr(live.window.panel.jobs, 'may_close', lambda parent: pytest.fail('a question that nobody can answer'))
     live.window.end()
@@ -372,43 +246,6 @@ def test_a_person_who_wants_background_work_to_go_on_keeps_the_window(live, monk
     monkeypatch.setattr(live.window.panel.jobs, 'may_close', lambda parent: False)
     assert not live.window.close() and live.window.isVisible() and not live.engine.closed
     monkeypatch.undo()
-
-
-def test_what_the_network_is_doing_is_said_on_the_picture_until_it_is_ready(play):
-    played = play()
-    engine = played.begin('/films/clip.mp4')
-    engine.give(shown())
-    engine.say(events.ModelLoading('loading the network'))
-    played.wait(lambda: 'loading the network' in played.window.canvas.note)
-    engine.say(events.ModelReady('s2hand-lite', 'cuda', 'CPU', 'CUDA was asked for, but there is no GPU; the network runs on the CPU.'))
-    played.wait(lambda: played.window.canvas.note == '')
-    assert any('no GPU' in sentence for sentence in played.window.banners.sentences())
-
-
-@pytest.mark.parametrize('settled', [events.ModelReady('s2hand-lite', 'auto', 'CPU'), events.ModelFailed('The file holds no network.')])
-def test_a_clip_stands_on_its_first_picture_until_there_is_a_network_and_plays_then(play, settled):
-    played = play()
-    engine = played.begin('/films/clip.mp4')
-    played.wait(lambda: bool(engine.told('open')))
-    assert engine.told('open') == [('/films/clip.mp4', False, True)], 'it plays without hands while the network is loaded'
-    engine.say(events.SourceOpened(info()))
-    engine.say(events.PlayStateChanged(False, False))
-    engine.say(settled)
-    played.wait(lambda: len(engine.told('play')) == 1)
-    played.window.chooser.open('/films/other.mp4')
-    played.wait(lambda: len(engine.told('open')) == 2)
-    assert engine.told('open')[1] == ('/films/other.mp4', False, False)
-
-
-def test_a_clip_that_was_played_and_paused_while_the_network_was_loaded_stays_paused(play):
-    played = play()
-    engine = played.begin('/films/clip.mp4')
-    engine.say(events.SourceOpened(info()))
-    for playing in (False, True, False):
-        engine.say(events.PlayStateChanged(playing, False))
-    engine.say(events.ModelReady('s2hand-lite', 'auto', 'CPU'))
-    played.wait(lambda: played.window.canvas.note == '')
-    assert not engine.told('play'), 'it plays although a person paused it'
 
 
 def test_statistics_reach_hud_and_panel(live):
@@ -425,9 +262,3 @@ def test_the_speed_is_told_of_what_moves_only(live, source, position, said):
     live.engine.say(events.SourceOpened(source))
     live.engine.where = position
     live.wait(lambda: said in live.window.hud.words())
-
-
-def test_settings_of_the_command_line_go_before_what_is_remembered(play):
-    played = play(Stored(live=LiveSettings(style='skeleton', opacity=0.4)))
-    assert played.window.actions_by_id['style_skeleton'].isChecked()
-    assert played.window.panel.settings.opacity == 0.4
