@@ -6,7 +6,7 @@ import numpy as np
 from app.rendering.light import linear_to_srgb
 from app.types import JOINT_PARENTS, Side
 
-TINTS = {'right': (0.86, 0.57, 0.45), 'left': (0.42, 0.60, 0.80)}  # linear reflectance: warm and cool porcelain
+TINTS = {'right': (0.86, 0.70, 0.60), 'left': (0.54, 0.70, 0.86)}  # linear reflectance: warm and cool porcelain, paler than skin
 _KEY, _FILL, _RIM = (np.array(d, np.float32) / np.linalg.norm(d) for d in ((-0.45, -0.7, -0.85), (0.85, -0.1, -0.55), (0.25, -0.55, 0.8)))
 _KEY_LIGHT, _FILL_LIGHT = np.array((0.86, 0.83, 0.79), np.float32), np.array((0.10, 0.12, 0.15), np.float32)
 _SKY, _GROUND = np.array((0.11, 0.12, 0.14), np.float32), np.array((0.05, 0.042, 0.04), np.float32)
