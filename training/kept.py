@@ -6,6 +6,7 @@ each crop is drawn once and not anew in every epoch.
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,13 +101,40 @@ def write(crops: Dataset, encoder: Encoder, blocks: int, path: Path, what: str, 
             bar.update()
 
 
+class Readable(Dataset):
+    """Crops, of which one that cannot be read is its InputError: raised in another process it would come back as a text with a traceback."""
+
+    def __init__(self, crops: Dataset) -> None:
+        self.crops = crops
+
+    def __getitem__(self, place: Place) -> tuple | InputError:
+        try:
+            return self.crops[place]
+        except InputError as error:
+            return error
+
+
+def batch_of(examples: list[tuple | InputError]) -> dict[str, torch.Tensor] | InputError:
+    """Examples as a batch, or the first that could not be read."""
+    return next((example for example in examples if isinstance(example, InputError)), None) or collate(examples)
+
+
 def loaded(crops: Dataset, workers: int, **order: object) -> Iterator[dict[str, torch.Tensor]]:
     """Batches of crops in the order that the loader is told, cut by so many processes. Raises InputError for what cannot be read."""
     own = torch.Generator().manual_seed(0)  # else the loader draws from the generator of the dropout, and a resumed run would differ
-    try:
-        yield from DataLoader(crops, num_workers=workers, collate_fn=collate, worker_init_fn=one_thread, generator=own, **order)
-    except InputError as error:  # from another process it comes with that one's traceback in its text
-        raise InputError(str(error).rpartition(f'{InputError.__module__}.{InputError.__name__}: ')[2].strip()) from error
+    before = ended_children()
+    batches = iter(DataLoader(Readable(crops), num_workers=workers, collate_fn=batch_of, worker_init_fn=one_thread, generator=own, **order))
+    if ended_children() is not before:  # torch's own, which stays: subprocesses that end later crash Python 3.11 with it
+        signal.signal(signal.SIGCHLD, before)
+    for batch in batches:
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch
+
+
+def ended_children() -> object:
+    """What is called when a process that this one started ends; Windows knows nothing like it."""
+    return signal.getsignal(signal.SIGCHLD) if hasattr(signal, 'SIGCHLD') else None
 
 
 def one_thread(worker: int) -> None:

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import resource
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -69,3 +71,9 @@ def test_a_picture_that_cannot_be_read_is_the_same_sentence_from_whichever_proce
     with pytest.raises(InputError) as caught:
         list(batches.epoch(0, [np.arange(4), np.arange(4, 8)]))
     assert str(caught.value) == 'the picture 5 cannot be read'
+
+
+def test_processes_that_cut_crops_leave_no_handler_behind():
+    before = signal.getsignal(signal.SIGCHLD)
+    assert len(list(CropBatches(Noise(8), 2).epoch(0, [np.arange(4), np.arange(4, 8)]))) == 2
+    assert signal.getsignal(signal.SIGCHLD) is before, 'a later subprocess would crash Python 3.11'
