@@ -73,7 +73,8 @@ def test_a_picture_that_cannot_be_read_is_the_same_sentence_from_whichever_proce
     assert str(caught.value) == 'the picture 5 cannot be read'
 
 
-def test_processes_that_cut_crops_leave_no_handler_behind():
+def test_processes_that_cut_crops_leave_no_handler_behind(monkeypatch):
+    monkeypatch.setattr('torch.utils.data._utils.signal_handling._SIGCHLD_handler_set', False)  # it is set once in a process
     before = signal.getsignal(signal.SIGCHLD)
     assert len(list(CropBatches(Noise(8), 2).epoch(0, [np.arange(4), np.arange(4, 8)]))) == 2
     assert signal.getsignal(signal.SIGCHLD) is before, 'a later subprocess would crash Python 3.11'
