@@ -16,13 +16,13 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
+from app.tracking import TrackingSettings
 from models.rotations import axis_angle_to_matrix
 from models.s2hand import S2Hand
 
 CLIP = Path(__file__).resolve().parent.parent / 'assets' / 'demo' / 'demo.mp4'
 LIMITS_MM = {'fp32': 0.1, 'fp16': 0.5}
 NOISE, PICTURES, BATCH = 6, 48, 4
-SHOWN = 0.5  # presence from which on the program shows a hand
 ANSWERS = ('vertices', 'joints_3d', 'points', 'texture')
 GEOMETRY = ('vertices', 'joints_3d', 'joints_2d', 'scale', 'translation')
 BEYOND = 4.0  # standard deviations of a coefficient
@@ -154,7 +154,7 @@ def measure_parity(network: S2Hand, graph: onnx.ModelProto, crops: np.ndarray, h
         presence.append(answer.presence[:, 0].numpy())
         apart.append([np.max([distances(getattr(answer, name).numpy(), other) for other in others], 0)
                       for name, others in zip(ANSWERS, zip(*answers))])
-    counted = ~(np.concatenate(presence) < SHOWN)
+    counted = ~(np.concatenate(presence) < TrackingSettings.presence)  # what the program shows
     if half is None or not counted.any():
         counted[:] = True
     vertices, joints, points, texture = np.concatenate(apart, 1)[:, counted].max(1).tolist()

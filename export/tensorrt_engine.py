@@ -180,7 +180,8 @@ def run(options: argparse.Namespace) -> int:
     precision = metadata['precision']
     source = options.network or options.checkpoint
     out = options.out or source.with_name(f'{source.name.split(".")[0]}.{precision}.engine')
-    check_target(out)
+    if options.out is None:  # its name was not known before
+        check_target(out)
     engine = build_engine(trt, graph, int(metadata['size']), options.max_batch, wanted, options.quiet)
     gpu, driver = ('any of the compute capabilities', 'any') if wanted else gpu_and_driver()
     write_engine(out, engine, {

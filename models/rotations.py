@@ -63,6 +63,15 @@ def matrix_to_axis_angle(matrix: Tensor) -> Tensor:
     return v * (4 * torch.atan(sine / (1 + w)) / sine)
 
 
+def nearest_rotation(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Matrices (B, 3, 3) -> the rotations (B, 3, 3) nearest to them, never mirrored, and how far each matrix is along its own (B,): the
+    trace of one times the other. Of the products of two sets of points it is the turn between them (Kabsch)."""
+    u, s, vt = torch.linalg.svd(matrix)
+    signs = torch.ones_like(s)
+    signs[:, 2] = torch.det(u @ vt).sign()
+    return (u * signs[:, None]) @ vt, (s * signs).sum(1)
+
+
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     """Rotation matrices (..., 3, 3) -> unit quaternions (..., 4) as (w, x, y, z) with w >= 0 (Shepperd's method, largest pivot)."""
     identity = torch.eye(4, dtype=matrix.dtype, device=matrix.device)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from models.hand_model import HandModel
+from models.rotations import nearest_rotation
 from models.s2hand import rotation_from_6d
 from models.skeleton import Skeleton
 from training import losses
@@ -56,10 +57,7 @@ def start_rotation(skeleton: Skeleton, joints: Tensor, weight: Tensor) -> Tensor
     palm = [0, 1, 5, 9, 13, 17]
     rest, share = skeleton.template[skeleton.joint_map][palm], (weight[:, palm] + 1e-3) / (weight[:, palm] + 1e-3).sum(1, keepdim=True)
     seen = joints[:, palm] - torch.einsum('np,npj->nj', share, joints[:, palm])[:, None]
-    u, _, vh = torch.linalg.svd(torch.einsum('np,pi,npj->nij', share, rest - rest.mean(0), seen))
-    sign = torch.linalg.det(u @ vh).sign()
-    flip = torch.diag_embed(torch.stack([torch.ones_like(sign), torch.ones_like(sign), sign], -1))
-    return (u @ flip @ vh).transpose(1, 2)
+    return nearest_rotation(torch.einsum('np,pi,npj->nij', share, rest - rest.mean(0), seen))[0].transpose(1, 2)
 
 
 def fit(hand: HandModel, points: np.ndarray, uncertainty: np.ndarray, depth: np.ndarray, session: np.ndarray, focal: np.ndarray,

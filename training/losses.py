@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from app.types import JOINT_PARENTS
+from models.rotations import nearest_rotation
 from models.silhouette import edges_of
 
 CHILDREN = tuple(range(1, 21))
@@ -129,10 +130,8 @@ def similarity(points: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """scale (B,) and turn (B, 3, 3), a rotation from the right, that take points (B, P, 3) about their mean best onto truth about its own
     (Umeyama, 1991); never mirrored."""
     a, b = points - points.mean(1, keepdim=True), truth - truth.mean(1, keepdim=True)
-    u, s, vt = torch.linalg.svd((a.transpose(1, 2) @ b).nan_to_num())  # points that are no numbers make the term NaN, not the SVD fail
-    signs = torch.ones_like(s)
-    signs[:, 2] = torch.det(u @ vt).sign()
-    return (s * signs).sum(1) / (a * a).sum((1, 2)).clamp(min=1e-12), (u * signs[:, None]) @ vt
+    turn, along = nearest_rotation((a.transpose(1, 2) @ b).nan_to_num())  # points that are no numbers make the term NaN, not the SVD fail
+    return along / (a * a).sum((1, 2)).clamp(min=1e-12), turn
 
 
 def keypoint_branch(points: Tensor, wanted: Tensor, weight: Tensor, box: Tensor) -> Tensor:
