@@ -29,6 +29,13 @@ class Motion(NamedTuple):
     trembling: np.ndarray  # (5,) variance by which a finger's points go to and fro, beyond their usual jitter; hand lengths squared
 
 
+def on_both_sides(before: Motion, after: Motion) -> Motion:
+    """The motion of a frame, of which the steps to it and from it are known: what moves goes on, so both count, as their geometric mean;
+    whether points go to and fro is told by the later one, which has seen them come back."""
+    return Motion(math.sqrt(before.hand * after.hand), math.sqrt(before.turn * after.turn), before.growth,
+                  np.sqrt(before.fingers * after.fingers), math.sqrt(before.bent * after.bent), after.trembling)
+
+
 class PointMotion:
     """Feed it the points of each frame in order."""
 

@@ -1,4 +1,4 @@
-"""Steady at rest, quick in motion: how a hand that is followed is smoothed, causally and in true time steps.
+"""Steady at rest, quick in motion: how a hand that is followed is smoothed, in true time steps, causally or one frame ahead.
 
 1. The pose is filtered on the tangent space of its rotations: a Kalman filter for each of its coefficients, and for the hand's turn about
    each camera axis. By how much a frame's fit errs is known; how much the hand may have moved meanwhile is told by the detected points
@@ -11,17 +11,21 @@
 
 Points that jump to and fro, as those of hidden fingers do, have less say in all of this, and a fit to them counts as noisier.
 Nothing is predicted, so nothing overshoots.
+
+Who may wait one frame (`settle` with the hand of the frame after) gets more: the filters take one step back (Rauch, Tung and Striebel); what
+moves must move on both sides; and what the fit is led back to leans on the fits before and after, the more the nearer they are in time.
 """
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from app.hand_fit import Step
 from app.kinematics import Kinematics, Posed
-from app.point_motion import FINGERS, QUARTERS, Motion, PointMotion
+from app.point_motion import FINGERS, QUARTERS, Motion, PointMotion, on_both_sides
 from app.rotations import axis_angle_to_quaternion, one_axis_angle, one_matrix
 from app.types import Intrinsics
 
@@ -56,6 +60,7 @@ class SmoothingSettings:
     finger_hold: float = 0.05  # radians by which a coefficient gives way to a point that is off by its error
     tilt_hold: float = 0.0164  # the same of the hand's turn
     depth_hold: float = 0.002  # metres by which a joint's depth behind the wrist gives way besides
+    neighbours: float = 1 / 30  # seconds; fits so far to either side have together as much say as the one between them
     gap: float = 0.3  # seconds without a frame after which the past is forgotten
 
     def __post_init__(self):
@@ -63,18 +68,48 @@ class SmoothingSettings:
             raise ValueError(f'the strength of smoothing lies between 0 and 1, not {self.strength}')
 
 
-@dataclass
-class _State:
-    """What the filters of one hand know."""
+class _State(NamedTuple):
+    """What the filters of a pose know after a frame."""
 
-    time: float
     coefficients: np.ndarray  # (K,)
     wrist: np.ndarray  # (3, 3)
     variance: np.ndarray  # (K + 3,)
-    log_distance: float
-    distance_variance: float
+
+
+@dataclass
+class _Followed:
+    """What is known of a hand from its first frame until it is lost. `motion` and `time` are of the last frame that was observed, all else
+    of the last one that was settled."""
+
     motion: PointMotion
-    result: tuple[np.ndarray, np.ndarray]
+    time: float
+    state: _State | None = None
+    log_distance: float = 0.0
+    distance_variance: float = 0.0
+    before: Observed | None = None
+    result: tuple[np.ndarray, np.ndarray] | None = None
+
+
+class Observed(NamedTuple):
+    """The hand of one frame, ready to be settled."""
+
+    pose: np.ndarray  # (16, 3) axis-angle
+    translation: np.ndarray  # (3,)
+    camera: Intrinsics
+    time: float
+    step: float = 0.0  # seconds since the hand before; 0: there is none
+    followed: _Followed | None = None  # None: it passes unchanged
+    bones: np.ndarray | None = None  # None: it says nothing, and the last result is given again
+    fitted: np.ndarray | None = None  # (K,)
+    wrist: np.ndarray | None = None  # (3, 3)
+    posed: Posed | None = None
+    place: np.ndarray | None = None  # (21, 3) metres
+    motion: Motion | None = None
+
+    @property
+    def length(self) -> float:
+        """Of the hand, px."""
+        return HAND * self.camera.fx / self.translation[2]
 
 
 class HandSmoother:
@@ -93,12 +128,17 @@ class HandSmoother:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the past: the next hand passes unchanged."""
-        self._state: _State | None = None
+        """Forget the past: the next hand begins anew. One that is observed already can still be settled."""
+        self._followed: _Followed | None = None
 
     def smooth(self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics,
                time: float, fitted: Step | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The hand of one frame -> its pose as unit quaternions (16, 4) and the wrist's translation (3,) in metres, smoothed.
+        """`observe` and `settle` at once, for those who do not wait."""
+        return self.settle(self.observe(pose, shape, translation, points, camera, time, fitted))
+
+    def observe(self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics,
+                time: float, fitted: Step | None = None) -> Observed:
+        """Take in the hand of one frame. Each one is settled once, in order, before the second one after it is observed.
 
         Args:
             pose: (16, 3) axis-angle, row 0 the wrist's turn in camera axes.
@@ -115,62 +155,103 @@ class HandSmoother:
             raise ValueError(f'a pose (16, 3), a translation (3,) and points (21, 2) are needed, not {pose.shape}, {translation.shape} and '
                              f'{points.shape}')
         if self.settings.strength == 0:
-            return axis_angle_to_quaternion(pose), translation
+            return Observed(pose, translation, camera, time)
         finite = math.isfinite(pose.sum() + translation.sum() + points.sum() + time)
-        step = None if self._state is None else time - self._state.time
+        followed = self._followed
+        step = None if followed is None else time - followed.time
         if step is None or step < 0 or step > self.settings.gap:
             if not finite:
                 raise ValueError('the first hand of a filter, and its time, must be finite')
-            self._begin(pose, translation, points, time)
-        elif step > 0 and finite:
-            self._go_on(pose, shape, translation, points, camera, time, fitted)
-        return (axis_angle_to_quaternion(pose), translation) if self._state is None else self._state.result
-
-    def _begin(self, pose: np.ndarray, translation: np.ndarray, points: np.ndarray, time: float) -> None:
-        motion = PointMotion(self.settings.cutoff, self.settings.jitter)
-        motion.step(points, 1.0, 0.0)
-        self._state = _State(
-            time, self._coefficients(pose), one_matrix(pose[0]), self._noise.copy(), math.log(max(translation[2], NEAREST)),
-            self.settings.distance_noise ** 2, motion, (axis_angle_to_quaternion(pose), translation))
-
-    def _go_on(self, pose: np.ndarray, shape: np.ndarray, translation: np.ndarray, points: np.ndarray, camera: Intrinsics,
-               time: float, known: Step | None) -> None:
-        state, count, step = self._state, self.kinematics.count, time - self._state.time
+            followed = self._followed = _Followed(PointMotion(self.settings.cutoff, self.settings.jitter), time)
+            step = 0.0
+        elif step == 0 or not finite:
+            return Observed(pose, translation, camera, time, followed=followed)
         bones = self.kinematics.bones(shape)
-        if known is None:
-            fitted, wrist = self._coefficients(pose), one_matrix(pose[0])
-            posed = self.kinematics.posed(fitted, wrist, bones)
+        if fitted is None:
+            coefficients, wrist = self._coefficients(pose), one_matrix(pose[0])
+            posed = self.kinematics.posed(coefficients, wrist, bones)
         else:
-            fitted, wrist, posed = known.unknowns.coefficients, known.unknowns.wrist, known.posed
+            coefficients, wrist, posed = fitted.unknowns.coefficients, fitted.unknowns.wrist, fitted.posed
         place = posed.points + translation
         if not np.minimum.reduce(place[:, 2]) > NEAREST:  # it is seen nowhere in the picture
             self.reset()
-            return
-        rays = place[:, :2] / place[:, 2:]
-        length = HAND * camera.fx / translation[2]
-        motion = state.motion.step(points, length, step)
+            return Observed(pose, translation, camera, time)
+        followed.time = time
+        motion = followed.motion.step(points, HAND * camera.fx / translation[2], step)
+        return Observed(pose, translation, camera, time, step, followed, bones, coefficients, wrist, posed, place, motion)
+
+    def settle(self, hand: Observed, later: Observed | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """A hand that was observed -> its pose as unit quaternions (16, 4) and the wrist's translation (3,) in metres, smoothed.
+
+        `later`: the same hand in the frame after, observed as well; one that is another hand, or says nothing, does not count.
+        """
+        followed = hand.followed
+        if followed is None:
+            return axis_angle_to_quaternion(hand.pose), hand.translation
+        if hand.bones is not None:
+            if later is not None and (later.followed is not followed or later.bones is None):
+                later = None
+            before, followed.before = followed.before, hand
+            followed.result = self._settled(followed, before, hand, later)
+        return followed.result
+
+    def _settled(self, followed: _Followed, before: Observed | None, hand: Observed, later: Observed | None) -> \
+            tuple[np.ndarray, np.ndarray]:
+        if before is None:
+            followed.log_distance, followed.distance_variance = math.log(hand.translation[2]), self.settings.distance_noise ** 2
+            if later is None:
+                followed.state = _State(hand.fitted, hand.wrist, self._noise)
+                return axis_angle_to_quaternion(hand.pose), hand.translation
+        count, rays = self.kinematics.count, hand.place[:, :2] / hand.place[:, 2:]
+        motion = hand.motion if later is None else on_both_sides(hand.motion, later.motion)
+        state = followed.state = self._advanced(followed.state, hand, motion)
+        coefficients, wrist = state.coefficients, state.wrist
+        if later is not None:
+            coefficients, wrist = self._one_back(state, later)
+        off = _between(coefficients, wrist, hand.fitted, hand.wrist)  # of the fitted pose from the filtered one
+        if before is not None and later is not None:
+            off += self._leaning(before, hand, later)
+        belief = self._belief(motion)
+        led = self._led_back(off, hand.posed, hand.place, rays, hand.camera, hand.length, motion, belief)
+        coefficients, wrist = coefficients + led[:count], one_matrix(led[count:]) @ wrist
+        joints = self.kinematics.posed(coefficients, wrist, hand.bones).points
+        translation = self._placed(followed, joints, hand.translation, rays, motion, belief, hand.step)
+        smooth = hand.pose.copy()  # what the coefficients cannot tell of a pose passes as it is
+        smooth[0] = one_axis_angle(wrist)
+        smooth[1:] += ((coefficients - hand.fitted) @ self.kinematics.components).reshape(-1, 3)
+        return axis_angle_to_quaternion(smooth), translation
+
+    def _advanced(self, state: _State | None, hand: Observed, motion: Motion) -> _State:
+        """The filters after a hand that moved so."""
+        if state is None:
+            return _State(hand.fitted, hand.wrist, self._noise)
+        variance = state.variance + self._looser * hand.step * self._unrest(motion, hand.step)
+        gain = variance / (variance + self._noise + self._doubts @ motion.trembling)
+        change = gain * _between(state.coefficients, state.wrist, hand.fitted, hand.wrist)
+        count = self.kinematics.count
+        return _State(state.coefficients + change[:count], one_matrix(change[count:]) @ state.wrist, (1 - gain) * variance)
+
+    def _one_back(self, state: _State, later: Observed) -> tuple[np.ndarray, np.ndarray]:
+        """The coefficients (K,) and the wrist (3, 3) of a state, with what the hand of the frame after says of them."""
+        count, after = self.kinematics.count, self._advanced(state, later, later.motion)
+        share = state.variance / (state.variance + self._looser * later.step * self._unrest(later.motion, later.step))
+        change = share * _between(state.coefficients, state.wrist, after.coefficients, after.wrist)
+        return state.coefficients + change[:count], one_matrix(change[count:]) @ state.wrist
+
+    def _leaning(self, before: Observed, hand: Observed, later: Observed) -> np.ndarray:
+        """(K + 3,) by which the fit of a hand leans towards a straight line between the fits before and after."""
+        span = later.time - before.time
+        share = (hand.time - before.time) / span
+        line = ((1 - share) * _between(hand.fitted, hand.wrist, before.fitted, before.wrist)
+                + share * _between(hand.fitted, hand.wrist, later.fitted, later.wrist))
+        return line / (1 + self._looser * (0.5 * span / self.settings.neighbours) ** 2)
+
+    def _belief(self, motion: Motion) -> np.ndarray:
+        """(21,) how much each point counts, 1 for those that do not go to and fro."""
         belief = np.empty(21)
         belief[FINGERS] = (1 / (1 + self.settings.doubt / self.settings.points_sigma ** 2 * motion.trembling))[:, None]
         belief[0] = np.add.reduce(belief[1:]) / 20
-        variance = state.variance + self._looser * step * self._unrest(motion, step)
-        gain = variance / (variance + self._noise + self._doubts @ motion.trembling)
-        state.variance = (1 - gain) * variance
-        off = np.empty(count + 3)  # of the fitted pose from the filtered one
-        off[:count], off[count:] = fitted - state.coefficients, one_axis_angle(wrist @ state.wrist.T)
-        change = gain * off
-        state.coefficients = state.coefficients + change[:count]
-        state.wrist = one_matrix(change[count:]) @ state.wrist
-
-        coefficients, turned = state.coefficients, state.wrist
-        off[:count], off[count:] = fitted - coefficients, one_axis_angle(wrist @ turned.T)
-        led = self._led_back(off, posed, place, rays, camera, length, motion, belief)
-        coefficients, turned = coefficients + led[:count], one_matrix(led[count:]) @ turned
-        joints = self.kinematics.posed(coefficients, turned, bones).points
-        translation = self._placed(joints, translation, rays, motion, belief, step)
-        smooth = pose.copy()  # what the coefficients cannot tell of a pose passes as it is
-        smooth[0] = one_axis_angle(turned)
-        smooth[1:] += ((coefficients - fitted) @ self.kinematics.components).reshape(-1, 3)
-        state.time, state.result = time, (axis_angle_to_quaternion(smooth), translation)
+        return belief
 
     def _coefficients(self, pose: np.ndarray) -> np.ndarray:
         return (pose[1:].ravel() - self.kinematics.mean) @ self._inverse
@@ -211,17 +292,25 @@ class HandSmoother:
         sight.reshape(-1)[::len(sight) + 1] += self._hold
         return np.linalg.solve(sight, right)
 
-    def _placed(self, joints: np.ndarray, translation: np.ndarray, rays: np.ndarray, motion: Motion, belief: np.ndarray,
-                step: float) -> np.ndarray:
+    def _placed(self, followed: _Followed, joints: np.ndarray, translation: np.ndarray, rays: np.ndarray, motion: Motion,
+                belief: np.ndarray, step: float) -> np.ndarray:
         """The wrist (3,) with which joints (21, 3) about it lie nearest to rays (21, 2), believed by `belief` (21,), its distance
         filtered."""
-        state, settings = self._state, self.settings
+        settings = self.settings
         place = seated(joints, translation, rays, belief)
-        variance = state.distance_variance + self._looser * step * (settings.distance_drift + step * (settings.growth * motion.growth) ** 2)
+        variance = followed.distance_variance + self._looser * step * (
+            settings.distance_drift + step * (settings.growth * motion.growth) ** 2)
         gain = variance / (variance + settings.distance_noise ** 2)
-        state.distance_variance = (1 - gain) * variance
-        state.log_distance += gain * (math.log(place[2]) - state.log_distance)
-        return centred(joints, place * (math.exp(state.log_distance) / place[2]), rays, belief)
+        followed.distance_variance = (1 - gain) * variance
+        followed.log_distance += gain * (math.log(place[2]) - followed.log_distance)
+        return centred(joints, place * (math.exp(followed.log_distance) / place[2]), rays, belief)
+
+
+def _between(coefficients: np.ndarray, wrist: np.ndarray, other: np.ndarray, other_wrist: np.ndarray) -> np.ndarray:
+    """(K + 3,) the way from one pose, coefficients (K,) and wrist (3, 3), to another."""
+    way = np.empty(len(coefficients) + 3)
+    way[:-3], way[-3:] = other - coefficients, one_axis_angle(other_wrist @ wrist.T)
+    return way
 
 
 def seated(joints: np.ndarray, translation: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
