@@ -12,6 +12,9 @@ import numpy as np
 from app.types import Detection, Side
 
 
+SIDE_MEMORY = 0.2  # how much of what is known lately of a hand's side is its last look
+
+
 @dataclass(frozen=True)
 class TrackingSettings:
     """How hands are followed. Times in seconds of the source's own clock."""
@@ -27,6 +30,8 @@ class TrackingSettings:
     flip_after: float = 12.0  # evidence (summed log odds, at most 1 a frame) against a track's side before the side flips
     favour: float = 0.2  # added each frame for the side a track has, so that looks that disagree half of the time never flip it
     most_certain: float = 20.0  # evidence for a side is capped here, so that a wrong start can be mended
+    other_of_two: float = 0.5  # two hands are mostly one person's, a right and a left one: of two of one side, so much of what the looks
+    # say for the side of the surer one speaks each frame against the side of the other, which then flips without `flip_after`
 
 
 @dataclass
@@ -38,6 +43,7 @@ class Track:
     points: np.ndarray
     time: float
     side_evidence: float  # summed log odds for `side`
+    side_lately: float = 0.0  # the same in a look, -1 to 1, mean over the last few
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # pixels per second of the points' mean
     presence: float = 1.0
     fresh: bool = True  # not yet observed through its own crop
@@ -106,12 +112,28 @@ class Tracker:
         if dt > 0:
             track.velocity = (middle - track.points.mean(0)) / dt
         track.points, track.time, track.presence, track.fresh, track.looks = points, time, presence, False, track.looks + 1
-        odds = math.log(min(max(side_agreement, 1e-3), 1 - 1e-3) / min(max(1 - side_agreement, 1e-3), 1.0))
-        track.side_evidence = min(track.side_evidence + min(max(odds, -1.0), 1.0) + self.settings.favour, self.settings.most_certain)
-        if track.side_evidence < -self.settings.flip_after:
-            track.side = 'left' if track.side == 'right' else 'right'
-            track.side_evidence = self.settings.flip_after / 2
+        self._believe_side(track, side_agreement)
         return True
+
+    def _believe_side(self, track: Track, agreement: float) -> None:
+        """Take in that in a look the hand was of its side (`agreement` in 0..1)."""
+        settings = self.settings
+        odds = math.log(min(max(agreement, 1e-3), 1 - 1e-3) / min(max(1 - agreement, 1e-3), 1.0))
+        odds = min(max(odds, -1.0), 1.0)
+        track.side_lately += SIDE_MEMORY * (odds - track.side_lately)
+        surer = self._surer_of_its_side(track)
+        favour = -settings.other_of_two * surer.side_lately if surer else settings.favour
+        track.side_evidence = min(track.side_evidence + odds + favour, settings.most_certain)
+        if track.side_evidence < (0 if surer else -settings.flip_after):
+            track.side = 'left' if track.side == 'right' else 'right'
+            track.side_evidence, track.side_lately = settings.flip_after / 2, -track.side_lately
+
+    def _surer_of_its_side(self, track: Track) -> Track | None:
+        """The other of two hands, if it is of the same side and lately looked more like it."""
+        if len(self.tracks) != 2:
+            return None
+        other = self.tracks[0] if self.tracks[1] is track else self.tracks[1]
+        return other if other.side == track.side and other.side_lately > max(track.side_lately, 0.0) else None
 
     def searched(self, detections: list[Detection], time: float) -> list[Track]:
         """Take in a search of the whole picture; the tracks that are new (or found again) come back."""

@@ -18,7 +18,8 @@ SIZE = 1.6  # ratio of two sizes of one hand shortly after each other
 ASTRAY = 0.9  # of the hand's box, that it may lie from where its motion led after `GAP`
 NEAR = 1.0  # of the hand's box: another hand nearer than this may have taken its place
 SWITCH = 40.0  # twice the summed log odds that it takes to believe that a hand's side changed: only another hand has another side
-CROWDED_SWITCH, LATELY = 8.0, 5  # the same where another hand was near within so many frames, whose track may have slid onto it
+CROWDED_SWITCH, LATELY = 8.0, 5  # the same where a hand of that other side was near within so many frames: the track may have slid onto it
+TELLING = 15  # frames over which looks at a hand tell its side
 FILLED = -1  # instead of a row's number
 
 
@@ -65,10 +66,10 @@ def find_pieces(rows: RowFile, frames: RowFile) -> Found:
     scene = np.cumsum(table['cut'])
     hands: list[list[_Looks]] = []
     gaps_left = 0
-    crowded = _crowded(columns, place)
     tracks = [np.flatnonzero(columns['track'] == track) for track in np.unique(columns['track'])]
+    crowded = _crowded(columns, place, tracks)
     for of_track in tracks:
-        lately = np.convolve(crowded[of_track], np.ones(LATELY))[:len(of_track)] > 0
+        lately = np.array([np.convolve(beside, np.ones(LATELY))[:len(of_track)] for beside in crowded[:, of_track]]) > 0
         columns['left'][of_track] = believed_sides(columns['left'][of_track], columns['agreement'][of_track],
                                                    np.where(lately, CROWDED_SWITCH, SWITCH))
     for of_track in tracks:
@@ -94,15 +95,13 @@ def find_pieces(rows: RowFile, frames: RowFile) -> Found:
 
 def believed_sides(left: np.ndarray, agreement: np.ndarray, switch: np.ndarray | None = None) -> np.ndarray:
     """(n,) bool looked at as a left hand, (n,) in 0..1 that this was right -> (n,) bool left: the likeliest story with few changes, each of
-    which costs `switch` (n,)."""
-    switch = np.full(len(left), SWITCH) if switch is None else switch
-    odds = np.clip(np.log(np.clip(agreement, 1e-3, 1 - 1e-3) / np.clip(1 - agreement, 1e-3, 1)), -1, 1)
-    for_left = np.where(left, odds, -odds)
+    which costs `switch` (2, n): to a right hand, to a left one."""
+    switch = np.full((2, len(left)), SWITCH) if switch is None else switch
     score, back = np.zeros(2), np.zeros((len(left), 2), np.int8)
-    for at, value in enumerate(for_left):
-        stay = score[::-1] - switch[at] > score
-        back[at] = np.where(stay, (1, 0), (0, 1))
-        score = np.maximum(score, score[::-1] - switch[at]) + (-value, value)
+    for at, value in enumerate(_for_left(left, agreement)):
+        changed = score[::-1] - switch[:, at]
+        back[at] = np.where(changed > score, (1, 0), (0, 1))
+        score = np.maximum(score, changed) + (-value, value)
     side = int(score[1] > score[0]) if len(left) else 0
     out = np.empty(len(left), bool)
     for at in range(len(left) - 1, -1, -1):
@@ -111,13 +110,25 @@ def believed_sides(left: np.ndarray, agreement: np.ndarray, switch: np.ndarray |
     return out
 
 
-def _crowded(columns: dict, place: np.ndarray) -> np.ndarray:
-    """(R,) bool: rows, which come in order of frames, with another hand of the same frame near."""
-    out = np.zeros(len(place), bool)
+def _for_left(left: np.ndarray, agreement: np.ndarray) -> np.ndarray:
+    """(n,) in -1..1 what each look says for a left hand: log odds, no look more than the next."""
+    odds = np.clip(np.log(np.clip(agreement, 1e-3, 1 - 1e-3) / np.clip(1 - agreement, 1e-3, 1)), -1, 1)
+    return np.where(left, odds, -odds)
+
+
+def _crowded(columns: dict, place: np.ndarray, tracks: list[np.ndarray]) -> np.ndarray:
+    """(2, R) bool: rows, which come in order of frames, with another hand of the same frame near that looked like a right one, like a left
+    one: onto it their track may slide, and not onto one of the other side."""
+    looked_left = np.empty(len(place), bool)
+    for of_track in tracks:  # by the mean of its looks so far, the last ones above all: while hands meet, looks say little
+        kept = np.exp(-np.arange(min(len(of_track), 4 * TELLING)) / TELLING)
+        said = _for_left(columns['left'][of_track], columns['agreement'][of_track])
+        looked_left[of_track] = np.convolve(said, kept)[:len(of_track)] > 0
+    out = np.zeros((2, len(place)), bool)
     near = np.linalg.norm(np.diff(columns['middle'], axis=0), axis=1) < NEAR * np.maximum(columns['box'][1:], columns['box'][:-1])
-    near &= np.diff(place) == 0
-    out[1:] |= near
-    out[:-1] |= near
+    near = np.flatnonzero(near & (np.diff(place) == 0))
+    out[looked_left[near].astype(int), near + 1] = True
+    out[looked_left[near + 1].astype(int), near] = True
     return out
 
 

@@ -61,6 +61,18 @@ def test_a_hand_that_started_on_the_wrong_side_is_mended_within_a_second():
     assert frames < 30, f'the wrong side lasted {frames} frames'
 
 
+def test_a_hand_of_doubtful_side_beside_a_sure_one_of_that_side_becomes_the_other_hand_and_a_sure_one_does_not():
+    for agreement, sides in ((0.45, ['right', 'left']), (0.95, ['left', 'left'])):
+        tracker = Tracker()
+        began_wrong, = tracker.searched([detection(side='left')], 0.0)
+        follow(tracker, began_wrong, 60, STEP, agreement=0.7)
+        sure, = tracker.searched([detection(x=300, side='left')], 2.1)
+        frames = next((i for i in range(90) if tracker.observe(sure, sure.points, 0.99, 0.95, 2.1 + i * STEP) and tracker.observe(
+            began_wrong, began_wrong.points, 0.99, agreement, 2.1 + i * STEP) and began_wrong.side == 'right'), None)
+        assert [began_wrong.side, sure.side] == sides, f'two left hands, one left to {agreement}, are {began_wrong.side}, {sure.side}'
+        assert agreement > 0.5 or frames < 45, f'it took {frames} frames'
+
+
 def test_a_hand_found_again_soon_keeps_its_number_and_later_gets_a_new_one():
     tracker = Tracker(TrackingSettings(hands=1, remember=0.7))
     track, = tracker.searched([detection()], 0.0)

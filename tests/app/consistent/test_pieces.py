@@ -105,6 +105,14 @@ def test_a_lone_hand_keeps_its_side_where_another_hand_may_have_taken_its_place(
     assert {piece.side for piece in crossed.pieces if 0 in piece.rows or piece.frames[-1] == 65} == {'right', 'left'}
 
 
+def test_a_hand_that_was_called_left_at_first_is_no_other_hand_when_a_left_one_is_near(tmp_path):
+    rows = part(np.arange(90))
+    rows['left'][:40], rows['agreement'][:40] = True, np.where(np.arange(40) < 10, 0.95, 0.5)  # blurred, then seen badly
+    result = found(tmp_path, rows, part(np.arange(30, 90), 1, (60, 0), side='left'))
+    told = [(piece.side, piece.frames[0], piece.frames[-1]) for piece in result.pieces]
+    assert sorted(told) == [('left', 30, 89), ('right', 0, 89)], f'a right hand beside a left one became {told}'
+
+
 @pytest.mark.parametrize('own, other, low, high', [
     (0.05, 0.95, 0, 0.06), (0.95, 0.05, 0.94, 1), (0.1, 0.1, 0.49, 0.51), (0.3, 0.1, 0.6, 0.7)])
 def test_a_hand_that_looks_like_neither_side_says_nothing(own, other, low, high):
