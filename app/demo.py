@@ -66,7 +66,7 @@ def compare(hands: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> Compa
     side = hands['side'].astype(str)
     rows = [row for row in range(len(side)) if side[row] == 'right' and hands['frame'][row] < total]
     if not rows:
-        raise InputError('no right hand was found in the demo clip, so there is nothing to compare')
+        raise InputError('No right hand was found in the demo clip, so there is nothing to compare.')
     frames = hands['frame'][rows]
     true_2d, true_3d = truth['joints_2d'][frames].astype(float), truth['joints_3d'][frames].astype(float)
     flat, solid = hands['joints_2d'][rows].astype(float), hands['joints_3d'][rows].astype(float)

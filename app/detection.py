@@ -66,7 +66,7 @@ class Detector:
             with quiet_native_stderr():
                 self.detect(np.zeros((128, 128, 3), np.uint8))  # the first picture prints lines too
         except (RuntimeError, ValueError) as error:
-            raise InputError(f'the hand detector at {detector_path()} cannot be loaded; '
+            raise InputError(f'The hand detector at {detector_path()} cannot be loaded; '
                              'run `python main.py setup` to make it anew') from error
 
     def detect(self, image: np.ndarray) -> list[Detection]:

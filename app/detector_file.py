@@ -17,7 +17,7 @@ def cache_folder() -> Path:
     try:
         return Path(os.environ.get('S2HAND_CACHE') or Path.home() / '.cache' / 's2hand')
     except RuntimeError as error:  # in a container whose user nobody knows
-        raise InputError('this user has no home folder: set S2HAND_CACHE to a folder for what the set-up downloads') from error
+        raise InputError('This user has no home folder: set S2HAND_CACHE to a folder for what the set-up downloads.') from error
 
 
 def sha256(path: Path) -> str:
@@ -34,11 +34,11 @@ def detector_path() -> Path:
     """
     path = cache_folder() / DETECTOR_NAME
     if not path.is_file():
-        raise InputError(f"the hand detector's model file {path} is missing: {HOW_TO_GET_IT}")
+        raise InputError(f"The hand detector's model file {path} is missing: {HOW_TO_GET_IT}")
     try:
         damaged = sha256(path) != DETECTOR_SHA256
     except OSError as error:
-        raise InputError(f"the hand detector's model file {path} cannot be read ({error.strerror}): {HOW_TO_GET_IT}") from error
+        raise InputError(f"The hand detector's model file {path} cannot be read ({error.strerror}): {HOW_TO_GET_IT}") from error
     if damaged:
-        raise InputError(f"the hand detector's model file {path} is damaged: {HOW_TO_GET_IT}")
+        raise InputError(f"The hand detector's model file {path} is damaged: {HOW_TO_GET_IT}")
     return path

@@ -1,6 +1,7 @@
 """Which source a name means: a camera, a picture, a video or a folder of pictures."""
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def open_source(path: str | Path | int, *, start: int = 0, stop: int | None = No
     camera = camera_number(path)
     if camera is not None:
         return CameraSource(camera, selection, **({'fps': fps} if fps else {}))
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))  # which leaves `~` where nobody has a home
     try:
         if path.is_dir():
             return FolderSource(path, selection, fps, sequence)

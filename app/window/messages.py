@@ -18,6 +18,8 @@ class Messages(QObject):
         super().__init__(parent)
         self._canvas, self._banners, self._cameras = canvas, banners, cameras
         self._network, self._opening = 'getting ready', ''  # what is waited for; the network loads from the start
+        self._runs = False  # a network was loaded
+        self._hint = canvas.hint  # what to do, or to know, while no hand is seen
         canvas.show_message(Message('hand', 'Getting ready…'))
         self._show_note()
         bridge.source_opening.connect(self._source_opening)
@@ -36,6 +38,9 @@ class Messages(QObject):
         waits = [self._opening, self._network and f'Soon with hands: {self._network}']
         self._canvas.set_note('  ·  '.join(text for text in waits if text))
 
+    def _show_hint(self) -> None:
+        self._canvas.set_hint(self._hint if self._runs or self._network else 'No hands: there is no network that could look for them')
+
     def _source_opening(self, event: events.SourceOpening) -> None:
         name = _name(event.spec)
         if self._canvas.shown is None:
@@ -49,13 +54,14 @@ class Messages(QObject):
         self._show_note()
         for key in ('source', 'lost', 'ended'):
             self._banners.dismiss(key)
-        self._canvas.set_hint('Show a hand to the camera' if event.info.kind == 'camera' else 'No hand in this picture')
+        self._hint = 'Show a hand to the camera' if event.info.kind == 'camera' else 'No hand in this picture'
+        self._show_hint()
 
     def _source_failed(self, event: events.SourceFailed) -> None:
         self._opening = ''
         self._show_note()
         if self._canvas.shown is None:
-            self._canvas.show_message(Message('error', f'{_name(event.spec).capitalize()} could not be opened', event.sentence))
+            self._canvas.show_message(Message('error', f'Could not open {_name(event.spec)}', event.sentence))
         self._banners.tell(event.sentence, 'error', key=f'{FAILED} {event.spec}')
 
     def _source_lost(self, event: events.SourceLost) -> None:
@@ -72,10 +78,12 @@ class Messages(QObject):
     def _model_loading(self, event: events.ModelLoading) -> None:
         self._network = event.what
         self._show_note()
+        self._show_hint()
 
     def _model_ready(self, event: events.ModelReady) -> None:
-        self._network = ''
+        self._network, self._runs = '', True
         self._show_note()
+        self._show_hint()
         self._banners.dismiss('model')
         if event.note:
             self._banners.tell(event.note, 'warning', key='model')
@@ -83,6 +91,7 @@ class Messages(QObject):
     def _model_failed(self, event: events.ModelFailed) -> None:
         self._network = ''
         self._show_note()
+        self._show_hint()
         self._banners.tell(event.sentence, 'error', key='model')
 
 

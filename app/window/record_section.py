@@ -102,6 +102,9 @@ class RecordSection(Section):
 
 
 def from_home(folder: Path) -> str:
-    """~/Videos for a folder at home."""
-    home = Path.home()
+    """~/Videos for a folder at home. A user whom nobody knows, as in a container, has none."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return str(folder)
     return f'~/{folder.relative_to(home)}' if folder != home and folder.is_relative_to(home) else str(folder)

@@ -31,17 +31,18 @@ _CALLED = {'weights': 'the network file', 'intrinsics': 'the camera file'}  # wh
 
 
 def usual_recording() -> RecordingSettings:
-    """Recordings go to the folder for films."""
-    films = QStandardPaths.writableLocation(QStandardPaths.MoviesLocation)
-    return RecordingSettings(folder=Path(films or Path.home()) / 'S2HAND')
+    """Recordings go to the folder for films; where a user has no place for one, as an unknown one in a container, to where the program was
+    started."""
+    films = Path(QStandardPaths.writableLocation(QStandardPaths.MoviesLocation))
+    return RecordingSettings(folder=(films if _writable(films) else Path.cwd()) / 'S2HAND')
 
 
 def config_folder() -> Path:
     """Where the file lies: the user's folder for settings, or what the environment variable S2HAND_CONFIG says."""
     named = os.environ.get('S2HAND_CONFIG')
     if named:
-        return Path(named).expanduser()
-    return Path(QStandardPaths.writableLocation(QStandardPaths.GenericConfigLocation) or Path.home() / '.config') / 's2hand'
+        return Path(os.path.expanduser(named))
+    return Path(QStandardPaths.writableLocation(QStandardPaths.GenericConfigLocation)) / 's2hand'
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def _bytes(text: str) -> bytes:
 
 
 LIVE: dict[str, Decoder] = {
-    'style': _word(LiveStyle), 'opacity': _number(0, 1), 'mirror': _flag, 'smoothing': _number(0, 1), 'refine': _flag, 'lock': _flag,
+    'style': _word(LiveStyle), 'opacity': _number(0, 1), 'mirror': _flag, 'smoothing': _number(0, 1), 'ahead': _flag, 'refine': _flag, 'lock': _flag,
     'field_of_view': _number(1, 170), 'intrinsics': _file, 'weights': _file, 'provider': _word(Provider),
     'threads': _whole(1, 64, optional=True), 'hands': _whole(1, 2)}
 VIEW: dict[str, Decoder] = {
@@ -161,7 +162,7 @@ class SettingsStore:
         if texts.get('file/version', '').isdecimal() and int(texts['file/version']) > VERSION:
             notes.append('The settings were written by a newer version of the program; what this one does not know is left out.')
         if not _writable(self.file):
-            notes.append(f'Settings will not be remembered, because {self.file} may not be written.')
+            notes.append(f'Settings will not be remembered, because {self.file} may not be written; S2HAND_CONFIG can name another folder.')
         return replace(stored, note=' '.join(notes))
 
     def save(self, stored: Stored) -> str:

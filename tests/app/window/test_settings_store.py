@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.errors import InputError
 from app.live.recorder import RecordingSettings
 from app.live.settings import LiveSettings, ViewSettings
+from app.sources.opening import open_source
 from app.window import settings_store
 from app.window.arrangement import LAYOUTS
+from app.window.record_section import from_home
 from app.window.settings_store import SettingsStore, Stored, config_folder, usual_recording
 
 share = st.floats(0, 1)
@@ -176,3 +179,18 @@ def test_the_environment_moves_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert config_folder() == tmp_path and SettingsStore().file.parent == tmp_path
     monkeypatch.delenv('S2HAND_CONFIG')
     assert config_folder().name == 's2hand'
+
+
+def test_a_user_without_a_home_has_settings_and_a_folder_for_recordings_and_tildes_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.delenv('HOME', raising=False)
+    monkeypatch.setattr('pwd.getpwuid', lambda number: {}[number])  # as in a container whose user nobody knows
+    monkeypatch.setattr('app.window.settings_store.QStandardPaths.writableLocation', lambda place: '//nowhere')  # Qt says so then
+    monkeypatch.setattr('app.window.settings_store._writable', lambda path: not str(path).startswith('//nowhere'))
+    monkeypatch.chdir(tmp_path)
+    assert usual_recording().folder == tmp_path / 'S2HAND' and from_home(tmp_path) == str(tmp_path)
+    monkeypatch.delenv('S2HAND_CONFIG', raising=False)
+    assert 'S2HAND_CONFIG' in SettingsStore().load().note
+    monkeypatch.setenv('S2HAND_CONFIG', '~/settings')
+    assert config_folder() == Path('~/settings')
+    with pytest.raises(InputError, match='no file or folder ~/clip.mp4'):
+        open_source('~/clip.mp4')

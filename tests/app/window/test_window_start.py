@@ -127,6 +127,18 @@ def test_what_the_network_is_doing_is_said_on_the_picture_until_it_is_ready(play
     assert any('no GPU' in sentence for sentence in played.window.banners.sentences())
 
 
+def test_without_a_network_no_picture_is_said_to_hold_no_hand(play):
+    played = play()
+    engine = played.begin('/films/clip.mp4')
+    engine.say(events.SourceOpened(info()))
+    played.wait(lambda: played.window.canvas.hint == 'No hand in this picture')
+    engine.say(events.ModelFailed('The detector cannot be loaded.'))
+    played.wait(lambda: 'no network' in played.window.canvas.hint)
+    engine.say(events.ModelReady('s2hand-lite', 'auto', 'CPU'))
+    engine.say(events.ModelFailed('The file holds no network.'))  # another one; the old one goes on
+    played.wait(lambda: played.window.canvas.hint == 'No hand in this picture')
+
+
 @pytest.mark.parametrize('settled', [events.ModelReady('s2hand-lite', 'auto', 'CPU'), events.ModelFailed('The file holds no network.')])
 def test_a_clip_stands_on_its_first_picture_until_there_is_a_network_and_plays_then(play, settled):
     played = play()
