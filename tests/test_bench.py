@@ -18,18 +18,18 @@ from onnx import TensorProto, helper, numpy_helper
 
 import main
 from app.detection import Detector
-from app.pipeline import Looked
+from app.passing import Looked, Placed
 from app.reconstruct_settings import ReconstructSettings
 from app.regression import WEIGHTS, has_nvidia_device
 from app.timing import StageClock
 from benchmarks.bench import peers
-from benchmarks.bench.clip import Clip, fitted, read_clip, with_one_hand, with_two_hands
+from benchmarks.bench.clip import Clip, as_file, clips_for, fitted, read_clip, with_one_hand, with_two_hands
 from benchmarks.bench.contenders import Command, Contender, Overlapped, Play, both_clocks
 from benchmarks.bench.goals import goals_of
 from benchmarks.bench.network import SKINNED, TEXTURED, Beside, together
 from benchmarks.bench.operations import count_operations
 from benchmarks.bench.plot import HEIGHT, WIDTH
-from benchmarks.bench.rounds import figures, second_hands, stages_of
+from benchmarks.bench.rounds import SecondHand, figures, second_hands, stages_of
 
 KINDS = ['mediapipe', 'mesh', 'halves', 'overlay', 'overlapped']
 
@@ -162,7 +162,7 @@ def test_peers_that_cannot_be_made_are_left_out_with_the_reason(monkeypatch, tmp
 
 def contender(kind: str, hands: int, threads: int | None, clip: Clip) -> Contender:
     made = type(kind, (Contender,), {'kind': kind, 'threads': threads, 'one': lambda self, frame: hands})
-    return made({1: with_one_hand, 2: with_two_hands}[hands](clip))
+    return made(replace(clip, hands=hands))
 
 
 def play(seconds: float, frames: int = 10) -> Play:
@@ -197,11 +197,34 @@ def test_places_on_one_processor_are_measured_in_turn():
     assert together(places) == {('cpu', 1): ['openvino', 'cpu'], ('cpu', 2): ['openvino', 'cpu'], ('cuda', None): ['cuda']}
 
 
-def test_two_hands_are_compared_with_one_of_the_same_kind_and_threads(clip):
-    plays = {contender('mesh', 1, 1, clip): [play(9), play(1)], contender('mesh', 1, 2, clip): [play(9), play(0.5)],
-             contender('mesh', 2, 1, clip): [play(9), play(1.5)], contender('mediapipe', 2, None, clip): [play(9), play(5)]}
+def test_two_hands_are_compared_with_one_of_the_same_kind_and_threads_in_the_same_pictures(clip):
+    two = with_two_hands(clip)
+    plays = {contender('mesh', 1, 1, clip): [play(9), play(0.1)], contender('mesh', 1, 1, two): [play(9), play(1)],
+             contender('mesh', 1, 2, two): [play(9), play(0.5)], contender('mesh', 2, 1, two): [play(9), play(1.5)],
+             contender('mediapipe', 2, None, two): [play(9), play(5)]}
     ratios = second_hands(plays)
     assert [(r.kind, r.threads, r.wall, r.cpu) for r in ratios] == [('mesh', 1, pytest.approx(1.5), pytest.approx(1.5))]
+
+
+def test_one_hand_is_looked_for_in_the_pictures_of_two_as_well(clip):
+    one, two, beside = clips_for(clip, (1, 2))
+    assert [c.hands for c in (one, two, beside)] == [1, 2, 1]
+    assert one.as_filmed and not two.as_filmed and beside.shown == two.shown and beside.frames is two.frames
+    assert [c.hands for c in clips_for(clip, (1,))] == [1] and [c.hands for c in clips_for(clip, (2,))] == [2]
+    assert [c.hands for c in clips_for(replace(clip, hands=2), (1, 2))] == [1, 2], 'a clip of two hands serves for both'
+
+
+@pytest.mark.parametrize('busy, told', [(False, 1.6), (True, 1.4)])
+def test_what_two_hands_cost_is_told_for_each_way_and_names_the_best(busy, told):
+    ratios = [SecondHand('mesh', 1, 1.8, 1.4), SecondHand('halves', 2, 1.6, 1.7), SecondHand('overlapped', 1, 1.3, 1.3),
+              SecondHand('fast', 2, 1.45, float('nan'))]
+    result = SimpleNamespace(machine=SimpleNamespace(busy=busy), contenders=[], second_hand=ratios, starts=[], provider='OpenVINO',
+                             network=SimpleNamespace(of_b0=[]))
+    mesh, drawn, whole = goals_of(result)
+    assert (mesh.is_, mesh.way) == (told, 'one thread, network on 1' if busy else 'two threads, network on 2'), mesh
+    assert ('processor' in mesh.what) == busy and mesh.reached == (told < 1.5), mesh
+    assert (drawn.is_, drawn.way, drawn.reached) == (1.3, 'three threads, network on 1', True), drawn
+    assert (whole.is_, 'reconstruct' in whole.what, 'processor' in whole.what) == (1.45, True, False), whole
 
 
 def test_a_stage_has_wall_clock_and_processor_time():
@@ -221,8 +244,10 @@ def test_a_stage_has_wall_clock_and_processor_time():
 
 def test_the_video_command_itself_can_play(clip):
     settings = ReconstructSettings(threads=1, provider='cpu', consistent=False, write=('overlay',))
-    played = Command(replace(with_one_hand(clip), frames=clip.frames[:4]), 'fast', settings).play()
+    command = Command(replace(with_one_hand(clip), frames=clip.frames[2:6], start=2), 'fast', settings)
+    played = command.play()
     assert (played.frames, played.full) == (4, 4) and played.fps > 0 and np.isnan(played.cpu_ms), played
+    assert command.settings.write == ('overlay',), 'the numbers are written for counting only'
     result = figures(contender('fast', 1, 1, clip), [played, played], [play(1, 4), play(1, 4)])
     assert result.fps_of_mediapipe > 0 and np.isnan(result.p50), 'single frames are not seen, and nothing is made up for them'
 
@@ -233,6 +258,21 @@ def test_two_hands_are_in_the_doubled_clip(clip):
     with Detector(2) as detector:
         found = detector.detect(two.frames[6].image)
     assert {hand.side for hand in found} == {'left', 'right'}, 'the hand and its mirror image'
+
+
+def test_the_video_command_finds_both_hands_in_a_file_of_the_doubled_clip(clip, tmp_path):
+    settings = ReconstructSettings(threads=1, provider='cpu', consistent=False, write=('overlay',))
+    two = as_file(with_two_hands(clip), tmp_path / 'two.mp4')
+    played = Command(replace(two, frames=two.frames[:4]), 'fast', settings).play()
+    assert (played.frames, played.full) == (4, 4), f'both hands were found in {played.full} of {played.frames} frames'
+    assert as_file(clip, tmp_path / 'one.mp4').path == clip.path and not (tmp_path / 'one.mp4').exists()
+    assert len([*two.decoded()]) == len(clip.frames)
+
+
+def test_a_clip_may_begin_later(clip, demo_clip):
+    later = read_clip(demo_clip, 4, start=5)
+    assert [frame.index for frame in later.frames] == [5, 6, 7, 8]
+    assert np.array_equal(later.frames[0].image, clip.frames[5].image) and np.array_equal(next(later.decoded()).image, clip.frames[5].image)
 
 
 def test_decoding_again_gives_the_same_pictures(clip):
@@ -251,8 +291,11 @@ def test_every_frame_is_drawn_before_an_overlapped_play_ends(clip):
         def look(self, frame):
             return Looked(frame, (), frozenset(), {})
 
-        def place(self, looked, intrinsics):
-            return ['hand']
+        def settle(self, looked, intrinsics):
+            return [Placed(looked.frame, ['hand'], intrinsics)]
+
+        def flush(self):
+            return []
 
         def jump(self):
             pass
@@ -285,6 +328,7 @@ def test_pictures_keep_their_proportions_in_another_size(size, inside):
     (['--plot', 'bench.pdf'], 'PNG'),
     (['--weights', 'no-such-network.onnx'], 'do not exist'),
     (['--frames', '1'], 'at least 2'),
+    (['--start', '100000'], 'frame'),
 ])
 def test_what_cannot_be_measured_is_refused_in_a_sentence(options, said, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
@@ -294,7 +338,7 @@ def test_what_cannot_be_measured_is_refused_in_a_sentence(options, said, capsys,
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize('options', [['--frames', '0'], ['--rounds', '0'], ['--hands', '3'], ['--hands', '1,1'], ['--threads', ''],
+@pytest.mark.parametrize('options', [['--frames', '0'], ['--start', '-1'], ['--rounds', '0'], ['--hands', '3'], ['--hands', '1,1'], ['--threads', ''],
                                      ['--size', '640'], ['--size', '0x480'], ['--provider', 'npu']])
 def test_options_that_make_no_sense_are_refused(options, capsys):
     with pytest.raises(SystemExit) as end:

@@ -1,6 +1,7 @@
 """The clip that all contenders play: decoded once, or, for those that do as the video command does, each time anew.
 
-A second clip shows two hands: the clip itself if it has two, else the half of each picture with the hand in it and its mirror image.
+A second clip shows two hands: the clip itself if it has two, else the half of each picture with the hand in it and its mirror image. What
+two hands cost is told by the same pictures with only one hand looked for.
 """
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from app.detection import Detector
 from app.errors import InputError
+from app.outputs.video import VideoWriter
 from app.sources import Source, open_source
 from app.types import Frame, Intrinsics
 
@@ -32,6 +34,7 @@ class Clip:
     fps: float  # of the clip as it was filmed
     shown: str  # what the pictures show, for a person
     change: Change  # what is done to a decoded picture (H, W, 3)
+    start: int = 0  # number of the first frame in the file
 
     @property
     def size(self) -> tuple[int, int]:
@@ -50,23 +53,23 @@ class Clip:
 
     def decoded(self) -> Iterator[Frame]:
         """The same frames, read from the file again."""
-        with opened(self.path, len(self.frames)) as source:
+        with opened(self.path, self.start, len(self.frames)) as source:
             for frame in source:
                 yield replace(frame, image=self.change(frame.image))
 
 
-def opened(path: Path, frames: int) -> Source:
-    return open_source(path, stop=frames, sequence=True if path.is_dir() else None)
+def opened(path: Path, start: int, frames: int) -> Source:
+    return open_source(path, start=start, stop=start + frames, sequence=True if path.is_dir() else None)
 
 
-def read_clip(path: Path, frames: int, size: tuple[int, int] | None = None) -> Clip:
-    """The first `frames` frames, fitted into width x height `size` with black bars if given.
+def read_clip(path: Path, frames: int, size: tuple[int, int] | None = None, start: int = 0) -> Clip:
+    """`frames` frames from number `start` on, fitted into width x height `size` with black bars if given.
 
     Raises InputError when there is no such clip, it cannot be read, is a single picture, or shows no hand.
     """
     if not path.exists():
         raise InputError(f'There is no clip {path}; check the name, or leave --clip out for the bundled one.')
-    with opened(path, frames) as source:
+    with opened(path, start, frames) as source:
         if not source.is_sequence:
             raise InputError(f'{path} is a picture; give a video or a folder of pictures that follow each other.')
         given = (source.width, source.height)
@@ -78,7 +81,7 @@ def read_clip(path: Path, frames: int, size: tuple[int, int] | None = None) -> C
     if not any(len(hands) for hands in found):
         raise InputError(f'No hand was found in {len(found)} frames spread over {path}; give a clip that shows one.')
     hands = 2 if np.mean([len(hands) > 1 for hands in found]) > MOSTLY else 1
-    return Clip(path, read, hands, source.fps or 30.0, 'the clip as it is', change)
+    return Clip(path, read, hands, source.fps or 30.0, 'the clip as it is', change, start)
 
 
 def with_one_hand(clip: Clip) -> Clip:
@@ -101,6 +104,24 @@ def with_two_hands(clip: Clip) -> Clip:
     frames = tuple(replace(frame, image=beside(frame.image)) for frame in clip.frames)
     return replace(clip, frames=frames, hands=2, shown='the half of each picture with the hand, and its mirror image beside it',
                    change=lambda image: beside(clip.change(image)))
+
+
+def clips_for(clip: Clip, hands: tuple[int, ...]) -> list[Clip]:
+    """What is played for these numbers of hands. Where one and two do not have the same pictures there is a third: those of two with
+    only one looked for, which is what two hands are compared with."""
+    chosen = [{1: with_one_hand, 2: with_two_hands}[number](clip) for number in hands]
+    return chosen + [with_one_hand(one) for one in chosen[1:] if one.shown != chosen[0].shown]
+
+
+def as_file(clip: Clip, path: Path) -> Clip:
+    """The clip for what reads files: as it is, if the pictures are those of its file, else as a video `path`, coded as the program's own
+    are. Raises InputError where the disk refuses."""
+    if clip.as_filmed:
+        return clip
+    with VideoWriter(path, *clip.size, clip.fps) as writer:
+        for frame in clip.frames:
+            writer.write(frame.image, frame.time)
+    return replace(clip, path=path, start=0, change=_same)
 
 
 def hands_in(frames: tuple[Frame, ...]) -> list[list[np.ndarray]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.errors import InputError
 from app.regression import Provider, Regressor
-from benchmarks.bench.clip import Clip, read_clip, with_one_hand, with_two_hands
+from benchmarks.bench.clip import Clip, clips_for, read_clip
 from benchmarks.bench.fresh import KINDS, Start, start_anew
 from benchmarks.bench.machine import Machine, this_machine
 from benchmarks.bench.network import Networks, Place, measure_networks
@@ -55,6 +55,7 @@ class Result:
     rounds: int
     provider: str  # that the network really ran on
     contenders: list[Figures]
+    one_of_two: list[Figures]  # one hand in the pictures of two, where those are others: what two hands are compared with
     second_hand: list[SecondHand]
     decode_cpu_ms: float  # processor time of decoding a frame
     network: Networks
@@ -66,7 +67,8 @@ class Result:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.HelpFormatter  # most defaults depend on --quick
     parser.add_argument('--clip', type=Path, default=DEMO, metavar='PATH', help='a video, or a folder of pictures (the bundled clip)')
-    parser.add_argument('--frames', type=_count, metavar='N', help=f'of the clip, from its start ({FULL.frames})')
+    parser.add_argument('--frames', type=_count, metavar='N', help=f'how many of the clip ({FULL.frames})')
+    parser.add_argument('--start', type=_index, default=0, metavar='N', help='number of the first one (0)')
     parser.add_argument('--rounds', type=_count, metavar='N', help=f'how often all play it in turn ({FULL.rounds})')
     parser.add_argument('--hands', type=_numbers(1, 2), metavar='LIST', help='1, 2 or both: 1,2 (both)')
     parser.add_argument('--threads', type=_numbers(1, 64), metavar='LIST', help='of the network on the CPU (1,2)')
@@ -112,9 +114,10 @@ def bench(args: argparse.Namespace, amount: Amount, tell: Callable[[str], None])
     started, date = time.monotonic(), datetime.now(UTC)
     provider = real_provider(args.provider, args.weights)
     tell('looking for hands')
-    clip = read_clip(args.clip, amount.frames, args.size)
+    clip = read_clip(args.clip, amount.frames, args.size, args.start)
     machine = this_machine()
-    clips = [{1: with_one_hand, 2: with_two_hands}[hands](clip) for hands in amount.hands]
+    clips = clips_for(clip, amount.hands)
+    pictures = {hands: one.shown for hands, one in zip(amount.hands, clips)}
     places, left_out = network_places(args.provider, args.weights, amount.threads)
     peers = {}
     if args.quick:
@@ -127,22 +130,22 @@ def bench(args: argparse.Namespace, amount: Amount, tell: Callable[[str], None])
             left_out.append(f'EfficientNet-b0 and the landmark network beside ours: {error}')
     threads = list(amount.threads) if provider.lower() in ON_CPU else [amount.threads[0]]
     decode = decoding(clip)
-    commands = not args.quick and clip.as_filmed
-    if not commands:
-        left_out.append('reconstruct with its files: not in a quick look, and not in another size than the clip has.')
-    contenders, second_hand = play_in_turn(clips, threads, args.provider, args.weights, amount.rounds, commands, tell)
+    if args.quick:
+        left_out.append('reconstruct with its files: not in a quick look.')
+    played, second_hand = play_in_turn(clips, threads, args.provider, args.weights, amount.rounds, not args.quick, tell)
+    contenders, one_of_two = ([one for one in played if (one.pictures == pictures[one.hands]) == told] for told in (True, False))
     batches = list(BATCHES[:2] if args.quick else BATCHES)
     networks = measure_networks(args.weights, places, batches, peers, amount.rounds, amount.runs, tell)
     starts = []
     for kind in KINDS:
         tell(f'new processes: {kind}')
         try:
-            starts.append(median_start(kind, clip.path, threads[-1], args, amount.start_frames, 1 if args.quick else STARTS))
+            starts.append(median_start(kind, clip, threads[-1], args, amount.start_frames, 1 if args.quick else STARTS))
         except RuntimeError as error:
             left_out.append(f'Start of {kind}: {error}')
     return Result(date.isoformat(timespec='seconds'), round(time.monotonic() - started, 1), machine, clip.path.name,
-                  {one.hands: one.shown for one in clips}, clip.size, len(clip.frames), amount.rounds, provider, contenders, second_hand,
-                  decode, networks, starts, left_out, doubts(machine, contenders))
+                  pictures, clip.size, len(clip.frames), amount.rounds, provider, contenders, one_of_two, second_hand, decode, networks,
+                  starts, left_out, doubts(machine, played))
 
 
 def real_provider(asked: Provider, weights: Path | None) -> str:
@@ -179,8 +182,8 @@ def decoding(clip: Clip) -> float:
     return 1e3 * (time.process_time() - before) / count
 
 
-def median_start(kind: str, clip: Path, threads: int, args: argparse.Namespace, frames: int, times: int) -> Start:
-    starts = [start_anew(kind, clip, frames, threads, args.provider, args.weights) for _ in range(times)]
+def median_start(kind: str, clip: Clip, threads: int, args: argparse.Namespace, frames: int, times: int) -> Start:
+    starts = [start_anew(kind, clip.path, clip.start, frames, threads, args.provider, args.weights) for _ in range(times)]
     return sorted(starts, key=lambda start: start.first_ms)[len(starts) // 2]
 
 
@@ -210,6 +213,12 @@ def _progress():
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 100000:
         raise argparse.ArgumentTypeError(f'{text} is not a number from 1 on')
+    return int(text)
+
+
+def _index(text: str) -> int:
+    if not text.isdecimal() or int(text) > 10_000_000:
+        raise argparse.ArgumentTypeError(f'{text} is not a number from 0 on')
     return int(text)
 
 

@@ -200,15 +200,22 @@ class Command(Contender):
     def __init__(self, clip: Clip, kind: str, settings: ReconstructSettings):
         super().__init__(clip)
         self.kind, self.threads = kind, settings.threads
-        self.settings = replace(settings, hands=clip.hands, stop=len(clip.frames), sequence=True if clip.path.is_dir() else None)
+        self.settings = replace(settings, hands=clip.hands, start=clip.start, stop=clip.start + len(clip.frames),
+                                sequence=True if clip.path.is_dir() else None)
+        self._full: int | None = None  # frames with all hands, counted in the first play, which writes the numbers for it
 
     def one(self, frame: Frame) -> int:
         raise NotImplementedError('the command takes whole clips')
 
     def play(self) -> Play:
+        counts = self._full is None
+        settings = replace(self.settings, write=tuple({*self.settings.write, 'hands'})) if counts else self.settings
         with tempfile.TemporaryDirectory() as folder:
-            report = reconstruct(self.clip.path, Path(folder) / 'run', self.settings).report
-        return Play(report.frames, report.frames_with_hand, report.frames / report.fps, np.nan, np.empty(0))
+            report = reconstruct(self.clip.path, Path(folder) / 'run', settings).report
+            if counts:
+                rows = np.load(Path(folder) / 'run' / 'hands.npz')['frame'] if report.frames_with_hand else np.empty(0)
+                self._full = int((np.unique(rows, return_counts=True)[1] >= self.clip.hands).sum())
+        return Play(report.frames, self._full, report.frames / report.fps, np.nan, np.empty(0))
 
 
 @contextmanager

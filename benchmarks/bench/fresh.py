@@ -30,10 +30,10 @@ class Start:
     heavy: tuple[str, ...]  # packages that the program must do without and were loaded all the same
 
 
-def start_anew(kind: str, clip: Path, frames: int, threads: int, provider: str, weights: Path | None) -> Start:
-    """Play the first frames of a clip, one hand, in a new process. Raises RuntimeError with its last words if it fails."""
-    settings = {'clip': str(clip), 'frames': frames, 'threads': threads, 'provider': provider, 'weights': weights and str(weights),
-                'started': time.monotonic()}  # the same clock in both processes
+def start_anew(kind: str, clip: Path, start: int, frames: int, threads: int, provider: str, weights: Path | None) -> Start:
+    """Play so many frames of a clip, one hand, in a new process. Raises RuntimeError with its last words if it fails."""
+    settings = {'clip': str(clip), 'start': start, 'frames': frames, 'threads': threads, 'provider': provider,
+                'weights': weights and str(weights), 'started': time.monotonic()}  # the same clock in both processes
     child = subprocess.run([sys.executable, '-m', __name__, kind, json.dumps(settings)], capture_output=True, text=True, timeout=LONGEST,
                            cwd=Path(__file__).resolve().parent.parent.parent)
     if child.returncode:
@@ -50,7 +50,8 @@ def measure(kind: str, settings: dict) -> Start:
     make = worker_of(kind)
     imported = time.monotonic() - settings['started']
     clip, one, first, cpu = Path(settings['clip']), None, None, 0.0
-    with open_source(clip, stop=settings['frames'], sequence=True if clip.is_dir() else None) as source:
+    begin, end = settings['start'], settings['start'] + settings['frames']
+    with open_source(clip, start=begin, stop=end, sequence=True if clip.is_dir() else None) as source:
         for frame in source:
             one = one or make(frame.image.shape, settings)
             if one(frame) and first is None:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from app.pipeline import Pipeline, PipelineSettings
 from app.reconstruct_settings import ReconstructSettings
 from app.regression import Provider
-from benchmarks.bench.clip import Clip
+from benchmarks.bench.clip import Clip, as_file
 from benchmarks.bench.contenders import Command, Contender, Halves, MediaPipe, Mesh, Overlapped, Play, WithOverlay, both_clocks
 
 SURE = 0.9  # share of the frames in which all hands must be found for a figure to count
@@ -35,6 +36,7 @@ class Figures:
 
     kind: str
     hands: int
+    pictures: str  # what they show
     threads: int | None  # of the network
     fps: float  # median of the rounds
     fps_rounds: tuple[float, ...]
@@ -51,20 +53,20 @@ class Figures:
 
 @dataclass(frozen=True)
 class SecondHand:
-    """What two hands cost in times of one hand."""
+    """What two hands cost in times of one hand in the same pictures."""
 
     kind: str
     threads: int | None
     wall: float
-    cpu: float
+    cpu: float  # not a number where the processor time is not known
 
 
 def play_in_turn(clips: list[Clip], threads: list[int], provider: Provider, weights: Path | None, rounds: int,
                  commands: bool, tell: Callable[[str], None]) -> tuple[list[Figures], list[SecondHand]]:
     """All contenders on each clip, the video command with its files among them if asked for `commands`. `tell` hears who plays."""
     with ExitStack() as open_ones, both_clocks():
-        contenders = []
-        for clip in clips:
+        contenders, folder = [], Path(open_ones.enter_context(TemporaryDirectory()))
+        for number, clip in enumerate(clips):
             contenders.append(MediaPipe(clip))
             open_ones.callback(contenders[-1].close)
             for count in threads:
@@ -72,10 +74,12 @@ def play_in_turn(clips: list[Clip], threads: list[int], provider: Provider, weig
                 settings = PipelineSettings(mode='video', hands=clip.hands, threads=count, provider=provider, weights=weights)
                 pipeline = open_ones.enter_context(Pipeline(settings))
                 contenders += [kind(clip, pipeline) for kind in (Mesh, Halves, WithOverlay, Overlapped)]
-            if clip.hands == 1 and commands:
+            if commands:
                 settings = ReconstructSettings(threads=threads[-1], provider=provider, weights=weights)
-                contenders += [Command(clip, 'fast', replace(settings, consistent=False, write=('overlay',))),
-                               Command(clip, 'consistent', replace(settings, consistent=True))]
+                filed = as_file(clip, folder / f'{number}.mp4')
+                contenders.append(Command(filed, 'fast', replace(settings, consistent=False, write=('overlay',))))
+                if number == 0 and clip.hands == 1:
+                    contenders.append(Command(filed, 'consistent', replace(settings, consistent=True)))
         plays: dict[Contender, list[Play]] = {contender: [] for contender in contenders}
         for number in range(rounds + 1):
             for contender in contenders:
@@ -83,8 +87,13 @@ def play_in_turn(clips: list[Clip], threads: list[int], provider: Provider, weig
                 if number == 1 and isinstance(contender, Mesh):
                     contender.stages.clear()
                 plays[contender].append(contender.play())
-    peers = {contender.clip.hands: plays[contender] for contender in contenders if isinstance(contender, MediaPipe)}
-    return [figures(contender, plays[contender], peers[contender.clip.hands]) for contender in contenders], second_hands(plays)
+    peers = {seen_by(contender): plays[contender] for contender in contenders if isinstance(contender, MediaPipe)}
+    return [figures(contender, plays[contender], peers[seen_by(contender)]) for contender in contenders], second_hands(plays)
+
+
+def seen_by(contender: Contender) -> tuple[int, str]:
+    """How many hands are looked for, and in what."""
+    return contender.clip.hands, contender.clip.shown
 
 
 def figures(contender: Contender, plays: list[Play], peers: list[Play]) -> Figures:
@@ -94,7 +103,7 @@ def figures(contender: Contender, plays: list[Play], peers: list[Play]) -> Figur
     between = np.concatenate([play.frame_ms for play in plays])
     fps, cpu = [play.fps for play in plays], [play.cpu_ms for play in plays]
     return Figures(
-        contender.kind, contender.clip.hands, contender.threads, float(np.median(fps)), tuple(fps), first.fps,
+        contender.kind, *seen_by(contender), contender.threads, float(np.median(fps)), tuple(fps), first.fps,
         *(float(np.percentile(between, q)) if len(between) else np.nan for q in (50, 95)), float(np.median(cpu)), tuple(cpu),
         float(np.median([play.fps / peer.fps for play, peer in zip(plays, peers)])),
         float(np.median([play.cpu_ms / peer.cpu_ms for play, peer in zip(plays, peers)])),
@@ -112,11 +121,11 @@ def stages_of(frames: list[dict[str, np.ndarray]]) -> tuple[Stage, ...]:
 
 
 def second_hands(plays: dict[Contender, list[Play]]) -> list[SecondHand]:
-    """Two hands beside one, for each contender that did both."""
+    """Two hands beside one in the same pictures, for each contender that did both."""
     ratios = []
     for one, its in plays.items():
         for two, theirs in plays.items():
-            if (one.kind, one.threads, one.clip.hands, two.clip.hands) == (two.kind, two.threads, 1, 2):
+            if (one.kind, one.threads, *seen_by(one)) == (two.kind, two.threads, 1, two.clip.shown) and two.clip.hands == 2:
                 pairs = list(zip(its, theirs))[1:]
                 ratios.append(SecondHand(one.kind, one.threads, float(np.median([a.fps / b.fps for a, b in pairs])),
                                          float(np.median([b.cpu_ms / a.cpu_ms for a, b in pairs]))))

@@ -43,13 +43,16 @@ def head(result: Result) -> str:
 
 def played(result: Result, hands: int) -> str:
     second = {(ratio.kind, ratio.threads): ratio for ratio in result.second_hand if hands == 2}
-    rows = [('', 'frames/s', 'of MediaPipe', 'ms a frame', 'p95', 'processor ms', 'of MediaPipe', *(('of one hand',) if second else ()))]
+    rows = [('', 'frames/s', 'of MediaPipe', 'ms a frame', 'p95', 'processor ms', 'of MediaPipe',
+             *(('time of one', 'processor') if second else ()))]
     for one in result.contenders:
         if one.hands == hands:
             ratio = second.get((one.kind, one.threads))
+            of_one = (ratio.wall, ratio.cpu) if ratio else (math.nan,) * 2 if second else ()
             rows.append((named(one, result), f'{one.fps:.1f}', f'{one.fps_of_mediapipe:.2f} x', number(one.p50), number(one.p95),
-                         number(one.cpu_ms), number(one.cpu_of_mediapipe, ' x', 2), *((f'{ratio.cpu:.2f} x',) if ratio else ())))
-    return '\n'.join([f'{HANDS[hands]} ({result.pictures[hands]})', *columns(rows)])
+                         number(one.cpu_ms), number(one.cpu_of_mediapipe, ' x', 2), *(number(value, ' x', 2) for value in of_one)))
+    note = ['  Time of one, processor: in times of one hand looked for in the same pictures.'] if second else []
+    return '\n'.join([f'{HANDS[hands]} ({result.pictures[hands]})', *columns(rows), *note])
 
 
 def stages(result: Result) -> str:
@@ -118,7 +121,7 @@ def goals(result: Result) -> str:
     rows = []
     for goal in goals_of(result):
         digits = 0 if goal.unit == ' ms' else 2
-        rows.append((goal.what, f'{goal.is_:.{digits}f}{goal.unit}', f'{"at least" if goal.at_least else "at most"} '
+        rows.append((goal.what + (f': {goal.way}' if goal.way else ''), f'{goal.is_:.{digits}f}{goal.unit}', f'{"at least" if goal.at_least else "at most"} '
                      f'{goal.wanted:.{digits}f}{goal.unit}', 'reached' if goal.reached else 'missed'))
     return '\n'.join(['Goals', *columns(rows)]) if rows else ''
 
