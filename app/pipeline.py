@@ -19,12 +19,12 @@ from app.hand_fit import Step
 from app.hand_model import DEFAULT_PATH, HandModel
 from app.live.shown import HandStatus
 from app.mirror import mirror_intrinsics, mirror_points_2d, mirror_points_3d, mirror_pose
-from app.refinement import HandState, Refined, Refiner
-from app.regression import Begun, Prediction, Provider, Regressor
+from app.passing import Fitted, Found, Looked, Memory, Placed, Sighting, Upright
+from app.refinement import HandState, Refiner
+from app.regression import Prediction, Provider, Regressor
 from app.rotations import axis_angle_to_quaternion, one_axis_angle, one_matrix
-from app.shape_memory import ShapeMemory
-from app.smoothing import HandSmoother, SmoothingSettings
-from app.texture import TextureMemory, is_read
+from app.smoothing import Observed
+from app.texture import is_read
 from app.timing import StageClock
 from app.tracking import Track, Tracker, TrackingSettings
 from app.types import Crop, Frame, Hand, Intrinsics, Mode
@@ -49,61 +49,13 @@ class PipelineSettings:
     lock: bool = True  # one shape and one texture for a hand, once enough of it was seen
 
 
-class _Memory:
-    """What is known of one track beyond where it is."""
-
-    def __init__(self, model: HandModel, refiner: Refiner, settings: PipelineSettings):
-        self.shape = ShapeMemory(refiner)
-        self.texture = TextureMemory(model, lock=settings.lock)
-        self.smoother = HandSmoother(refiner.kinematics, SmoothingSettings(strength=settings.smoothing))
-        self.side: str | None = None
-        self.last: Refined | None = None
-
-    def forget_motion(self, smoothing: float) -> None:
-        """Begin anew where the hand is; its shape and texture stay."""
-        if smoothing != self.smoother.settings.strength:
-            self.smoother = HandSmoother(self.smoother.kinematics, SmoothingSettings(strength=smoothing))
-        self.smoother.reset()
-        self.last = None
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """One hand that the network has begun with."""
-
-    track: int  # its number
-    presence: float  # in 0..1, that the crop shows a hand
-    crop: Crop
-    begun: Begun
-    row: int  # of `begun`
-    points: np.ndarray  # (21, 2) pixels of the frame
-
-
-@dataclass(frozen=True)
-class _Upright:
-    """A sighting in a picture mirrored, if need be, so that the hand is a right one: until it is placed it is treated as such."""
-
-    memory: _Memory
-    points: np.ndarray  # (21, 2) pixels
-    crop: Crop  # not mirrored
-    camera: Intrinsics
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What `Pipeline.look` leaves for `Pipeline.place`."""
-
-    frame: Frame
-    sightings: tuple[Sighting, ...]
-    known: frozenset[int]  # the tracks that are followed, or may be found again
-    stage_ms: dict[str, float]
-
-
 class Pipeline:
     """Owns the network, the detector and all memory of one source. A context manager; `reset` before another source.
 
     `process` is `look`, then `place`. Where to cut next follows from `look` alone, so two threads may share the work (`app/walk.py`): one
     looks at a frame while the other places the hands of the frame before. Each gets the frames in order, and the results are the same.
+
+    Hands are steadier for those who wait one frame: `settle` gives the hands of the frame before, smoothed with what this one says of them.
     """
 
     def __init__(self, settings: PipelineSettings = PipelineSettings(), model_path: Path | None = None, model: HandModel | None = None,
@@ -118,19 +70,22 @@ class Pipeline:
         self.detector = Detector(settings.hands)
         self.clock = StageClock(LIVE_TIMINGS if settings.mode == 'live' else None)
         self._default_colours = np.round(255 * self.model.albedo).astype(np.uint8)
-        self._memories: dict[int, _Memory] = {}
-        self._before: dict[str, _Memory] = {}  # side -> what was known of such a hand before time jumped
+        self._memories: dict[int, Memory] = {}
+        self._before: dict[str, Memory] = {}  # side -> what was known of such a hand before time jumped
         self._camera: Intrinsics | None = None
+        self._waiting: Fitted | None = None  # for the frame after
 
     def reset(self) -> None:
-        """Forget the source: tracks, shapes, textures, filters. Timings stay."""
+        """Forget the source: tracks, shapes, textures, filters, and a frame that waits. Timings stay."""
+        self._waiting = None
         self.tracker.reset()
         self._memories.clear()
         self._before.clear()
 
     def jump(self) -> None:
         """Time jumps within the same source, as when a clip begins again: nothing is followed on, but whoever is in it is still the same,
-        so the next hand of a side has the shape and the texture of the last one."""
+        so the next hand of a side has the shape and the texture of the last one. A frame that waits is forgotten."""
+        self._waiting = None
         self.tracker.forget()
         self._before |= {memory.side: memory for memory in self._memories.values() if memory.side}
         self._memories.clear()
@@ -160,11 +115,11 @@ class Pipeline:
     def carry_on(self, other: Pipeline) -> None:
         """Follow the hands that `other` follows, with what it knows of them; it must not be used any more."""
         self.tracker.carry_on(other.tracker)
-        self._memories, self._before, self._camera = other._memories, other._before, other._camera
+        self._memories, self._before, self._camera, self._waiting = other._memories, other._before, other._camera, other._waiting
 
     def warm_up(self) -> None:
         """Do once what is slow the first time, so that the first hand does not have to wait for it."""
-        _Memory(self.model, self.refiner, self.settings)
+        Memory(self.model, self.refiner, self.settings.smoothing, self.settings.lock)
         self.regressor(np.zeros((1, self.regressor.size, self.regressor.size, 3), np.uint8))
 
     def statuses(self) -> tuple[HandStatus, ...]:
@@ -214,26 +169,26 @@ class Pipeline:
             return list(zip(crops, pictures, self.regressor(pictures)))
 
     def place(self, looked: Looked, intrinsics: Intrinsics) -> list[Hand]:
-        """The second half: the rest of the network, and the hands in the camera `intrinsics`, fitted, smoothed and coloured."""
-        self.clock.add(looked.stage_ms)
-        if self.settings.mode == 'image':
-            self._memories.clear()
-        if intrinsics != self._camera:  # what was fitted in another camera would hold the hands back
-            self._camera = intrinsics
-            for memory in self._memories.values():
-                memory.forget_motion(self.settings.smoothing)
-        sighted = {sighting.track for sighting in looked.sightings}
-        for number, memory in self._memories.items():
-            if number not in sighted:  # a hand that is found again may be anywhere
-                memory.forget_motion(self.settings.smoothing)
-        predictions = self._predictions(looked)
-        placed = self._placed(looked, predictions, intrinsics)
-        with self.clock.stage('texture'):
-            hands = [self._coloured(looked.frame, intrinsics, hand, prediction,
-                                    [(other.vertices, other.side) for other in placed if other is not hand])
-                     for hand, prediction in zip(placed, predictions)]
-        self._memories = {n: m for n, m in self._memories.items() if n in looked.known}
-        return hands
+        """The second half: the rest of the network, and the hands in the camera `intrinsics`, fitted, smoothed and coloured. At once; a
+        frame that waits is not given out any more."""
+        return self.settle(looked, intrinsics, wait=False)[-1].hands
+
+    def settle(self, looked: Looked, intrinsics: Intrinsics, wait: bool = True) -> list[Placed]:
+        """`place`, for those who may wait one frame: what is ready now. That is the frame that waited, settled with what this one says of
+        its hands; and this one, unless it is to `wait`. Single pictures, and hands that are not smoothed, never wait. `flush` gives the
+        last one."""
+        newest = self._fitted(looked, intrinsics)
+        placed = self.flush(newest)
+        if wait and self.settings.mode != 'image' and self.settings.smoothing > 0:
+            self._waiting = newest
+        else:
+            placed.append(self._settled(newest, None))
+        return placed
+
+    def flush(self, after: Fitted | None = None) -> list[Placed]:
+        """The frame that waits, if one does, settled with what is known."""
+        waiting, self._waiting = self._waiting, None
+        return [] if waiting is None else [self._settled(waiting, after)]
 
     def close(self) -> None:
         """Free the detector."""
@@ -280,7 +235,7 @@ class Pipeline:
         memory = self._memories.get(track.number)
         return is_read(track.looks + 1) and (memory is None or memory.texture.hears_network)
 
-    def _upright(self, sighting: Sighting, intrinsics: Intrinsics, width: int) -> _Upright:
+    def _upright(self, sighting: Sighting, intrinsics: Intrinsics, width: int) -> Upright:
         """A sighting in a picture `width` pixels wide as one of a right hand, with what is known of its track."""
         crop, number = sighting.crop, sighting.track
         side = 'left' if crop.mirrored else 'right'
@@ -291,22 +246,47 @@ class Pipeline:
             memory.side, memory.last = side, None
             memory.smoother.reset()
         if side == 'right':
-            return _Upright(memory, sighting.points, crop, intrinsics)
-        return _Upright(memory, mirror_points_2d(sighting.points, width), unmirrored(crop, width), mirror_intrinsics(intrinsics, width))
+            return Upright(memory, sighting.points, crop, intrinsics)
+        return Upright(memory, mirror_points_2d(sighting.points, width), unmirrored(crop, width), mirror_intrinsics(intrinsics, width))
 
-    def _placed(self, looked: Looked, predictions: list[Prediction], intrinsics: Intrinsics) -> list[Hand]:
-        """The hands, not yet coloured. Each step is done for all of them before the next one begins: the second hand then finds code and
-        tables where the first one left them, in the processor's cache."""
+    def _fitted(self, looked: Looked, intrinsics: Intrinsics) -> Fitted:
+        """The hands fitted to their points. Each step is done for all of them before the next one begins: the second hand then finds code
+        and tables where the first one left them, in the processor's cache."""
+        self.clock.add(looked.stage_ms)
         frame, sightings = looked.frame, looked.sightings
+        if self.settings.mode == 'image':
+            self._memories.clear()
+        if intrinsics != self._camera:  # what was fitted in another camera would hold the hands back
+            self._camera = intrinsics
+            for memory in self._memories.values():
+                memory.forget_motion(self.settings.smoothing)
+        sighted = {sighting.track for sighting in sightings}
+        for number, memory in self._memories.items():
+            if number not in sighted:  # a hand that is found again may be anywhere
+                memory.forget_motion(self.settings.smoothing)
+        predictions = self._predictions(looked)
         with self.clock.stage('refine'):
             uprights = [self._upright(sighting, intrinsics, frame.image.shape[1]) for sighting in sightings]
             refined = [self._refined(upright, prediction, sighting.presence)
                        for upright, prediction, sighting in zip(uprights, predictions, sightings)]
         with self.clock.stage('smooth'):
-            smoothed = [self._smoothed(upright, *found, frame.time) for upright, found in zip(uprights, refined)]
-            posed = [self.model.posed(pose, state.shape) for (pose, _), (state, _) in zip(smoothed, refined)]
-            return [self._hand(sighting, state, *motion, *mesh, intrinsics)
-                    for sighting, (state, _), motion, mesh in zip(sightings, refined, smoothed, posed)]
+            hands = tuple(self._found(sighting, prediction, upright, *fit, frame.time)
+                          for sighting, prediction, upright, fit in zip(sightings, predictions, uprights, refined))
+        self._memories = {n: m for n, m in self._memories.items() if n in looked.known}
+        return Fitted(frame, intrinsics, hands)
+
+    def _settled(self, fitted: Fitted, after: Fitted | None) -> Placed:
+        """The hands of a frame smoothed, with what the frame `after` it says of them if it is there, and coloured."""
+        later = {} if after is None else {found.sighting.track: found.observed for found in after.hands}
+        with self.clock.stage('smooth'):
+            smoothed = [self._smoothed(found, later.get(found.sighting.track)) for found in fitted.hands]
+            posed = [self.model.posed(pose, found.state.shape) for (pose, _), found in zip(smoothed, fitted.hands)]
+            placed = [self._hand(found.sighting, found.state, *motion, *mesh, fitted.intrinsics)
+                      for found, motion, mesh in zip(fitted.hands, smoothed, posed)]
+        with self.clock.stage('texture'):
+            hands = [self._coloured(fitted, hand, found, [(other.vertices, other.side) for other in placed if other is not hand])
+                     for hand, found in zip(placed, fitted.hands)]
+        return Placed(fitted.frame, hands, fitted.intrinsics)
 
     def _hand(self, sighting: Sighting, state: HandState, pose: np.ndarray, translation: np.ndarray, vertices: np.ndarray,
               joints: np.ndarray, intrinsics: Intrinsics) -> Hand:
@@ -320,30 +300,39 @@ class Pipeline:
         return Hand(sighting.track, side, sighting.presence, pose, state.shape, translation, vertices, joints, intrinsics.project(joints),
                     self._default_colours, DEFAULT_LIGHT, sighting.points)
 
-    def _memory(self, side: str) -> _Memory:
+    def _memory(self, side: str) -> Memory:
         """What a new track knows: nothing, or what was known of a hand of its side before time jumped."""
         memory = self._before.pop(side, None)
         if memory is None:
-            return _Memory(self.model, self.refiner, self.settings)
+            return Memory(self.model, self.refiner, self.settings.smoothing, self.settings.lock)
         memory.texture.lock = self.settings.lock
         memory.texture.carry_on()
         memory.forget_motion(self.settings.smoothing)
         return memory
 
-    def _coloured(self, frame: Frame, intrinsics: Intrinsics, hand: Hand, prediction: Prediction, others: list) -> Hand:
+    def _coloured(self, fitted: Fitted, hand: Hand, found: Found, others: list) -> Hand:
         """The hand with the colours and the light that its track has learned, this frame included; `others` may stand in front of it."""
-        colours, light = self._memories[hand.track].texture.update(
-            frame.image, hand.vertices, intrinsics, hand.side, hand.confidence, network_texture=prediction.texture,
-            network_light=prediction.light, others=others)
+        colours, light = found.memory.texture.update(
+            fitted.frame.image, hand.vertices, fitted.intrinsics, hand.side, hand.confidence, network_texture=found.prediction.texture,
+            network_light=found.prediction.light, others=others)
         return replace(hand, colours=colours, light=light)
 
-    def _smoothed(self, upright: _Upright, state: HandState, fitted: Step | None, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """The pose as quaternions (16, 4) and the wrist's translation (3,), smoothed unless frames are single pictures."""
-        if self.settings.mode == 'image':
-            return axis_angle_to_quaternion(state.pose), state.translation
-        return upright.memory.smoother.smooth(state.pose, state.shape, state.translation, upright.points, upright.camera, time, fitted)
+    def _found(self, sighting: Sighting, prediction: Prediction, upright: Upright, state: HandState, fit: Step | None,
+               time: float) -> Found:
+        """A fitted hand, taken in by its smoother unless frames are single pictures."""
+        smoother, observed = upright.memory.smoother, None
+        if self.settings.mode != 'image':
+            observed = smoother.observe(state.pose, state.shape, state.translation, upright.points, upright.camera, time, fit)
+        return Found(sighting, prediction, upright.memory, state, smoother, observed)
 
-    def _refined(self, upright: _Upright, prediction: Prediction, presence: float) -> tuple[HandState, Step | None]:
+    @staticmethod
+    def _smoothed(found: Found, later: Observed | None) -> tuple[np.ndarray, np.ndarray]:
+        """The pose as quaternions (16, 4) and the wrist's translation (3,)."""
+        if found.observed is None:
+            return axis_angle_to_quaternion(found.state.pose), found.state.translation
+        return found.smoother.settle(found.observed, later)
+
+    def _refined(self, upright: Upright, prediction: Prediction, presence: float) -> tuple[HandState, Step | None]:
         """The network's hand in the frame's camera, fitted to the points if the settings say so, and what the fit knows of it; the track's
         one shape is kept."""
         memory, points, crop, camera = upright.memory, upright.points, upright.crop, upright.camera

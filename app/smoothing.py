@@ -12,8 +12,8 @@
 Points that jump to and fro, as those of hidden fingers do, have less say in all of this, and a fit to them counts as noisier.
 Nothing is predicted, so nothing overshoots.
 
-Who may wait one frame (`settle` with the hand of the frame after) gets more: the filters take one step back (Rauch, Tung and Striebel); what
-moves must move on both sides; and what the fit is led back to leans on the fits before and after, the more the nearer they are in time.
+Who may wait one frame (`settle` with the hand of the frame after) gets more: the filters take one step back (Rauch, Tung and Striebel);
+what moves must move on both sides; and what the hand is led back to leans on the fits before and after, the more the nearer they are.
 """
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,7 @@ from app.rendering.visibility import visibility
 from app.smoothing import HAND
 from app.tracking import Track, Tracker, TrackingSettings
 from app.types import Crop, Frame, Hand, Intrinsics, Side
+from app.walk import walk
 from training.evaluation_answers import Network
 from training.evaluation_video_clips import Clip
 from training.evaluation_video_hands import Linker, Seen, box_side, placed
@@ -179,7 +181,7 @@ class FrameByFrame:
 
 
 class Live:
-    """The program's live pipeline, given every frame in order."""
+    """The program's live pipeline, given every frame in order. As in the window, a frame waits for the next one."""
 
     def __init__(self, key: str, weights: Path, threads: int, hands: int, sight: Sight) -> None:
         self.key, self._sight, self.hands = key, sight, []
@@ -188,12 +190,17 @@ class Live:
 
     def begin(self, clip: Clip) -> None:
         self.pipeline.reset()
+        self._found: dict[int, list[Hand]] = {}
+        with clip.open() as source, closing(walk(self.pipeline, source, lambda frame: clip.camera(*frame.image.shape[1::-1]))) as answers:
+            for frame, hands, _ in answers:
+                self.pipeline.clock.end_frame()
+                self._found[frame.index] = hands
 
     def look(self, frame: Frame, camera: Intrinsics) -> list[Seen]:
-        self.hands: list[Hand] = self.pipeline.process(frame, camera)
-        self.pipeline.clock.end_frame()
+        self.hands: list[Hand] = self._found.pop(frame.index, [])
         seen = self._sight([(hand.vertices, hand.side) for hand in self.hands], camera)
-        return [Seen(hand.track, hand.side, hand.joints_2d, hand.joints_3d, hand.colours, visible, hand.points)
+        waited = int(self.pipeline.settings.smoothing > 0)
+        return [Seen(hand.track, hand.side, hand.joints_2d, hand.joints_3d, hand.colours, visible, hand.points, waited=waited)
                 for hand, visible in zip(self.hands, seen)]
 
     def close(self) -> None:

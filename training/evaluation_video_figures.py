@@ -44,7 +44,8 @@ MEANINGS = {  # of every figure in the JSON file; null: it cannot be had, as of 
     'bone_spread_hand_percent': 'the same over all frames of the hand, in whatever tracks it was followed',
     'texture_spread_grey': "standard deviation of a vertex's colour over the frames in which all contenders with a texture see it, RMS of "
                            'the vertices, grey levels of 255, within a track',
-    'lag_frames': "frames by which the joints in the picture are late against the reference's points; null where too little moves",
+    'lag_frames': "frames by which the joints in the picture are late against the reference's points; null where too little moves. Ours "
+                  'live waits one frame, which is counted; all other figures are of the picture that is shown with the hand',
     'lag_pose_frames': 'the same of the joints about their middle: what the fingers do, wherever the hand is',
     'lag_depth_frames': 'the same of the distance of the wrist',
     'acceleration_error': 'mean distance of the accelerations of the joints relative to the wrist from true ones, m/s^2',
@@ -140,15 +141,16 @@ def weighted(values: Sequence[tuple[float, float]]) -> float:
 
 
 def lags(records: Sequence[Record]) -> dict[str, float]:
-    """How late it is, against a reference that is somebody else's."""
+    """How late it is, against a reference that is somebody else's, what was waited for included."""
     if records[0].is_reference:
         return {'lag_frames': np.nan, 'lag_pose_frames': np.nan, 'lag_depth_frames': np.nan}
     own, other = (joined([points / r.size for r, points in zip(records, parts)])
                   for parts in ([r.points for r in records], [r.reference for r in records]))
     far, other_far = (joined([np.log(np.maximum(d, 1e-3))[:, None] for d in parts])
                       for parts in ([r.depth for r in records], [r.reference_depth for r in records]))
-    return {'lag_frames': lag(own, other), 'lag_depth_frames': lag(far, other_far),
-            'lag_pose_frames': lag(own - own.mean(1, keepdims=True), other - other.mean(1, keepdims=True))}
+    found = {'lag_frames': lag(own, other), 'lag_depth_frames': lag(far, other_far),
+             'lag_pose_frames': lag(own - own.mean(1, keepdims=True), other - other.mean(1, keepdims=True))}
+    return {name: frames + records[0].waited for name, frames in found.items()}
 
 
 def true_figures(records: Sequence[Record]) -> dict[str, float]:

@@ -26,6 +26,7 @@ class Seen:
     visible: np.ndarray | None = None  # (N,) bool: vertices that the camera sees
     fitted: np.ndarray | None = None  # (21, 2) pixels: the detected points that the hand was fitted to
     filled: bool = False  # made up over a gap
+    waited: int = 0  # frames that it waited for before it was told
 
 
 def box_side(points: np.ndarray) -> np.ndarray:

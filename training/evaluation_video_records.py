@@ -35,6 +35,7 @@ class Record:
     flips: int  # changes of side within a track, of all frames
     tracks: int  # numbers that this hand had, of all frames
     filled: int  # frames that were made up over a gap
+    waited: int  # frames that its hands waited for before they were told
     reference: np.ndarray  # (T, 21, 2) pixels: truth, or MediaPipe's points
     reference_depth: np.ndarray  # (T,) metres
     is_reference: bool  # whether the two are the same, so that there is nothing to compare
@@ -160,5 +161,6 @@ def _record(row: Sequence[Seen | None], hand: Followed, common: np.ndarray, visi
     return Record(
         fps=fps, times=times, found=np.array([seen is not None for seen in row]), there=hand.there, common=common, points=points,
         joints=joints, track=track, fitted=fitted, colours=colours, visible=None if colours is None else visible, flips=flips,
-        tracks=len(sides), filled=sum(seen is not None and seen.filled for seen in row), reference=reference,
+        tracks=len(sides), filled=sum(seen is not None and seen.filled for seen in row),
+        waited=max((seen.waited for seen in row if seen is not None), default=0), reference=reference,
         reference_depth=reference_depth, is_reference=is_reference, truth=true_joints)

@@ -34,7 +34,8 @@ LEGEND = (
     '2D: from the reference, mean, 95th percentile, and mean of the tenth of the frames with the quickest motion',
     'shake: RMS about the centred mean of 11 frames: joints in the picture, joints relative to the wrist, distance (d.). Motion is in it;',
     'tremble: what shakes from frame to frame, by third differences; off truth: shake of the distance from truth. Motion is in neither',
-    'bones, texture: what changes within a track; of hand: whatever the track. Lags in frames')
+    'bones, texture: what changes within a track; of hand: whatever the track. Lags in frames; ours live is shown one frame later than',
+    '  its picture was taken, together with it: that frame is in its lag, and in no other figure')
 
 
 def known(figures: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:

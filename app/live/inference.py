@@ -4,7 +4,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,31 @@ from app.live.shown import Captured, Inferred
 from app.live.statistics import Statistics
 from app.live.troubles import Troubles
 from app.reconstruct_settings import read_intrinsics
-from app.types import DEFAULT_FIELD_OF_VIEW, Hand, Intrinsics
+from app.types import DEFAULT_FIELD_OF_VIEW, Intrinsics
 
 if TYPE_CHECKING:  # loads on the loading thread
+    from app.passing import Placed
     from app.pipeline import Pipeline
 
 RECONSTRUCTION = ('smoothing', 'refine', 'lock', 'field_of_view', 'intrinsics')  # the settings that need no new network
 IDLE = 0.15  # seconds without a new frame after which the last one is gone over again, if something has changed
+SLOWEST = 0.045  # seconds from frame to frame, of a source whose frames may wait for the next one: a longer wait would be felt
+PATIENCE = 0.06  # seconds for which a frame waits, at most, when no other one comes
+RECENT = 0.2  # share of the last step in the mean step from frame to frame
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A frame whose hands wait for the next one."""
+
+    captured: Captured
+    stage_ms: dict[str, float]  # so far
+    since: float  # time.monotonic()
+
+    def ended(self, settling: dict[str, float]) -> dict[str, float]:
+        """Its milliseconds now that it does not wait any more; `settling`: of what was done for it alone."""
+        told = {**self.stage_ms, 'ahead': 1e3 * (time.monotonic() - self.since) - sum(settling.values())}
+        return told | {name: ms + told.get(name, 0.0) for name, ms in settling.items()}
 
 
 class Inference:
@@ -47,6 +65,9 @@ class Inference:
         self._cameras: dict[tuple, Intrinsics] = {}
         self._generation: int | None = None
         self._last: Inferred | None = None
+        self._waiting: _Waiting | None = None
+        self._step: float | None = None  # seconds from frame to frame, lately
+        self._taken: Captured | None = None  # the frame before
         self._again = False  # something changed that the last frame does not show yet
         self.thread = threading.Thread(target=self._run, name='live-inference', daemon=True)
 
@@ -98,7 +119,8 @@ class Inference:
         last = time.monotonic()
         while True:
             pending = self._last is not None and (self._again or not self._fader.settled)
-            captured = self._frames.take(max(last + IDLE - time.monotonic(), 0.0) if pending else None)
+            until = last + PATIENCE if self._waiting is not None else last + IDLE if pending else None
+            captured = self._frames.take(None if until is None else max(until - time.monotonic(), 0.0))
             if self._frames.closed:
                 break
             try:
@@ -106,6 +128,9 @@ class Inference:
                 if captured is not None:
                     last, self._again = time.monotonic(), False
                     self._give(captured)
+                elif self._waiting is not None:
+                    if time.monotonic() >= last + PATIENCE:
+                        self._flush()
                 elif pending and time.monotonic() >= last + IDLE:
                     again, self._again = self._again, False
                     self._give(self._last.captured, again=True) if again else self._settle()
@@ -142,37 +167,70 @@ class Inference:
         return changed
 
     def _give(self, captured: Captured, again: bool = False) -> None:
-        """One frame and its hands, to whoever draws. Whatever fails, the picture is given on."""
-        frame, source, pipeline = captured.frame, captured.source, self._pipeline
+        """A frame and its hands, to whoever draws: the one that waited for this one, and this one, unless it waits for the next. Whatever
+        fails, the pictures are given on."""
+        frame, source = captured.frame, captured.source
         started = time.monotonic()
+        if again or captured.generation != self._generation:
+            self._flush()
+        pipeline = self._pipeline
         if captured.generation != self._generation:
             self._generation = captured.generation
             self._fader.reset()
             if pipeline is not None:
                 same = self._last is not None and self._last.captured.source.spec == source.spec and source.sequence
                 pipeline.jump() if same else pipeline.reset()
+        wait = not again and self._may_wait(captured)
         camera = self._camera(frame.image.shape[1], frame.image.shape[0])
-        hands: list[Hand] = []
-        stage_ms: dict[str, float] = {}
-        statuses = ()
+        placed, stage_ms = [], {}
         if pipeline is not None:
             settings = self._settings
             pipeline.adjust(mode='live' if source.sequence else 'image', refine=settings.refine, smoothing=settings.smoothing,
                             lock=settings.lock)
             try:
-                hands = pipeline.process(frame, camera)
-                statuses = pipeline.statuses()
+                placed = pipeline.settle(pipeline.look(frame), camera, wait)
+                wait = wait and all(one.frame is not frame for one in placed)
                 self._look_at_provider(pipeline)
             except Exception as error:  # the picture is shown all the same
                 self._troubles.report(error)
+                placed, wait = self._settled_so_far(), False
             finally:
                 stage_ms = pipeline.clock.end_frame()
         still = again or captured.paused or not source.sequence
-        shown, visibility = self._fader.still(hands, frame.captured) if still else self._fader.step(hands, frame.captured)
         if not still:
             stage_ms = {'wait': 1e3 * (started - frame.captured), **stage_ms}
-        self._put(Inferred(replace(captured, paused=True) if again else captured, shown, visibility, camera, statuses, stage_ms,
-                           'detect' in stage_ms, len(shown) - len(hands)))
+        waited, self._waiting = self._waiting, _Waiting(captured, stage_ms, time.monotonic()) if wait and pipeline is not None else None
+        if waited is not None:
+            self._put(waited.captured, placed, waited.ended({}))
+        if self._waiting is None:
+            self._put(replace(captured, paused=True) if again else captured, placed, stage_ms, still)
+
+    def _flush(self) -> None:
+        """Give the frame that waits, if one does, with what is known of it."""
+        waited, self._waiting = self._waiting, None
+        if waited is None:
+            return
+        placed = self._settled_so_far()
+        self._put(waited.captured, placed, waited.ended(self._pipeline.clock.end_frame()))
+
+    def _settled_so_far(self) -> list[Placed]:
+        """The frame that waits, without the next one; nothing where that fails."""
+        try:
+            return self._pipeline.flush()
+        except Exception as error:  # the picture is shown all the same
+            self._troubles.report(error)
+            return []
+
+    def _may_wait(self, captured: Captured) -> bool:
+        """Whether a frame may wait for the next one: it plays, and the next one comes soon."""
+        before, self._taken = self._taken, captured
+        if before is None or before.generation != captured.generation:
+            self._step = 1 / captured.source.fps if captured.source.fps else None
+        else:
+            step = captured.frame.captured - before.frame.captured
+            self._step = step if self._step is None else self._step + RECENT * (step - self._step)
+        return (self._settings.ahead and captured.source.sequence and not captured.paused
+                and self._step is not None and self._step <= SLOWEST)
 
     def _look_at_provider(self, pipeline: Pipeline) -> None:
         """A GPU may load a network and fail to run it: then the CPU does, from now on, and it is said."""
@@ -186,9 +244,19 @@ class Inference:
         """No frame has come for a while: what was fading is as it will be."""
         last = self._last
         hands, visibility = self._fader.still(last.found, last.captured.frame.captured)
-        self._put(replace(last, captured=replace(last.captured, paused=True), hands=hands, visibility=visibility, lost=0))
+        self._tell_drawing(replace(last, captured=replace(last.captured, paused=True), hands=hands, visibility=visibility, lost=0))
 
-    def _put(self, inferred: Inferred) -> None:
+    def _put(self, captured: Captured, placed: list[Placed], stage_ms: dict[str, float], still: bool = False) -> None:
+        """Give a frame on, with its hands if they are among the `placed`; those of a `still` picture do not fade."""
+        frame, pipeline = captured.frame, self._pipeline
+        one = next((one for one in placed if one.frame is frame), None)
+        hands = [] if one is None else one.hands
+        camera = self._camera(frame.image.shape[1], frame.image.shape[0]) if one is None else one.intrinsics
+        shown, visibility = self._fader.still(hands, frame.captured) if still else self._fader.step(hands, frame.captured)
+        self._tell_drawing(Inferred(captured, shown, visibility, camera, pipeline.statuses() if pipeline is not None else (), stage_ms,
+                                    'detect' in stage_ms, len(shown) - len(hands)))
+
+    def _tell_drawing(self, inferred: Inferred) -> None:
         self._last = inferred
         self._statistics.inferred(inferred)
         self._out.put(inferred)

@@ -36,6 +36,7 @@ class LiveSettings:
     view: ViewSettings = ViewSettings()
     # reconstruction: takes effect with the next frame, hands and their shapes are kept
     smoothing: float = 0.5  # 0 none .. 1 strongest
+    ahead: bool = True  # a frame waits for the next one, which makes hands steadier, where that one comes soon
     refine: bool = True  # fit the hand to the detected points after the network
     lock: bool = True  # one shape and one texture for a hand, once enough of it was seen
     field_of_view: float = DEFAULT_FIELD_OF_VIEW  # degrees along the longer side

@@ -12,8 +12,8 @@ from app.errors import InputError
 from app.live.settings import LiveSettings, ViewSettings
 
 STYLES = ('textured', 'shaded', 'wireframe', 'skeleton', 'off')  # as in `app/overlay.py`, which is too heavy to import for --help
-SETTINGS = ('style', 'opacity', 'mirror', 'smoothing', 'refine', 'lock', 'field_of_view', 'intrinsics', 'weights', 'provider', 'threads',
-            'hands')  # fields of LiveSettings that are options; what is not typed is not among the parsed arguments
+SETTINGS = ('style', 'opacity', 'mirror', 'smoothing', 'ahead', 'refine', 'lock', 'field_of_view', 'intrinsics', 'weights', 'provider',
+            'threads', 'hands')  # fields of LiveSettings that are options; what is not typed is not among the parsed arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument('--threads', type=int, choices=range(1, 65), metavar='N', default=unset, help='of the network on the CPU')
     how.add_argument('--refine', action=argparse.BooleanOptionalAction, default=unset, help='fit the hand to the detected points (usual)')
     how.add_argument('--smoothing', type=_share, metavar='0..1', default=unset, help=f'over time (usual: {usual.smoothing})')
+    how.add_argument('--ahead', action=argparse.BooleanOptionalAction, default=unset,
+                     help='wait one frame, which makes hands steadier (usual); without, pictures come 33 ms sooner at 30 per second')
     how.add_argument('--lock', action=argparse.BooleanOptionalAction, default=unset, help='one shape and one texture for a hand (usual)')
 
 

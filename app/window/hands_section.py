@@ -31,6 +31,10 @@ class HandsSection(Section):
             'Steadiness', 'quick', 'steady', 'To the left the hand follows at once and may tremble; to the right it is calm and trails '
             'a little behind quick moves.'), GRID)
         self.smoothing.chosen.connect(lambda value: self.edited.emit('smoothing', value))
+        self.ahead = self.add(Switch(
+            'Steadier: wait one picture', 'A picture is shown when the next one is known, which tells trembling from moving: the hand is '
+            'about a fifth steadier, and everything comes one picture later, 33 ms at 30 per second.'), GRID)
+        self.ahead.chosen.connect(lambda on: self.edited.emit('ahead', on))
         self.refine = self.add(Switch(
             'Fit to the detected points', 'After the network has guessed the hand, its fingers are moved until they lie on the points '
             'seen in the picture. More exact; takes a few milliseconds a hand (F).'), GRID)
@@ -50,6 +54,7 @@ class HandsSection(Section):
         """Show them without telling."""
         self.hands.show_value(settings.hands)
         self.smoothing.show_value(settings.smoothing)
+        self.ahead.show_value(settings.ahead)
         self.refine.show_value(settings.refine)
         self.lock.show_value(settings.lock)
         self._lock, self._hands = settings.lock, settings.hands

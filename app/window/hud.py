@@ -25,9 +25,10 @@ _SMALL = 0.04  # share of the whole time below which a stage goes into the rest
 _CAUSES = {'camera': 'by the source', 'network': 'waiting for hands', 'drawing': 'waiting for drawing', 'screen': 'by the window',
            'recording': 'in the recording'}
 _STAGES = {  # what a person calls a stage, and its colour
-    'wait': ('waiting', '#8b93a1'), 'detect': ('finding', '#b79bff'), 'crop': ('cutting', '#f29bd0'), 'network': ('network', '#7aa7ff'),
-    'refine': ('fitting', '#5cc8d7'), 'smooth': ('smoothing', '#cfe06a'), 'texture': ('skin', '#e9b98f'), 'overlay': ('drawing', '#8fd694'),
-    'view': ('3D view', '#ffd166'), 'flip': ('mirror', '#c9ced8'), 'record': ('recording', '#d7c0ae')}
+    'wait': ('waiting', '#8b93a1'), 'ahead': ('next picture', '#a8b0bd'), 'detect': ('finding', '#b79bff'),
+    'crop': ('cutting', '#f29bd0'), 'network': ('network', '#7aa7ff'), 'refine': ('fitting', '#5cc8d7'), 'smooth': ('smoothing', '#cfe06a'),
+    'texture': ('skin', '#e9b98f'), 'overlay': ('drawing', '#8fd694'), 'view': ('3D view', '#ffd166'), 'flip': ('mirror', '#c9ced8'),
+    'record': ('recording', '#d7c0ae')}
 _REST = 'the rest', '#5b6270'
 _COVERED = 0.6  # of a picture's width or height, at most, by the card
 

@@ -117,8 +117,8 @@ def _bytes(text: str) -> bytes:
 
 
 LIVE: dict[str, Decoder] = {
-    'style': _word(LiveStyle), 'opacity': _number(0, 1), 'mirror': _flag, 'smoothing': _number(0, 1), 'ahead': _flag, 'refine': _flag, 'lock': _flag,
-    'field_of_view': _number(1, 170), 'intrinsics': _file, 'weights': _file, 'provider': _word(Provider),
+    'style': _word(LiveStyle), 'opacity': _number(0, 1), 'mirror': _flag, 'smoothing': _number(0, 1), 'ahead': _flag, 'refine': _flag,
+    'lock': _flag, 'field_of_view': _number(1, 170), 'intrinsics': _file, 'weights': _file, 'provider': _word(Provider),
     'threads': _whole(1, 64, optional=True), 'hands': _whole(1, 2)}
 VIEW: dict[str, Decoder] = {
     'width': _whole(0, 4096), 'height': _whole(0, 4096), 'azimuth': _number(-1e6, 1e6), 'elevation': _number(-90, 90),

@@ -44,7 +44,8 @@ def both_sides(frames):
 def test_two_threads_give_the_same_hands_as_one(frames, pipeline, hands):
     clip = frames if hands == 1 else both_sides(frames[:12])
     pipeline.reset()
-    alone = [pipeline.process(frame, CAMERA) for frame in clip]
+    alone = [placed.hands for frame in clip for placed in pipeline.settle(pipeline.look(frame), CAMERA)]
+    alone += [placed.hands for placed in pipeline.flush()]
     pipeline.reset()
     with closing(walk(pipeline, clip, lambda frame: CAMERA)) as answers:
         shared = list(answers)

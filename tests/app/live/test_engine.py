@@ -40,9 +40,11 @@ def test_the_picture_is_mirrored_only_for_the_screen(start, numbered_clip):
     assert np.array_equal(watched.picture().picture, shown.frame.image)
 
 
-def test_overlay_view_and_picture_belong_to_one_frame_and_agree_with_the_video_mode(start, demo_clip, demo_frames, one_hand):
+def test_overlay_view_and_picture_belong_to_one_frame_and_agree_with_the_video_mode(start, demo_clip, demo_frames, one_hand, monkeypatch):
+    monkeypatch.setattr('app.live.inference.SLOWEST', 60.0)  # however slow this machine is, each frame waits for the next one
+    monkeypatch.setattr('app.live.inference.PATIENCE', 60.0)
     with Pipeline(PipelineSettings(mode='video', hands=1, provider='cpu')) as pipeline:
-        offline = [pipeline.process(frame, CAMERA) for frame in demo_frames]
+        offline = [placed.hands for frame in demo_frames for placed in pipeline.settle(pipeline.look(frame), CAMERA)]
         overlay = Overlay(pipeline.model)
     watched = start(settings=replace(one_hand, view=SMALL_VIEW), player=partial(Player, speed=0)).prepared()
     watched.engine.open(demo_clip)
@@ -67,10 +69,10 @@ def test_overlay_view_and_picture_belong_to_one_frame_and_agree_with_the_video_m
 def test_an_exception_in_a_frame_is_told_and_the_next_frames_come(start, numbered_clip, monkeypatch, capfd):
     watched = start().prepared()
 
-    def broken(self, frame, intrinsics):
+    def broken(self, looked, intrinsics, wait):
         raise ZeroDivisionError('made by the test')
 
-    monkeypatch.setattr(Pipeline, 'process', broken)
+    monkeypatch.setattr(Pipeline, 'settle', broken)
     watched.engine.open(numbered_clip, loop=True)
     for _ in range(10):
         watched.picture()
@@ -82,10 +84,10 @@ def test_an_exception_in_a_frame_is_told_and_the_next_frames_come(start, numbere
 def test_what_a_person_can_mend_is_told_as_it_is(start, numbered_clip, monkeypatch):
     watched = start().prepared()
 
-    def broken(self, frame, intrinsics):
+    def broken(self, looked, intrinsics, wait):
         raise InputError('The lens cap is on; take it off.')
 
-    monkeypatch.setattr(Pipeline, 'process', broken)
+    monkeypatch.setattr(Pipeline, 'settle', broken)
     watched.engine.open(numbered_clip, loop=True)
     assert watched.ears.wait(Problem).sentence == 'The lens cap is on; take it off.'
 

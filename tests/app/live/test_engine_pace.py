@@ -28,14 +28,14 @@ def test_whoever_takes_late_gets_the_newest_picture_and_one_announcement(start, 
 
 def test_a_slow_network_drops_frames_and_the_statistics_say_so(start, demo_clip, one_hand, monkeypatch):
     watched = start(settings=replace(one_hand, view=SMALL_VIEW)).prepared()
-    process = Pipeline.process
+    settle = Pipeline.settle
 
-    def slow(self, frame, intrinsics):
+    def slow(self, looked, intrinsics, wait):
         with self.clock.stage('network'):
             threading.Event().wait(SLOW)
-        return process(self, frame, intrinsics)
+        return settle(self, looked, intrinsics, wait)
 
-    monkeypatch.setattr(Pipeline, 'process', slow)
+    monkeypatch.setattr(Pipeline, 'settle', slow)
     watched.engine.open(demo_clip, loop=True)
     took = []
     for _ in range(12):

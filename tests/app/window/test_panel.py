@@ -23,7 +23,7 @@ from app.window.theme import apply_theme
 from tests.app.window.words_fit import assert_words_fit
 
 TURNED = ViewSettings(width=320, height=200, azimuth=40.0, zoom=2.0, shift_x=0.5, dark=False)
-ODD = LiveSettings(style='skeleton', opacity=0.123, mirror=False, view=TURNED, smoothing=0.777, refine=False, lock=False,
+ODD = LiveSettings(style='skeleton', opacity=0.123, mirror=False, view=TURNED, smoothing=0.777, ahead=False, refine=False, lock=False,
                    field_of_view=61.25, provider='cuda', threads=1, hands=2)
 
 
@@ -63,6 +63,7 @@ CONTROLS = [
     ('mirror', False, lambda p: press(p.look.mirror)),
     ('hands', 2, lambda p: press(p.hands.hands.button(2))),
     ('smoothing', 0.9, lambda p: p.hands.smoothing.slider.setValue(90)),
+    ('ahead', False, lambda p: press(p.hands.ahead)),
     ('refine', False, lambda p: press(p.hands.refine)),
     ('lock', False, lambda p: press(p.hands.lock)),
     ('provider', 'tensorrt', lambda p: pick(p.model.provider, 'tensorrt')),
@@ -74,7 +75,7 @@ CONTROLS = [
 ]
 
 
-@pytest.mark.parametrize('before', [LiveSettings(), replace(ODD, mirror=True, refine=True, lock=True, hands=1, threads=None)],
+@pytest.mark.parametrize('before', [LiveSettings(), replace(ODD, mirror=True, ahead=True, refine=True, lock=True, hands=1, threads=None)],
                          ids=['usual', 'odd'])
 def test_a_control_changes_its_setting_once_and_no_other(panel: SidePanel, before: LiveSettings):
     for name, value, do in CONTROLS:  # `before` has values that no slider can show exactly: they must survive
@@ -94,7 +95,7 @@ def test_what_is_set_from_outside_is_shown_and_not_told(panel: SidePanel):
     for settings in (ODD, files, LiveSettings(), files, ODD):
         panel.set_settings(settings)
         shown = {'style': next(s for s, tile in panel.look.styles.items() if tile.isChecked()), 'mirror': panel.look.mirror.isChecked(),
-                 'refine': panel.hands.refine.isChecked(), 'lock': panel.hands.lock.isChecked(), 'hands': panel.hands.hands.value,
+                 'ahead': panel.hands.ahead.isChecked(), 'refine': panel.hands.refine.isChecked(), 'lock': panel.hands.lock.isChecked(), 'hands': panel.hands.hands.value,
                  'provider': panel.model.provider.currentData(), 'threads': panel.model.threads.currentData()}
         assert shown == {name: getattr(settings, name) for name in shown}
         assert panel.look.opacity.slider.value() == round(100 * settings.opacity)

@@ -24,7 +24,7 @@ views = st.builds(ViewSettings, width=st.integers(0, 4096), height=st.integers(0
                   elevation=st.floats(-90, 90), zoom=st.floats(0.01, 100), shift_x=st.floats(-10, 10), shift_y=st.floats(-10, 10),
                   dark=st.booleans())
 lives = st.builds(LiveSettings, style=st.sampled_from(['textured', 'shaded', 'wireframe', 'skeleton', 'off']), opacity=share,
-                  mirror=st.booleans(), view=views, smoothing=share, refine=st.booleans(), lock=st.booleans(),
+                  mirror=st.booleans(), view=views, smoothing=share, ahead=st.booleans(), refine=st.booleans(), lock=st.booleans(),
                   field_of_view=st.floats(1, 170), provider=st.sampled_from(['auto', 'tensorrt', 'cuda', 'cpu']),
                   threads=st.none() | st.integers(1, 64), hands=st.sampled_from([1, 2]))
 recordings = st.builds(RecordingSettings, folder=plain.map(lambda name: Path('/films') / name), overlay=st.just(True), clean=st.booleans(),
