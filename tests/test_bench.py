@@ -217,14 +217,14 @@ def test_one_hand_is_looked_for_in_the_pictures_of_two_as_well(clip):
 @pytest.mark.parametrize('busy, told', [(False, 1.6), (True, 1.4)])
 def test_what_two_hands_cost_is_told_for_each_way_and_names_the_best(busy, told):
     ratios = [SecondHand('mesh', 1, 1.8, 1.4), SecondHand('halves', 2, 1.6, 1.7), SecondHand('overlapped', 1, 1.3, 1.3),
-              SecondHand('fast', 2, 1.45, float('nan'))]
+              SecondHand('fast', 2, 1.45, 1.55)]
     result = SimpleNamespace(machine=SimpleNamespace(busy=busy), contenders=[], second_hand=ratios, starts=[], provider='OpenVINO',
                              network=SimpleNamespace(of_b0=[]))
     mesh, drawn, whole = goals_of(result)
     assert (mesh.is_, mesh.way) == (told, 'one thread, network on 1' if busy else 'two threads, network on 2'), mesh
     assert ('processor' in mesh.what) == busy and mesh.reached == (told < 1.5), mesh
     assert (drawn.is_, drawn.way, drawn.reached) == (1.3, 'three threads, network on 1', True), drawn
-    assert (whole.is_, 'reconstruct' in whole.what, 'processor' in whole.what) == (1.45, True, False), whole
+    assert (whole.is_, 'reconstruct' in whole.what, whole.reached) == (1.55 if busy else 1.45, True, not busy), whole
 
 
 def test_a_stage_has_wall_clock_and_processor_time():
@@ -246,7 +246,8 @@ def test_the_video_command_itself_can_play(clip):
     settings = ReconstructSettings(threads=1, provider='cpu', consistent=False, write=('overlay',))
     command = Command(replace(with_one_hand(clip), frames=clip.frames[2:6], start=2), 'fast', settings)
     played = command.play()
-    assert (played.frames, played.full) == (4, 4) and played.fps > 0 and np.isnan(played.cpu_ms), played
+    assert (played.frames, played.full) == (4, 4) and played.fps > 0, played
+    assert 0 < played.cpu_ms < 500, f'{played.cpu_ms:.0f} ms of processor time a frame'
     assert command.settings.write == ('overlay',), 'the numbers are written for counting only'
     result = figures(contender('fast', 1, 1, clip), [played, played], [play(1, 4), play(1, 4)])
     assert result.fps_of_mediapipe > 0 and np.isnan(result.p50), 'single frames are not seen, and nothing is made up for them'

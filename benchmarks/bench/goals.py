@@ -36,7 +36,7 @@ class Goal:
 
 def goals_of(result: Result) -> list[Goal]:
     """Those for which this result has a figure; where there are several ways to run, the best counts, and is named. On a busy machine what
-    costs are compared by is processor time, where that is known; frames per second stay what they are."""
+    costs are compared by is processor time; frames per second stay what they are."""
     goals, busy = [], result.machine.busy
     of = 'processor time' if busy else 'time'
     for what, kinds, wanted in (('mesh, frames per second of MediaPipe', MESH, MESH_FPS),
@@ -45,12 +45,11 @@ def goals_of(result: Result) -> list[Goal]:
         if figures:
             best = max(figures, key=lambda one: one.fps_of_mediapipe)
             goals.append(Goal(what, wanted, best.fps_of_mediapipe, True, 'x', way_of(best)))
-    for what, kinds in (('mesh', MESH), ('with overlay', DRAWN), ('reconstruct --fast, overlay video', WHOLE)):
-        told = 'time' if kinds == WHOLE else of
-        ratios = {ratio: ratio.cpu if busy and kinds != WHOLE else ratio.wall for ratio in result.second_hand if ratio.kind in kinds}
+    for what, kinds in (('mesh', MESH), ('with overlay', DRAWN), ('reconstruct --fast', WHOLE)):
+        ratios = {ratio: ratio.cpu if busy else ratio.wall for ratio in result.second_hand if ratio.kind in kinds}
         if ratios:
             best = min(ratios, key=ratios.get)
-            goals.append(Goal(f'two hands, {told} of one, {what}', SECOND_HAND, ratios[best], False, 'x', way_of(best)))
+            goals.append(Goal(f'two hands, {of} of one, {what}', SECOND_HAND, ratios[best], False, 'x', way_of(best)))
     for ratio in result.network.of_b0:
         if ratio.provider == result.provider and ratio.part == SKINNED and ratio.threads in OF_B0:
             figure, at = ratio.cpu if busy else ratio.wall, f'{ratio.threads} thread{"s" * (ratio.threads > 1)}'

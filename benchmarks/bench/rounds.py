@@ -58,7 +58,7 @@ class SecondHand:
     kind: str
     threads: int | None
     wall: float
-    cpu: float  # not a number where the processor time is not known
+    cpu: float
 
 
 def play_in_turn(clips: list[Clip], threads: list[int], provider: Provider, weights: Path | None, rounds: int,
