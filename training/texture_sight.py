@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import cv2
@@ -78,8 +78,9 @@ def covered_pixels(points: np.ndarray, faces: np.ndarray, crop: np.ndarray, rng:
 
 
 @torch.no_grad()
-def look(network: S2Hand, crops: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """The head's inputs for crops (n, S, S, 3) uint8, the mesh being where the network puts it; also its points (n, N, 2) in pixels."""
+def look(network: S2Hand, crops: np.ndarray, rng: np.random.Generator, shape: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """The head's inputs for crops (n, S, S, 3) uint8, the mesh being where the network puts it, with its own shapes or with `shape` (n, S);
+    also its points (n, N, 2) in pixels and its own shapes."""
     network.eval()
     size, faces, views = network.size, network.hand.faces.cpu().numpy(), network.texture_light_from_low.views
     device = network.hand.faces.device
@@ -89,7 +90,9 @@ def look(network: S2Hand, crops: np.ndarray, rng: np.random.Generator) -> dict[s
         images = torch.from_numpy(part).permute(0, 3, 1, 2).float().to(device) / 255
         features, low, fine = network.encoder(images)
         points = network.encoder.landmarks(features).points
-        vertices, _, _ = network.place(network.decoder(network.encoder.for_mesh(features), points, fine))
+        geometry = network.decoder(network.encoder.for_mesh(features), points, fine)
+        drawn = geometry if shape is None else replace(geometry, shape=torch.from_numpy(shape[start:start + BATCH]).to(device))
+        vertices, _, _ = network.place(drawn)
         moved = rng.normal(0, SHIFT, (len(part), 1, 2)) * (np.arange(start, start + len(part)) % 2)[:, None, None]
         moved = torch.from_numpy(moved).float().to(device) / (FOCAL * size) * vertices[:, :1, 2:]
         vertices = torch.cat([vertices[..., :2] + moved, vertices[..., 2:]], -1)
@@ -98,7 +101,7 @@ def look(network: S2Hand, crops: np.ndarray, rng: np.random.Generator) -> dict[s
         covered = [covered_pixels(p, faces, crop, rng) for p, crop in zip(flat, part)]
         values = {'low': low.half(), 'surroundings': images.mean((2, 3)), 'places': seen.places, 'colours': seen.colours.half(),
                   'normals': seen.normals.half(), 'facing': seen.facing.half(), 'covered': seen.covered.half(),
-                  'lit': vertex_normals(vertices, network.hand.faces).half(), 'points': points}
+                  'lit': vertex_normals(vertices, network.hand.faces).half(), 'points': points, 'shape': geometry.shape}
         for name, value in values.items():
             made.setdefault(name, []).append(value.cpu().numpy())
         for name, value in zip(('visible', 'corners', 'weights', 'pixels'), zip(*covered)):
@@ -111,7 +114,7 @@ def look_at_pictures(network: S2Hand, pictures: list[Picture], seed: int = 0) ->
     rng = np.random.default_rng(seed)
     crops = np.stack([cut(p.read_right(), crop_from_points(p.right().points, 'right', network.size)) for p in pictures])
     made, n, count = look(network, crops, rng), len(crops), len(network.hand.template)
-    del made['points']
+    del made['points'], made['shape']
     return Seen(**made, exact=np.zeros(n, bool), albedo=np.zeros((n, count, 3), np.float16), light=np.zeros((n, 11), np.float32),
                 shows=np.zeros((n, count), bool), plain=np.zeros((n, count), bool))
 
@@ -129,6 +132,7 @@ def look_at_renders(network: S2Hand, shard: Path, most: int, seed: int = 0) -> S
     if crops.shape[1] != network.size:
         crops = np.stack([cv2.resize(crop, (network.size, network.size), interpolation=cv2.INTER_AREA) for crop in crops])
     made = look(network, crops, np.random.default_rng(seed))
+    del made['shape']
     shows, plain = true_skin(hand, data, made.pop('points') * (data['image'].shape[1] / network.size))
     return Seen(**made, exact=np.ones(len(crops), bool), albedo=data['albedo'].astype(np.float16), light=data['light'],
                 shows=shows & made['visible'], plain=plain & made['visible'])

@@ -24,10 +24,8 @@ from torch.nn import functional as F
 from app.types import JOINT_PARENTS
 from models.camera import FOCAL
 from models.light import linear_to_srgb, srgb_to_linear
-from models.renderer import lit, render
 from models.rotations import matrix_to_quaternion
 from training.losses import huber, length
-from training.photometric import photometric
 
 TURN_NOISE, TURN_RATE = 0.02, 80.0  # radians that estimates tremble by; radians/s^2 that natural motion often reaches
 MOVE_NOISE, MOVE_RATE = 0.002, 8.0  # the same of places: metres, metres/s^2
@@ -208,26 +206,12 @@ def same_texture(texture: Tensor, seen: Tensor, delta: float = 0.02) -> Tensor:
     return (apart * counts).sum((1, 2)) / counts.sum((1, 2)).clamp(min=1e-6)
 
 
-def cross_picture(network, rotation: Tensor, fingers: Tensor, shape: Tensor, scale: Tensor, wrist: Tensor, texture: Tensor, light: Tensor,
-                  pictures: Tensor, weight: Tensor) -> Tensor:
-    """(W,) frame i drawn with the shape, size and texture of frame i + 1 (the last: of the first) must still explain picture i.
-
-    rotation (W, T, 3, 3), fingers (W, T, 15, 3, 3), shape (W, T, S), scale (W, T, 1), wrist (W, T, 3), texture (W, T, N, 3), light
-    (W, T, 11), pictures (W, T, 3, H, W) of any size. Weighted mean of `training.photometric.photometric`.
-    """
-    count, frames = weight.shape
-    other = {name: value.roll(-1, 1).flatten(0, 1) for name, value in (('shape', shape), ('scale', scale), ('texture', texture))}
-    turns = torch.cat([rotation[:, :, None], fingers], 2).flatten(0, 1)
-    made = network.hand.skin(turns, other['shape'])
-    vertices = made.vertices * other['scale'][..., None] + wrist.flatten(0, 1)[:, None]
-    faces, size = network.hand.faces, pictures.shape[-1]
-    drawn = render(vertices, faces, lit(other['texture'], vertices, faces, light.flatten(0, 1)), size=size, focal=FOCAL * size, soft=False)
-    each = photometric(pictures.flatten(0, 1), drawn, torch.ones_like(weight.flatten())).reshape(count, frames)
-    return weighted(each, weight * weight.roll(-1, 1))
-
-
 def cross_pixels(texture: Tensor, shade: Tensor, pixels: Tensor, corners: Tensor, weights: Tensor, counts: Tensor) -> Tensor:
-    """(W, T) the cross term at chosen pixels, for a held geometry: the albedo of frame i + 1 under the light of frame i on picture i.
+    """(W, T) the cross term: frame i, drawn with another frame's shape and the albedo of frame i + 1 under its own light, against picture i.
+
+    The geometry is held while this is asked for: which vertices lie around a pixel is found out before, by the mesh of frame i with the
+    shape that the clip's other frames have (`training/video_texture.py`), so that drawing is a look-up and the gradients go to the skin. Of
+    the geometry it would ask nothing that `same_shape` does not say better: photometric terms did not help it in single pictures.
 
     texture (W, T, 3, N) sRGB, shade (W, T, 3, N) linear light on each vertex, pixels (W, T, 3, P) sRGB 0..1, corners (W, T, P, 3) vertices
     around a pixel, weights (W, T, P, 3), counts (W, T, N) in 0..1 how surely a vertex' pixel shows the hand in both frames. Mean L1.

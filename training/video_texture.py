@@ -1,7 +1,8 @@
 """The texture and light head learns from clips that a hand's skin stays the same while light and view change.
 
 The geometry is held, as in `training/texture.py`, whose terms for stills stay in. Beside them, for frames of one clip: albedos agree where
-two frames see a vertex; the albedo of one frame under the light of another explains the other's pixels; rendered clips say the true albedo.
+two frames see a vertex; a frame drawn with the shape of its clip's other frames and the albedo of one of them, under its own light, explains
+its picture; rendered clips say the true albedo.
 """
 from __future__ import annotations
 
@@ -44,18 +45,29 @@ def look_at_clips(network: S2Hand, clips: list[ClipFrames], settings: VideoTextu
     windows = windows[np.sort(random.permutation(len(windows))[:most])]
     chosen, rows = np.unique(windows, return_inverse=True)
     pictures = np.stack([crops[Place(0, int(index))][0].transpose(1, 2, 0) for index in chosen])
-    made, n, count = look(network, pictures, random), len(chosen), len(network.hand.template)
-    del made['points']
+    n, count = len(chosen), len(network.hand.template)
+    clip = np.array([crops.place(int(index))[1] for index in chosen])
+    made = look(network, pictures, random)
+    made = look(network, pictures, random, shape_of_others(made['shape'], clip))
+    del made['points'], made['shape']
     albedo = np.zeros((n, count, 3), np.float16)
     known = np.zeros(n, bool)
-    for k, index in enumerate(chosen):
-        truth = clips[crops.place(int(index))[1]].albedo
+    for k in range(n):
+        truth = clips[clip[k]].albedo
         if truth is not None:
             albedo[k], known[k] = truth, True
     # `shows` says here whose true albedo is known: what it means for stills is not known of frames
     seen = Seen(**made, exact=np.zeros(n, bool), albedo=albedo, light=np.zeros((n, 11), np.float32),
                 shows=np.repeat(known[:, None], count, 1), plain=np.zeros((n, count), bool))
     return seen, rows.reshape(windows.shape)
+
+
+def shape_of_others(shape: np.ndarray, clip: np.ndarray) -> np.ndarray:
+    """Shapes (n, S) of frames of the clips (n,) -> for each frame the mean of those of its clip's other frames; its own if it is alone."""
+    of = clip[:, None] == clip[None]
+    np.fill_diagonal(of, False)
+    of[np.diag_indices(len(of))] = ~of.any(1)
+    return (of @ shape / of.sum(1, keepdims=True)).astype(np.float32)
 
 
 def clip_terms(skin: Skin, row: dict[str, Tensor], length: int, settings: VideoTexture) -> dict[str, Tensor]:

@@ -11,9 +11,7 @@ from app.crop import crop_from_points
 from app.crop_camera import wrist_in_frame
 from app.types import Intrinsics
 from models.camera import FOCAL
-from models.light import VALUES
 from models.rotations import axis_angle_to_matrix
-from models.s2hand import S2Hand
 from training import video_losses as video
 from training.video_terms import only_turned
 
@@ -172,32 +170,6 @@ def test_the_wrist_is_placed_as_the_program_places_it():
         made = video.frame_wrist(*(torch.tensor(np.array([v]), dtype=torch.float64) for v in (
             wrist, [scale], crop.matrix, [camera.fx, camera.fy, camera.cx, camera.cy])), 224)[0].numpy()
         assert np.abs(made - wanted).max() < 1e-9, f'{1000 * np.abs(made - wanted).max():.5f} mm from app.crop_camera.wrist_in_frame'
-
-
-def test_a_picture_is_explained_by_its_own_shape_and_texture_and_not_by_others():
-    torch.manual_seed(0)
-    network, size = S2Hand(), 48
-    shape, scale = torch.zeros(1, 2, network.hand.shape_rows.shape[0]), torch.ones(1, 2, 1)
-    rotation = torch.diag(torch.tensor([-1.0, -1.0, 1.0])).expand(1, 2, 3, 3)
-    fingers = torch.eye(3).expand(1, 2, 15, 3, 3)
-    wrist = torch.tensor([0.0, 0.08, 0.6]).expand(1, 2, 3)
-    light = torch.zeros(1, 2, VALUES)
-    light[..., :8], light[..., 10] = 1.0, 1.0
-    light[..., 1] = 0.0  # even light from everywhere
-    texture = torch.full((1, 2, len(network.hand.template), 3), 0.6)
-    picture = torch.full((1, 2, 3, size, size), 0.6)
-    weight = torch.ones(1, 2)
-
-    def cost(texture: torch.Tensor, shape: torch.Tensor = shape) -> float:
-        return float(video.cross_picture(network, rotation, fingers, shape, scale, wrist, texture, light, picture, weight))
-
-    same = cost(texture)
-    other = texture.clone()
-    other[:, 1] = 0.2  # the first frame is drawn with it
-    assert same < 0.02, f'{same:.3f} for a picture drawn with its own colours'
-    assert cost(other) > same + 0.1, f'{cost(other):.3f} with the texture of another frame, {same:.3f} with its own'
-    weight[0, 1] = 0.0
-    assert cost(other) == 0, f'{cost(other):.3f}: the only frame with a hand was drawn with the skin of one without'
 
 
 def test_the_cross_term_at_pixels_is_the_mean_difference_to_the_other_frames_skin():
