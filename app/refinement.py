@@ -32,7 +32,7 @@ class RefinementSettings:
     """Mostly standard deviations of what is known; larger means weaker."""
 
     points_sigma: float = 0.009  # error of a fully confident detected point, as a share of the hand's length in the picture
-    outlier: float = 4.0  # beyond this many sigmas a point loses its say (Geman-McClure)
+    outlier: float = 8.0  # beyond this many sigmas a point loses its say (Geman-McClure)
     relief_sigma: float = 0.005  # metres, error of the depths of the network's joints behind its wrist
     depth_sigma: float = 0.01  # metres, error of a detected relative depth
     pose_sigma: float = 0.2  # radians, error of the network's coefficients

@@ -32,7 +32,7 @@ PACKAGES = {  # where ONNX Runtime's provider is there but its libraries are not
     'tensorrt': '"tensorrt-cu13<11" "onnxruntime-gpu[cuda,cudnn]"', 'cuda': '"onnxruntime-gpu[cuda,cudnn]"'}
 OUT_OF_MEMORY = ('out of memory', 'memoryallocation', 'failed to allocate memory', 'alloc_failed', 'bfcarena', 'out_of_memory')
 _OF_BYTE = np.float32(1 / 255)
-_USUAL_DISTANCE = 0.04  # of the hand's box, between the mesh's joints and the detected points
+_USUAL_DISTANCE = 0.06  # of the hand's box, between the mesh's joints and the detected points
 MOST_AT_ONCE = 16  # crops in one run on TensorRT, whose engines are built for a range of batch sizes
 
 
@@ -317,7 +317,7 @@ def checked(answers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def trust_in_points(points: np.ndarray, joints_2d: np.ndarray) -> float:
     """How far the detected points (21, 2) are to be believed, in 0..1, beside the mesh's own projected joints (21, 2).
 
-    The two come from two ends of the network. Where they lie more than the usual 4 % of the hand apart, either may be wrong, and a fit that
+    The two come from two ends of the network. Where they lie more than the usual 6 % of the hand apart, either may be wrong, and a fit that
     follows the points alone would throw away a good mesh: their inverse variance falls with the fourth power of the distance.
     """
     box = max(float((points.max(0) - points.min(0)).max()), 1.0)

@@ -84,6 +84,6 @@ def test_weights_of_another_hand_model_are_refused(tmp_path):
 def test_points_are_trusted_less_the_farther_they_lie_from_the_mesh():
     points = np.random.default_rng(0).uniform(0, 100, (21, 2))
     points[:2] = (0, 0), (100, 100)  # a box of 100
-    got = [trust_in_points(points, points + (distance, 0)) for distance in (0, 3.9, 8, 40)]
-    assert np.allclose(got, [1, 1, 0.25, 0.01], atol=1e-6), f'apart by 0, 3.9, 8 and 40 % they are trusted {got}'
+    got = [trust_in_points(points, points + (distance, 0)) for distance in (0, 5.9, 12, 60)]
+    assert np.allclose(got, [1, 1, 0.25, 0.01], atol=1e-6), f'apart by 0, 5.9, 12 and 60 % they are trusted {got}'
     assert trust_in_points(np.zeros((21, 2)), np.zeros((21, 2))) == 1.0, 'points on one spot are no reason to divide by nothing'
