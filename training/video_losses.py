@@ -207,7 +207,7 @@ def same_texture(texture: Tensor, seen: Tensor, delta: float = 0.02) -> Tensor:
 
 
 def cross_pixels(texture: Tensor, shade: Tensor, pixels: Tensor, corners: Tensor, weights: Tensor, counts: Tensor) -> Tensor:
-    """(W, T) the cross term: frame i, drawn with another frame's shape and the albedo of frame i + 1 under its own light, against picture i.
+    """(W, T) the cross term: frame i, drawn with other frames' shape and the albedo of frame i + 1 under its own light, on picture i.
 
     The geometry is held while this is asked for: which vertices lie around a pixel is found out before, by the mesh of frame i with the
     shape that the clip's other frames have (`training/video_texture.py`), so that drawing is a look-up and the gradients go to the skin. Of

@@ -1,8 +1,8 @@
 """The texture and light head learns from clips that a hand's skin stays the same while light and view change.
 
-The geometry is held, as in `training/texture.py`, whose terms for stills stay in. Beside them, for frames of one clip: albedos agree where
-two frames see a vertex; a frame drawn with the shape of its clip's other frames and the albedo of one of them, under its own light, explains
-its picture; rendered clips say the true albedo.
+The geometry is held, as in `training/texture.py`, whose terms for stills stay in. Beside them, for frames of a clip: albedos agree where
+two frames see a vertex; a frame drawn with the shape of its clip's other frames and the albedo of one of them, under its own light,
+explains its picture; rendered clips say the true albedo.
 """
 from __future__ import annotations
 
