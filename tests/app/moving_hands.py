@@ -71,11 +71,23 @@ class Mover:
         return (self.frame(i / rate, noise, seed) for i in range(round(seconds * rate)))
 
 
-def smoothed(mover: Mover, frames, settings: SmoothingSettings = SmoothingSettings()):
-    """-> joints (T, 21, 3) before and after smoothing, and the true ones."""
-    smoother, before, after, truth = HandSmoother(mover.kinematics, settings), [], [], []
+def settled(smoother: HandSmoother, frames, ahead: bool = True):
+    """-> the pose and the place of each frame; `ahead`: once the next one is observed."""
+    found, waiting = [], None
     for frame in frames:
-        pose, place = smoother.smooth(frame.pose, np.zeros(10), frame.translation, frame.points, CAMERA, frame.time)
+        seen = smoother.observe(frame.pose, np.zeros(10), frame.translation, frame.points, CAMERA, frame.time)
+        if not ahead:
+            found.append(smoother.settle(seen))
+        elif waiting is not None:
+            found.append(smoother.settle(waiting, seen))
+        waiting = seen
+    return [*found, smoother.settle(waiting)] if ahead else found
+
+
+def smoothed(mover: Mover, frames, settings: SmoothingSettings = SmoothingSettings(), ahead: bool = False):
+    """-> joints (T, 21, 3) before and after smoothing, and the true ones."""
+    frames, before, after, truth = list(frames), [], [], []
+    for frame, (pose, place) in zip(frames, settled(HandSmoother(mover.kinematics, settings), frames, ahead), strict=True):
         before.append(mover.kinematics.model.joints(frame.pose, np.zeros(10)) + frame.translation)
         after.append(mover.kinematics.model.joints(pose, np.zeros(10)) + place)
         truth.append(frame.joints)

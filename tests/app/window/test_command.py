@@ -79,8 +79,8 @@ def test_every_setting_can_be_typed_and_reaches_the_pipeline(run_without, root):
                        '--weights', str(weights),
                        '--provider', 'cpu', '--threads', '1', '--no-refine', '--smoothing', '0.25', '--no-ahead', '--no-lock',
                        '--seconds', '2')
-    assert args.settings == LiveSettings('skeleton', 0.5, False, ViewSettings(320, 200), 0.25, False, False, False, LiveSettings().field_of_view,
-                                         camera, weights, 'cpu', 1, 2)
+    assert args.settings == LiveSettings('skeleton', 0.5, False, ViewSettings(320, 200), 0.25, False, False, False,
+                                         LiveSettings().field_of_view, camera, weights, 'cpu', 1, 2)
     assert (args.source, args.max_frames, args.json, args.seconds) == ('clip.mp4', 9, Path('out.json'), 2.0)
     assert {*command.SETTINGS} | {'view'} == {*LiveSettings.names()}, 'a setting has no option'
 

@@ -95,7 +95,8 @@ def test_what_is_set_from_outside_is_shown_and_not_told(panel: SidePanel):
     for settings in (ODD, files, LiveSettings(), files, ODD):
         panel.set_settings(settings)
         shown = {'style': next(s for s, tile in panel.look.styles.items() if tile.isChecked()), 'mirror': panel.look.mirror.isChecked(),
-                 'ahead': panel.hands.ahead.isChecked(), 'refine': panel.hands.refine.isChecked(), 'lock': panel.hands.lock.isChecked(), 'hands': panel.hands.hands.value,
+                 'ahead': panel.hands.ahead.isChecked(), 'refine': panel.hands.refine.isChecked(),
+                 'lock': panel.hands.lock.isChecked(), 'hands': panel.hands.hands.value,
                  'provider': panel.model.provider.currentData(), 'threads': panel.model.threads.currentData()}
         assert shown == {name: getattr(settings, name) for name in shown}
         assert panel.look.opacity.slider.value() == round(100 * settings.opacity)
