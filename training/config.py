@@ -135,7 +135,6 @@ class Stage:
     dropout: float = 0.1
     early_weight: float = 0.3  # of the answers before the last correction
     rendered_weight: float = 1.0  # of a rendered example against a real one
-    lifelike: float = 0.0  # share of rendered examples whose points err as little as those of real pictures, when the regressor sees them
     clip: float = 1.0  # longest gradient
     render_size: int = 112  # side of the pictures that the photometric terms compare
     losses: LossWeights = field(default_factory=LossWeights)
@@ -185,7 +184,7 @@ class Config:
 LEAST = {'frozen_blocks': -1, 'threads': 1, 'measure_every': 1, 'say_every': 1, 'crops_per_picture': 1, 'fit_steps': 1, 'batch': 1,
          'render_size': 16, 'divide_by': 1, 'clip': 1e-6, 'real': 1, 'length': 2, 'stride': 1, 'draws': 1, 'shown': 2, 'frames': 1,
          'stills': 1, 'sharpest': 0.1, 'Jitter.scale': 0.01, 'VideoTexture.apart': 0.001}  # of all other numbers: 0
-BELOW_ONE = 'ema', 'dropout', 'warm_up', 'flipped', 'empty', 'lifelike'
+BELOW_ONE = 'ema', 'dropout', 'warm_up', 'flipped', 'empty'
 
 
 def from_dict(kind: type, values: dict[str, Any], where: str = '') -> Any:

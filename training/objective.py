@@ -33,7 +33,7 @@ class Objective(nn.Module):
         network, weights = self.network, self.stage.losses
         (features, low, fine), crop = self.encoded(batch)
         seen = network.encoder.landmarks(features)
-        *early, last = network.decoder.steps(network.encoder.for_mesh(features), self.lifelike(seen.points, batch), fine)
+        *early, last = network.decoder.steps(network.encoder.for_mesh(features), seen.points, fine)
         each = self.weight_of(batch)
         terms = self.geometry_terms(last, batch, weights)
         for answer in early:
@@ -60,19 +60,6 @@ class Objective(nn.Module):
                 return features._replace(fine=batch['fine']) if 'fine' in batch else features, None
             crop = batch['crop'].float().div(255).contiguous(memory_format=torch.channels_last)
             return float32(encoder(crop)), crop  # frozen blocks have no gradients, so that nothing is remembered for them
-
-    def lifelike(self, points: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """The 2D branch's points (B, 21, 3) as the regressor sees them: those of some rendered examples lie nearer to the truth.
-
-        In drawn pictures the branch errs four times as much as in real ones. A regressor that knows its points mostly from there learns
-        not to follow them, and then does not follow good ones either. The errors stay of the branch's own kind; half of their size at most.
-        """
-        if not self.stage.lifelike:
-            return points
-        count, flat = len(points), points[..., :2]
-        chosen = (torch.rand(count, device=points.device) < self.stage.lifelike) & (batch['exact'] > 0)
-        nearer = batch['points'] + 0.5 * torch.rand(count, 1, 1, device=points.device) * (flat - batch['points'])
-        return torch.cat([torch.where(chosen[:, None, None], nearer, flat), points[..., 2:]], -1)
 
     def weight_of(self, batch: dict[str, Tensor]) -> Tensor:
         """(B,) what each example counts: crops without a known hand nothing."""

@@ -89,22 +89,6 @@ def test_early_answers_and_rendered_examples_count_by_their_weights(network):
     assert twice - once == pytest.approx(once - none, rel=1e-4) and none < once, f'{none:.4f}, {once:.4f}, {twice:.4f}'
 
 
-def test_lifelike_points_of_rendered_examples_err_half_as_much_at_most_and_others_stay(network):
-    many = 400
-    batch = {'points': 50 + torch.rand(many, 21, 2), 'exact': (torch.arange(many) % 2).float()}
-    batch['points'][0, 3] = float('nan')  # a real picture's point that nobody saw
-    seen = torch.cat([batch['points'].nan_to_num(0) + 8, torch.rand(many, 21, 1)], -1)
-    given = Objective(network, Stage(lifelike=0.6)).lifelike(seen, batch)
-    moved = (given - seen).abs().amax((1, 2)) > 0
-    assert not moved[::2].any(), f'points of {int(moved[::2].sum())} real pictures were moved'
-    assert 0.5 < moved[1::2].float().mean() < 0.7, f'{moved[1::2].float().mean():.2f} of the rendered ones were moved, 0.6 asked for'
-    left = (given[1::2][moved[1::2]][..., :2] - batch['points'][1::2][moved[1::2]]) / 8
-    assert torch.allclose(left, left[:, :1, :1].expand_as(left), atol=1e-4), 'the errors of one hand are not one share of what they were'
-    assert 0 <= left.min() < 0.05 and 0.45 < left.max() <= 0.5, f'errors are {left.min():.2f} to {left.max():.2f} of what they were'
-    assert torch.equal(given[..., 2], seen[..., 2]), 'depths were changed'
-    assert Objective(network, Stage()).lifelike(seen, batch) is seen, 'points are changed where the setting is 0'
-
-
 def test_learning_rates_follow_their_schedules():
     cosine, step, flat = (Stage(schedule=name, warm_up=0.1, milestones=(0.5, 0.75), divide_by=4.0)
                           for name in ('cosine', 'step', 'constant'))
