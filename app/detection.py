@@ -4,19 +4,24 @@ Runs only when a hand must be found; while it is followed, the network's own poi
 """
 from __future__ import annotations
 
-from __future__ import annotations
-
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from app.detector_file import detector_path
 from app.errors import InputError
+from app.mirror import opposite
 from app.types import Detection
 
 SMALLEST_SCORE = 0.5  # MediaPipe's own default for palm and hand presence
+SECOND_LOOK = 1280  # pixels of the longer side, at most, of a picture that is looked at again
+MARGIN = 0.25  # of each side, around it
+BRIGHTER = np.round(255 * np.sqrt(np.arange(256) / 255)).astype(np.uint8)
 
 
 @contextmanager
@@ -69,8 +74,21 @@ class Detector:
             raise InputError(f'The hand detector at {detector_path()} cannot be loaded; '
                              'run `python main.py setup` to make it anew') from error
 
-    def detect(self, image: np.ndarray) -> list[Detection]:
-        """Hands in image (H, W, 3) uint8 RGB, best first."""
+    def detect(self, image: np.ndarray, again: bool = False) -> list[Detection]:
+        """Hands in image (H, W, 3) uint8 RGB, best first. `again`: where none is found, look at the picture otherwise, up to three times."""
+        found = self._found(image)
+        if found or not again:
+            return found
+        shrink = min(1.0, SECOND_LOOK / max(image.shape[:2]))
+        small = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else image
+        scale = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
+        for look, direction, offset in _other_looks(small):
+            if found := self._found(look):
+                return [replace(d, points=((d.points * (direction, 1) + offset) + 0.5) * scale - 0.5, depths=d.depths * scale[0],
+                                side=d.side if direction == 1 else opposite(d.side)) for d in found]
+        return []
+
+    def _found(self, image: np.ndarray) -> list[Detection]:
         height, width = image.shape[:2]
         found = self._landmarker.detect(mediapipe_image(image))
         detections = []
@@ -91,3 +109,13 @@ class Detector:
 
     def __exit__(self, *_) -> None:
         self.close()
+
+
+def _other_looks(image: np.ndarray) -> Iterator[tuple[np.ndarray, int, tuple[int, int]]]:
+    """The picture mirrored, brighter, and smaller within a grey margin: the detector finds most hands that it misses in one of these. With
+    what takes points back: the direction of x, and an offset (x, y) in pixels."""
+    height, width = image.shape[:2]
+    yield image[:, ::-1], -1, (width - 1, 0)
+    yield BRIGHTER[image], 1, (0, 0)
+    x, y = round(MARGIN * width), round(MARGIN * height)
+    yield cv2.copyMakeBorder(image, y, y, x, x, cv2.BORDER_CONSTANT, value=(114, 114, 114)), 1, (-x, -y)

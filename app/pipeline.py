@@ -154,7 +154,7 @@ class Pipeline:
         seen = look(list(tracker.tracks))
         if tracker.wants_search(frame.time):
             with clock.stage('detect'):
-                new = tracker.searched(self.detector.detect(frame.image), frame.time)
+                new = tracker.searched(self.detector.detect(frame.image, again=self.settings.mode == 'image'), frame.time)
             seen |= look(list(new))
         for track in tracker.drop_duplicates():
             seen.pop(track.number, None)
