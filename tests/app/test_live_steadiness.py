@@ -26,16 +26,18 @@ def clip(path: Path, frames: int) -> list[Frame]:
         return [Frame(f.image, i, i / RATE, i / RATE) for i, f in enumerate(source)]
 
 
-def followed(frames: list[Frame], strengths: tuple[float, ...]) -> list[list[list[Hand]]]:
-    """The hands of each frame with smoothing of each strength; the network looks once for all."""
+def followed(frames: list[Frame], strengths: tuple[float, ...], wait: bool = True) -> list[list[list[Hand]]]:
+    """The hands of each frame with smoothing of each strength; the network looks once for all. `wait`: for the frame after, as usual."""
     pipelines = [Pipeline(PipelineSettings(mode='live', hands=1, threads=1, smoothing=strength)) for strength in strengths]
     hands: list[list[list[Hand]]] = [[] for _ in pipelines]
     try:
         for frame in frames:
             looked = pipelines[0].look(frame)
             for pipeline, found in zip(pipelines, hands):
-                found.append(pipeline.place(looked, CAMERA))
+                found += [placed.hands for placed in pipeline.settle(looked, CAMERA, wait)]
                 pipeline.clock.end_frame()
+        for pipeline, found in zip(pipelines, hands):
+            found += [placed.hands for placed in pipeline.flush()]
     finally:
         for pipeline in pipelines:
             pipeline.close()
@@ -77,7 +79,7 @@ def test_the_demo_clips_hand_moves_like_the_true_one(demo, demo_clip):
     aim, flat = truth['joints_3d'][:100], truth['joints_2d'][:100]
     raw, ours = (joints(hands) for hands in demo[1])
     errors = [acceleration_error(series, aim, RATE, rooted=True) for series in (raw, ours)]
-    assert errors[1] < 0.6 * errors[0], f'accelerations err by {errors[1]:.2f} m/s^2, {errors[0]:.2f} without smoothing, 0.6 allowed'
+    assert errors[1] < 0.35 * errors[0], f'accelerations err by {errors[1]:.2f} m/s^2, {errors[0]:.2f} without smoothing, 0.35 allowed'
     behind = lag(ours - ours[:, :1], aim - aim[:, :1])
     assert abs(behind) < 1 or np.isnan(behind), f'{behind:.2f} frames late'
     fast = speed(flat) >= np.quantile(speed(flat), 0.9)
@@ -86,13 +88,13 @@ def test_the_demo_clips_hand_moves_like_the_true_one(demo, demo_clip):
 
 
 def test_in_noisy_pictures_the_hand_is_steady_and_does_not_trail(demo_clip):
-    """Noise of 20 grey levels, as of a webcam in the evening: it shakes points and mesh."""
+    """Noise of 20 grey levels, as of a webcam in the evening: it shakes points and mesh. Accelerations err 0.12 times as much."""
     draw, truth = np.random.default_rng(5), np.load(demo_clip.parent / 'demo_truth.npz')
     frames = [replace(f, image=np.clip(f.image + draw.normal(0, 20, f.image.shape), 0, 255).astype(np.uint8)) for f in clip(demo_clip, 60)]
     aim, flat = truth['joints_3d'][:60], truth['joints_2d'][:60]
     raw, ours = (joints(hands) for hands in followed(frames, (0.0, 0.5)))
     errors = [acceleration_error(series, aim, RATE, rooted=True) for series in (raw, ours)]
-    assert errors[1] < 0.6 * errors[0], f'accelerations err by {errors[1]:.2f} m/s^2, {errors[0]:.2f} without smoothing, 0.6 allowed'
+    assert errors[1] < 0.2 * errors[0], f'accelerations err by {errors[1]:.2f} m/s^2, {errors[0]:.2f} without smoothing, 0.2 allowed'
     fast = speed(flat) >= np.quantile(speed(flat), 0.9)
     off = [np.linalg.norm(CAMERA.project(series) - flat, axis=-1).mean(1)[fast].mean() for series in (raw, ours)]
     assert off[1] < 1.1 * off[0], f'in the fastest tenth {off[1]:.2f} px from the truth, {off[0]:.2f} without smoothing'
@@ -112,7 +114,7 @@ def test_a_hand_that_was_lost_is_filtered_anew(demo):
     frames = demo[0]
     blank = replace(frames[0], image=np.full_like(frames[0].image, 110))
     series = [*frames[:12], *(replace(blank, index=i, time=i / RATE) for i in (12, 13)), *frames[14:20]]
-    raw, ours = followed(series, (0.0, 0.5))
+    raw, ours = followed(series, (0.0, 0.5), wait=False)
     assert not raw[12] and not raw[13], 'a hand was found in a blank picture'
     first = next(i for i in range(14, 20) if ours[i])
     assert np.abs(ours[11][0].joints_3d - raw[11][0].joints_3d).max() > 1e-4, 'nothing was smoothed before the loss'
@@ -158,7 +160,7 @@ class Peer:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name,most,trailing', [('w_nhhuy__20', 0.5, 1.1), ('w_leonardo__3', 0.5, 1.3)])
+@pytest.mark.parametrize('name,most,trailing', [('w_nhhuy__20', 0.35, 1.1), ('w_leonardo__3', 0.35, 1.3)])
 def test_real_hands_tremble_less_than_mediapipes_are_not_late_and_do_not_trail(shared_data, name, most, trailing):
     """`most`: of MediaPipe's trembling in the stiller half of the frames; `trailing`: of the error without smoothing. In the second clip
     points of hidden fingers jump by half the hand and back, MediaPipe's too: who does not follow them is off there."""
