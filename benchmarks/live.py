@@ -150,6 +150,7 @@ def main(arguments: list[str]) -> int:
         'one hand, file, 30': (Player, args.clip, base),
         'one hand, memory, 30': (from_memory(images, 30), 'memory', base),
         'one hand, camera, 30': (from_camera(images, 30), 0, base),
+        'one hand, not waiting, camera, 30': (from_camera(images, 30), 0, replace(base, ahead=False)),
         'one hand without 3D view, camera, 30': (from_camera(images, 30), 0, no_view),
         'two hands, camera, 30': (from_camera(two, 30), 0, replace(base, hands=2)),
         'one hand, memory, 60': (from_memory(images, 60), 'memory', base),

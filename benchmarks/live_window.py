@@ -93,7 +93,7 @@ class Watch:
             **{f'first_{what}_s': seconds for what, seconds in self.first.items()}}
 
 
-def child(clip: Path, fps: float, hands: int, seconds: float, started: float) -> None:
+def child(clip: Path, fps: float, hands: int, ahead: bool, seconds: float, started: float) -> None:
     """One window from its start to its end; prints its figures."""
     reading = time.monotonic()
     images = read(clip)
@@ -102,7 +102,7 @@ def child(clip: Path, fps: float, hands: int, seconds: float, started: float) ->
     application = make_application()
     apply_theme(application, 'dark')
     with tempfile.TemporaryDirectory() as folder:
-        live = replace(LiveSettings(), hands=hands)
+        live = replace(LiveSettings(), hands=hands, ahead=ahead)
         bridge = EngineBridge(live, lambda settings, listener: Engine(settings, listener, player=player))
         window = MainWindow(bridge, SettingsStore(Path(folder)), replace(Stored(), live=live))
         window.resize(1440, 900)
@@ -119,17 +119,18 @@ def main() -> None:
     parser.add_argument('--clip', type=Path, default=DEMO)
     parser.add_argument('--seconds', type=float, default=10.0, help='of each run')
     parser.add_argument('--json', type=Path)
-    parser.add_argument('--child', nargs=3, type=float, metavar=('FPS', 'HANDS', 'STARTED'), help=argparse.SUPPRESS)
+    parser.add_argument('--child', nargs=4, type=float, metavar=('FPS', 'HANDS', 'AHEAD', 'STARTED'), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        child(options.clip, options.child[0], int(options.child[1]), options.seconds, options.child[2])
+        child(options.clip, options.child[0], int(options.child[1]), bool(options.child[2]), options.seconds, options.child[3])
         return
     results = {}
     print(f'{options.clip.name}, {options.seconds:.0f} s each\n')
     print(f'{"":<20}{"painted":>8}{"p50":>6}{"p95":>6} ms{"stood still":>14} ms')
-    for name, fps, hands in (('one hand, 30', 30, 1), ('two hands, 30', 30, 2), ('one hand, 60', 60, 1)):
+    for name, fps, hands, ahead in (('one hand, 30', 30, 1, 1), ('two hands, 30', 30, 2, 1), ('one hand, 60', 60, 1, 1),
+                                    ('not waiting, 30', 30, 1, 0)):
         command = [sys.executable, '-m', 'benchmarks.live_window', '--clip', str(options.clip), '--seconds', str(options.seconds),
-                   '--child', str(fps), str(hands), str(time.monotonic())]
+                   '--child', str(fps), str(hands), str(ahead), str(time.monotonic())]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(done.stderr)

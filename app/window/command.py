@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument('--refine', action=argparse.BooleanOptionalAction, default=unset, help='fit the hand to the detected points (usual)')
     how.add_argument('--smoothing', type=_share, metavar='0..1', default=unset, help=f'over time (usual: {usual.smoothing})')
     how.add_argument('--ahead', action=argparse.BooleanOptionalAction, default=unset,
-                     help='wait one frame, which makes hands steadier (usual); without, pictures come 33 ms sooner at 30 per second')
+                     help='wait one frame, so that hands tremble less (usual); else all comes 33 ms sooner at 30 frames per second')
     how.add_argument('--lock', action=argparse.BooleanOptionalAction, default=unset, help='one shape and one texture for a hand (usual)')
 
 

@@ -32,8 +32,8 @@ class HandsSection(Section):
             'a little behind quick moves.'), GRID)
         self.smoothing.chosen.connect(lambda value: self.edited.emit('smoothing', value))
         self.ahead = self.add(Switch(
-            'Steadier: wait one picture', 'A picture is shown when the next one is known, which tells trembling from moving: the hand is '
-            'about a fifth steadier, and everything comes one picture later, 33 ms at 30 per second.'), GRID)
+            'Steadier: wait one picture', 'A picture is shown when the next one is known, which tells trembling from moving: hands tremble '
+            'less than half as much, and everything comes one picture later, 33 ms at 30 per second. Slow sources do not wait.'), GRID)
         self.ahead.chosen.connect(lambda on: self.edited.emit('ahead', on))
         self.refine = self.add(Switch(
             'Fit to the detected points', 'After the network has guessed the hand, its fingers are moved until they lie on the points '
