@@ -73,7 +73,8 @@ class Begun:
 def read_graph(path: Path) -> bytes:
     """The ONNX file of a network. Raises InputError."""
     if not path.is_file():
-        raise InputError(f'the network weights {path} do not exist; give the path of an exported .onnx file')
+        what = 'are a folder' if path.is_dir() else 'do not exist'
+        raise InputError(f'the network weights {path} {what}; give the path of an exported .onnx file')
     try:
         return path.read_bytes()
     except OSError as error:

@@ -41,12 +41,13 @@ def accuracy(session: ort.InferenceSession, hands: Hands) -> Accuracy:
 
 
 def milliseconds(sessions: dict[str, ort.InferenceSession], size: int, runs: int = RUNS) -> dict[str, float]:
-    """Median time of one crop for each session; they take turns, so that a machine that is busy is so for all."""
+    """Mean processor time of one crop for each session, of one thread, which is this one: what else runs hardly changes it. They take turns
+    all the same, as a busy machine has its caches full for all."""
     crop = {'crop': np.random.default_rng(0).random((1, 3, size, size), np.float32)}
     times: dict[str, list[float]] = {name: [] for name in sessions}
     for _ in range(runs + WARM_UP):
         for name, session in sessions.items():
-            start = time.perf_counter()
+            start = time.thread_time()
             session.run(['vertices'], crop)
-            times[name].append(time.perf_counter() - start)
-    return {name: 1000 * float(np.median(values[WARM_UP:])) for name, values in times.items()}
+            times[name].append(time.thread_time() - start)
+    return {name: 1000 * float(np.mean(values[WARM_UP:])) for name, values in times.items()}

@@ -25,7 +25,7 @@ def check_target(out: Path) -> None:
 def read_exported(path: Path) -> tuple[bytes, onnx.ModelProto]:
     """A graph of this program, as the file has it and read. Raises InputError."""
     if not path.is_file():
-        raise InputError(f'there is no network {path}; {HOW}')
+        raise InputError(f'{path} is a folder; name the network in it' if path.is_dir() else f'there is no network {path}; {HOW}')
     data = read_graph(path)
     try:
         model = onnx.load_model_from_string(data)

@@ -216,9 +216,9 @@ def report(sets: Sequence[Hands], attempt: Attempt) -> str:
 
 
 def speed_sentence(times: dict[str, float]) -> str:
-    """What a person should make of the times of both graphs in milliseconds."""
+    """What a person should make of the processor times of both graphs in milliseconds."""
     plain, eight = times['float32'], times['int8']
-    told = f'One crop on this CPU, 1 thread: {plain:.1f} ms in float32, {eight:.1f} ms in int8'
+    told = f'One crop on this CPU, 1 thread: {plain:.1f} ms of processor time in float32, {eight:.1f} ms in int8'
     if plain >= FASTER * eight:
         return f'{told}: {plain / eight:.1f} times as fast.'
     return f'{told}: it is not faster here, so use the float32 graph on this CPU; int8 is for TensorRT.'

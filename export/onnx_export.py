@@ -162,7 +162,8 @@ def note_hash(card: Path, sha256: str) -> None:
 def read_network(checkpoint: Path, adopt_hand: bool = False) -> S2Hand:
     """The network of a checkpoint; `adopt_hand` saves it for the hand model in use. Raises InputError."""
     if not checkpoint.is_file():
-        raise InputError(f'there is no checkpoint {checkpoint}; train one with `python main.py train`')
+        raise InputError(f'{checkpoint} is a folder; name the checkpoint in it' if checkpoint.is_dir() else
+                         f'there is no checkpoint {checkpoint}; train one with `python main.py train`')
     try:
         network = load_checkpoint(checkpoint, other_hand=adopt_hand)
         if adopt_hand:

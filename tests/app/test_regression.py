@@ -57,6 +57,8 @@ def test_the_provider_told_is_the_one_that_runs(tmp_path):
 def test_missing_weights_are_one_sentence(tmp_path):
     with pytest.raises(InputError, match='do not exist'):
         Regressor(tmp_path / 'nothing.onnx')
+    with pytest.raises(InputError, match='are a folder'):
+        Regressor(tmp_path)
 
 
 @pytest.mark.parametrize('content', [b'', b'not a network', b'\x08\x07' + b'\0' * 100])

@@ -72,6 +72,7 @@ def test_what_is_no_network_is_one_short_sentence(tmp_path, sources, kind, optio
         path.write_bytes(content)
     with pytest.raises(InputError, match=str(path)) as told:
         export(kind, *sources[kind], option, path)
+    assert ('is a folder' in str(told.value)) == (content == 'folder'), told.value
     assert len(str(told.value)) < 400 and '\n' not in str(told.value), f'that is no sentence: {told.value}'
     assert content is not None or not path.parent.exists(), 'a folder was made for a network that is not there'
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 
 import numpy as np
 import onnx
@@ -10,7 +11,7 @@ import pytest
 from app.errors import InputError
 from app.regression import Regressor
 from export import int8
-from export.accuracy import answers
+from export.accuracy import answers, milliseconds
 from export.calibration import Hands
 from export.int8 import parts_of, quantised, ranges_of, sensitivity, speed_sentence
 from export.operators import troubles
@@ -108,3 +109,11 @@ def test_a_graph_that_is_not_float32_is_refused(tmp_path):
 def test_what_is_not_faster_is_said_in_plain_words():
     assert 'not faster' in speed_sentence({'float32': 5.0, 'int8': 7.0}) and 'not faster' in speed_sentence({'float32': 5.0, 'int8': 4.9})
     assert '2.0 times as fast' in speed_sentence({'float32': 5.0, 'int8': 2.5})
+
+
+def test_what_waits_costs_nothing_when_graphs_are_timed():
+    class Waits:
+        def run(self, names, inputs):
+            time.sleep(0.005)
+
+    assert milliseconds({'waits': Waits()}, 8, 4)['waits'] < 2.5, 'the time of others counted'
