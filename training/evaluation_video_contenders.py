@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -185,25 +186,31 @@ class Live:
 
     def __init__(self, key: str, weights: Path, threads: int, hands: int, sight: Sight) -> None:
         self.key, self._sight, self.hands = key, sight, []
+        self._answers: Generator[list[Hand], None, None] = (hands for hands in ())
         settings = PipelineSettings(mode='live', hands=hands, weights=weights, provider='cpu', threads=threads)
         self.pipeline = Pipeline(settings if key == 'live' else replace(settings, smoothing=0.0))
 
     def begin(self, clip: Clip) -> None:
+        self._answers.close()
         self.pipeline.reset()
-        self._found: dict[int, list[Hand]] = {}
+        self._answers = self._followed(clip)
+
+    def _followed(self, clip: Clip) -> Generator[list[Hand], None, None]:
+        """The hands of each frame of a clip, which it reads for itself, a few frames farther than it has answered."""
         with clip.open() as source, closing(walk(self.pipeline, source, lambda frame: clip.camera(*frame.image.shape[1::-1]))) as answers:
-            for frame, hands, _ in answers:
+            for _, hands, _ in answers:
                 self.pipeline.clock.end_frame()
-                self._found[frame.index] = hands
+                yield hands
 
     def look(self, frame: Frame, camera: Intrinsics) -> list[Seen]:
-        self.hands: list[Hand] = self._found.pop(frame.index, [])
+        self.hands: list[Hand] = next(self._answers)
         seen = self._sight([(hand.vertices, hand.side) for hand in self.hands], camera)
         waited = int(self.pipeline.settings.smoothing > 0)
         return [Seen(hand.track, hand.side, hand.joints_2d, hand.joints_3d, hand.colours, visible, hand.points, waited=waited)
                 for hand, visible in zip(self.hands, seen)]
 
     def close(self) -> None:
+        self._answers.close()
         self.pipeline.close()
 
 
