@@ -3,6 +3,9 @@
 Learned from few clips, fingers soon bend less, and hands become alike, because both are steadier so. So each crop is held to the pose that
 the network gave to all crops of its picture as the run began, in the mean, and to the mean shape that it gave to all of its person: the
 network teaches itself, and what it is asked for has less of the noise that it shall lose.
+
+And half-way between its first weights and those that it has learned most of the steadiness is there, and little of what single pictures
+lose by it (`mix`).
 """
 from __future__ import annotations
 
@@ -44,6 +47,15 @@ def look(network: S2Hand, kept: Kept, blocks: int) -> Look:
         geometry = head(features, encoder.landmarks(pooled).points, None if fine is None else fine.float())
         parts.append((network.hand.pose_from_coefficients(geometry.coefficients), geometry.shape, head.base_layers(features)))
     return Look(*(torch.cat(values).cpu().numpy() for values in zip(*parts)))
+
+
+@torch.no_grad()
+def mix(network: S2Hand, first: S2Hand, part: float) -> None:
+    """Weights w of the network become (1 - part) w + part w0 with those of `first`, running means and variances included."""
+    began = first.state_dict()
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(began[name].to(value.device), part)
 
 
 def first_answers(first: Look, pictures: np.ndarray, persons: np.ndarray) -> Row:

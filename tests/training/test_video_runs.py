@@ -10,12 +10,13 @@ from torch.optim.swa_utils import AveragedModel
 
 import training.train
 from app.errors import InputError
+from models.hand_model import HandModel
 from tests.training.learned import furthest, weights
 from tests.training.made_clips import make_small_clips
 from tests.training.made_set import settings_text
 from training.config import Config, read_config
 from training.loop import StageTraining, running_mean
-from training.train import train
+from training.train import start_network, train
 from training.video_sets import learns_from_clips
 
 STAGES = """
@@ -106,6 +107,18 @@ def test_a_run_on_clips_goes_through_its_stages_and_resumes_where_it_was_killed(
     monkeypatch.setattr(StageTraining, 'step', step)
     resumed = weights(train(broken))
     assert furthest(straight, resumed) < 1e-6, f'{furthest(straight, resumed):.1e} apart; a resumed run is the same run'
+
+
+def test_a_stage_that_is_mixed_ends_between_its_own_weights_and_those_of_the_start(made, clips, tmp_path):
+    stage = '[[stages]]' + STAGES.split('[[stages]]')[2].replace('epochs = 2', 'steps = 2')
+    config = config_of(made, tmp_path, clips, stage)
+    learned = weights(train(config))
+    start = start_network(config, HandModel.load()).state_dict()
+    mixed = weights(train(replace(config, out=str(tmp_path / 'mixed'), stages=(replace(config.stages[0], mixed=0.75),))))
+    wanted = {name: 0.25 * value.float() + 0.75 * start[name].float() for name, value in learned.items() if value.is_floating_point()}
+    moved = max(float((learned[name].float() - start[name].float()).abs().max()) for name in wanted)
+    apart = max(float((mixed[name].float() - value).abs().max()) for name, value in wanted.items())
+    assert apart < 0.1 * moved, f'{apart:.1e} from the mean of what was learned, {moved:.1e} away, and the start'
 
 
 def test_the_texture_head_learns_from_clips_while_the_geometry_stays(made, clips, tmp_path):
