@@ -50,7 +50,7 @@ class CutFinder:
         change = float(np.abs(small - last).mean())
         usual = float(np.median(self._changes)) if self._changes else 0.0
         if change > max(CUT, CUT_RATIO * usual):
-            self._changes = []
+            self._changes = [change]  # what goes on like this is no row of scenes but a camera that is swung
             return True
         self._changes = [*self._changes[1 - MEMORY:], change]
         return False

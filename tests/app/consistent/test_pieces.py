@@ -125,6 +125,10 @@ def test_a_cut_is_found_and_a_quick_pan_is_none():
     is_cut = CutFinder()
     assert not any(is_cut(wide[:, start:start + 160]) for start in range(0, 700, 12)), 'a pan was taken for a cut'
     assert is_cut(255 - wide[:, 700:860]), 'a cut was not seen'
+    swung = CutFinder()
+    cuts = sum(swung(wide[:, start:start + 160]) for start in (*[0] * 20, *range(0, 700, 40), *[680] * 20))
+    assert cuts <= 1, f'a camera that was swung after it had stood still made {cuts} cuts'
+    assert swung(255 - wide[:, 700:860]), 'a cut after a swing was not seen'
 
 
 def test_a_clip_without_a_hand_has_no_pieces(tmp_path):
