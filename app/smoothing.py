@@ -57,10 +57,10 @@ class SmoothingSettings:
     far: float = 5.0  # of the points' errors by which the hand is off from where a finger's points count in full even at rest
     quick_finger: float = 0.4  # hand lengths per second from which a finger's points count in full
     quick_hand: float = 2.0  # the same of the whole hand, whose points then all do
-    finger_hold: float = 0.05  # radians by which a coefficient gives way to a point that is off by its error
-    tilt_hold: float = 0.0164  # the same of the hand's turn
+    finger_hold: float = 0.07  # radians by which a coefficient gives way to a point that is off by its error
+    tilt_hold: float = 0.023  # the same of the hand's turn
     depth_hold: float = 0.002  # metres by which a joint's depth behind the wrist gives way besides
-    neighbours: float = 1 / 30  # seconds; fits so far to either side have together as much say as the one between them
+    neighbours: float = 0.025  # seconds; fits so far to either side have together as much say as the one between them
     gap: float = 0.3  # seconds without a frame after which the past is forgotten
 
     def __post_init__(self):
