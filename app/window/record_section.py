@@ -58,8 +58,8 @@ class RecordSection(Section):
         self.folder.show_text(from_home(recording.folder), str(recording.folder))
 
     def show_stopped(self, event: RecordingStopped) -> None:
-        """A recording has ended and lies there now."""
-        self.last = event.folder
+        """A recording has ended and lies there now, unless nothing came into it."""
+        self.last = event.folder if event.files else self.last
         self._tell('')
         self._show_last()
 

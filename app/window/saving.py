@@ -93,12 +93,14 @@ class Saving(QObject):
 
     def _stopped(self, event: RecordingStopped) -> None:
         self.running = False
-        self.last = event.folder
+        if event.files:  # else the folder is gone again, and the recording before is still the last one
+            self.last = event.folder
         self._show_running()
         broken = bool(event.sentence)
-        length = 'One second' if round(event.seconds) == 1 else f'{event.seconds:.0f} seconds'
+        seconds = round(event.seconds)
+        length = f'{seconds} seconds' if seconds > 1 else 'One second' if seconds else 'Less than a second'
         words = event.sentence or f'{length} recorded.'
-        self._window.banners.tell(words, 'error' if broken else 'good', self._opens(event.folder), key='recording',
+        self._window.banners.tell(words, 'error' if broken else 'good', self._opens(event.folder) if event.files else (), key='recording',
                                   seconds=0 if broken else 12)
 
     def _snapshot_saved(self, event: SnapshotSaved) -> None:

@@ -135,11 +135,21 @@ def test_recording_is_begun_shown_ended_and_its_folder_offered(live, tmp_path):
 
 
 @pytest.mark.parametrize('seconds,trouble,said', [
-    (0.4, '', '0 seconds recorded.'), (1.2, '', 'One second recorded.'), (1.2, 'The disk is full.', 'The disk is full.'),
+    (0.4, '', 'Less than a second recorded.'), (1.2, '', 'One second recorded.'), (1.2, 'The disk is full.', 'The disk is full.'),
     (61.0, 'The disk is full.', 'The disk is full.')])
 def test_what_was_recorded_is_said_and_what_went_wrong_before_all(live, tmp_path, seconds, trouble, said):
     live.engine.say(events.RecordingStopped(tmp_path, ('overlay.mp4',), seconds, trouble))
     live.wait(lambda: said in live.window.banners.sentences())
+
+
+def test_a_recording_of_nothing_offers_no_folder_and_leaves_the_one_before_as_the_last(live, tmp_path):
+    live.engine.say(events.RecordingStopped(tmp_path, ('overlay.mp4',), 12.0))
+    live.wait(lambda: '12 seconds recorded.' in live.window.banners.sentences())
+    live.engine.say(events.RecordingStopped(tmp_path / 'gone', (), 0.0, 'Nothing was recorded.'))
+    live.wait(lambda: 'Nothing was recorded.' in live.window.banners.sentences())
+    offered = [button.text() for button in live.window.banners.findChildren(QAbstractButton) if button.text()]
+    assert not offered, f'{offered} lead to a folder that is gone'
+    assert live.window.saving.last == live.window.panel.record.last == tmp_path
 
 
 def test_a_recording_that_cannot_begin_is_said_and_the_button_is_as_before(live):

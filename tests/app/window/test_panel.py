@@ -357,7 +357,7 @@ def test_no_words_are_cut_off(panel: SidePanel, qapp, tmp_path: Path):
     panel.set_settings(replace(LiveSettings(), hands=2))
     long = f'{tmp_path}/{"a-very-long-name_" * 6}.onnx'
     panel.show_model(ModelReady('mine', 'tensorrt', 'CPU', f'TensorRT could not load {long}, so the network runs on the processor.'))
-    panel.show_stopped(RecordingStopped(Path(long), (), 1.0))
+    panel.show_stopped(RecordingStopped(Path(long), ('overlay.mp4',), 1.0))
     panel.show_statistics(SimpleNamespace(hands=(hand(), hand(track=2, side='left', shape_locked=True, texture_seen=1.0))))
     for width in (304, 320):
         panel.setFixedWidth(width)
