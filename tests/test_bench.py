@@ -339,8 +339,8 @@ def test_what_cannot_be_measured_is_refused_in_a_sentence(options, said, capsys,
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize('options', [['--frames', '0'], ['--start', '-1'], ['--rounds', '0'], ['--hands', '3'], ['--hands', '1,1'], ['--threads', ''],
-                                     ['--size', '640'], ['--size', '0x480'], ['--provider', 'npu']])
+@pytest.mark.parametrize('options', [['--frames', '0'], ['--start', '-1'], ['--rounds', '0'], ['--hands', '3'], ['--hands', '1,1'],
+                                     ['--threads', ''], ['--size', '640'], ['--size', '0x480'], ['--provider', 'npu']])
 def test_options_that_make_no_sense_are_refused(options, capsys):
     with pytest.raises(SystemExit) as end:
         main.main(['bench', *options])

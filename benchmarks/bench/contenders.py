@@ -196,7 +196,8 @@ class Overlapped(Mesh):
 
 class Command(Contender):
     """The video command itself with its files, as its report counts: without loading the network. What processor time that takes is
-    measured by loading once more. (The network for two crops, 0.3 s, is loaded while frames run: it is in the time, not in processor time.)"""
+    measured by loading once more. (The network for two crops is loaded while frames run, 0.3 s: that is in the time, but not in processor
+    time.)"""
 
     def __init__(self, clip: Clip, kind: str, settings: ReconstructSettings):
         super().__init__(clip)

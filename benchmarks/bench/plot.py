@@ -133,8 +133,8 @@ def many(card: Card, result: Result) -> None:
     for i, count in enumerate(counts):
         card.text((i + 0.5) * group, floor + 16, plural(count, 'hand'), 14, INK, 'mm')
     for i, place in enumerate(places):
-        card.bar(card.width - 130, -40 + 22 * i, 14, 14, PLACES[i % len(PLACES)])
-        card.text(card.width - 108, -33 + 22 * i, place, 14, INK, 'lm')
+        card.bar(card.width - 156, -40 + 22 * i, 14, 14, PLACES[i % len(PLACES)])
+        card.text(card.width - 134, -33 + 22 * i, place, 14, INK, 'lm')
 
 
 def ends(card: Card, result: Result) -> None:

@@ -121,8 +121,9 @@ def goals(result: Result) -> str:
     rows = []
     for goal in goals_of(result):
         digits = 0 if goal.unit == ' ms' else 2
-        rows.append((goal.what + (f': {goal.way}' if goal.way else ''), f'{goal.is_:.{digits}f}{goal.unit}', f'{"at least" if goal.at_least else "at most"} '
-                     f'{goal.wanted:.{digits}f}{goal.unit}', 'reached' if goal.reached else 'missed'))
+        what, bound = ': '.join(filter(None, (goal.what, goal.way))), 'at least' if goal.at_least else 'at most'
+        rows.append((what, f'{goal.is_:.{digits}f}{goal.unit}', f'{bound} {goal.wanted:.{digits}f}{goal.unit}',
+                     'reached' if goal.reached else 'missed'))
     return '\n'.join(['Goals', *columns(rows)]) if rows else ''
 
 
