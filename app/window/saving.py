@@ -90,6 +90,9 @@ class Saving(QObject):
     def _started(self, _) -> None:
         self.running = True
         self._show_running()
+        position, info = self._window.bridge.position(), self._window.chooser.info
+        if info is not None and info.kind in ('video', 'folder') and position is not None and not position.playing:
+            self._window.banners.tell('Nothing is recorded while it stands still; Space plays it.', key='recording', seconds=8)
 
     def _stopped(self, event: RecordingStopped) -> None:
         self.running = False

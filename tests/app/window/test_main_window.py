@@ -142,6 +142,15 @@ def test_what_was_recorded_is_said_and_what_went_wrong_before_all(live, tmp_path
     live.wait(lambda: said in live.window.banners.sentences())
 
 
+@pytest.mark.parametrize('playing', [False, True])
+def test_who_records_a_clip_that_stands_still_is_told(live, tmp_path, playing):
+    live.engine.where = Position(90, 3.0, playing=playing)
+    live.engine.say(events.RecordingStarted(tmp_path))
+    live.wait(lambda: live.window.saving.running)
+    told = any('stands still' in sentence for sentence in live.window.banners.sentences())
+    assert told is not playing, live.window.banners.sentences()
+
+
 def test_a_recording_of_nothing_offers_no_folder_and_leaves_the_one_before_as_the_last(live, tmp_path):
     live.engine.say(events.RecordingStopped(tmp_path, ('overlay.mp4',), 12.0))
     live.wait(lambda: '12 seconds recorded.' in live.window.banners.sentences())
