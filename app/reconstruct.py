@@ -45,7 +45,7 @@ class Outcome:
 
     folder: Path
     report: Report
-    note: str = ''  # the one warning that takes nothing from the results: that they were drawn without OpenGL
+    notes: tuple[str, ...] = ()  # warnings that take nothing from the results: drawn without OpenGL, network not on what was asked for
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             finished(outcome.folder, summary(outcome), outcome.report.warnings)
         else:
             print(summary(outcome))
-        complaints += [warning for warning in outcome.report.warnings if warning != outcome.note]
+        complaints += [warning for warning in outcome.report.warnings if warning not in outcome.notes]
     if complaints:
         raise InputError('\n'.join(complaints))
     return 0
@@ -143,11 +143,11 @@ class _Run:
                                                   ('hands.glb', self.scene and self.with_hand)) if wrote}
         self.written |= textures.names if textures else set()
         remove_others(self.folder, self.written)
-        note = getattr(self.overlay, 'note', '')
-        report = self._report(seconds, note, whole)
+        notes = tuple(filter(None, (getattr(self.overlay, 'note', ''), self.pipeline.regressor.note)))
+        report = self._report(seconds, notes, whole)
         write_settings(self.folder / 'settings.json', self.settings.as_json())
         write_report(self.folder / 'report.json', report)
-        return Outcome(self.folder, report, note)
+        return Outcome(self.folder, report, notes)
 
     def _again(self) -> Iterator[Frame]:
         """The frames once more from the beginning; what cannot be read is said by the last pass."""
@@ -237,12 +237,11 @@ class _Run:
             self.overlays.write(frame, picture)
             self.written.add('overlays')
 
-    def _report(self, seconds: float, note: str, whole: Any) -> Report:
+    def _report(self, seconds: float, notes: tuple[str, ...], whole: Any) -> Report:
         warnings = list(self.source.warnings)
         if not self.with_hand:
             warnings.append(f'No hand was found in any frame of {self.source.name}; there is nothing to reconstruct.')
-        if note:
-            warnings.append(note)
+        warnings += notes
         regressor = self.pipeline.regressor
         return Report(
             frames=self.frames, frames_with_hand=self.with_hand, fps=round(self.frames / seconds, 2) if self.frames else None,
@@ -268,7 +267,5 @@ def summary(outcome: Outcome) -> str:
         lines.append(f'The mesh lies {report.reprojection_px} px ({report.reprojection_percent} % of the hand) from the detected points.')
     if report.sequence is not None and report.sequence.hands:
         lines.append(report.sequence.sentence())
-    if outcome.note:
-        lines.append(outcome.note)
-    lines.append(f'The results lie in {outcome.folder}')
+    lines += [*outcome.notes, f'The results lie in {outcome.folder}']
     return '\n'.join(lines)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -144,7 +145,10 @@ def label(inputs: list[Path], settings: LabelSettings) -> Outcome:
     if settings.overwrite:
         remove_set(settings.out)
     outcome = Outcome()
-    labeller = Labeller(Regressor(settings.weights, settings.provider, settings.threads), settings.looks)
+    regressor = Regressor(settings.weights, settings.provider, settings.threads)
+    if regressor.note:
+        print(regressor.note, file=sys.stderr)
+    labeller = Labeller(regressor, settings.looks)
     started = time.perf_counter()
     with Detector(settings.hands) as detector:
         for path in sets:

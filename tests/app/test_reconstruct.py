@@ -18,6 +18,7 @@ from app.hand_model import HandModel
 from app.outputs.hands_file import read_hands
 from app.outputs.only_run import only_run
 from app.reconstruct_settings import ReconstructSettings
+from app.regression import has_nvidia_device
 from app.types import JOINT_PARENTS, Intrinsics
 
 KEYS = {'frame', 'time', 'track', 'side', 'confidence', 'pose', 'shape', 'translation', 'vertices', 'joints_3d', 'joints_2d', 'colours',
@@ -192,6 +193,19 @@ def test_that_hands_are_drawn_without_opengl_is_a_warning_but_no_failure(demo_cl
     report = json.loads((tmp_path / demo_clip.stem / 'report.json').read_text())
     assert code == 0 and report['warnings'] == ['The hands are drawn by the processor.']
     assert 'drawn by the processor' in capsys.readouterr().out
+
+
+@pytest.mark.skipif(has_nvidia_device(), reason='there is a GPU')
+def test_that_the_network_does_not_run_on_what_was_asked_for_is_a_warning_with_its_reason_but_no_failure(demo_clip, tmp_path, capsys):
+    arguments = argparse.ArgumentParser()
+    reconstruct_module.add_arguments(arguments)
+    code = reconstruct_module.run(arguments.parse_args(
+        [str(demo_clip), '--out', str(tmp_path), '--stop', '3', '--hands', '1', '--write', 'hands', '--fast', '--provider', 'cuda', '--quiet']))
+    report = json.loads((tmp_path / demo_clip.stem / 'report.json').read_text())
+    said = capsys.readouterr().out
+    assert code == 0 and report['provider'] == 'CPU', report
+    assert len(report['warnings']) == 1 and report['warnings'][0].startswith('CUDA was asked for, but '), report['warnings']
+    assert report['warnings'][0] in said, said
 
 
 def write_video(path, pictures, fps=30):
