@@ -88,6 +88,7 @@ class Video:
     views: int = 0  # pairs of crops of one picture in a batch; and windows of clips, drawn twice or more, then come in pairs anyway
     largest: int = 300  # a session with more stills is not taken for one person
     stills: int = 24000  # crops of stills at most, half of them rendered ones where there are so many
+    own: float = 0.0  # part that the network's own first answers have in what is known of hands without truth; the rest is their fit
     settle: float = 0.0  # what differences within a person count while the shape head learns alone, first (`training/video_shape.py`)
     texture: VideoTexture = field(default_factory=VideoTexture)
 
@@ -185,7 +186,7 @@ class Config:
 LEAST = {'frozen_blocks': -1, 'threads': 1, 'measure_every': 1, 'say_every': 1, 'crops_per_picture': 1, 'fit_steps': 1, 'batch': 1,
          'render_size': 16, 'divide_by': 1, 'clip': 1e-6, 'real': 1, 'length': 2, 'stride': 1, 'draws': 1, 'shown': 2, 'frames': 1,
          'stills': 1, 'sharpest': 0.1, 'Jitter.scale': 0.01, 'VideoTexture.apart': 0.001}  # of all other numbers: 0
-BELOW_ONE = 'ema', 'mixed', 'dropout', 'warm_up', 'flipped', 'empty'
+BELOW_ONE = 'ema', 'mixed', 'own', 'dropout', 'warm_up', 'flipped', 'empty'
 
 
 def from_dict(kind: type, values: dict[str, Any], where: str = '') -> Any:
