@@ -112,7 +112,7 @@ def test_hands_called_left_are_counted_and_not_compared(truth):
     result = compare(hands, truth)
     assert (result.wrong_side, result.frames_with_hand) == (4, 6)
     hands['side'] = np.array(['left'] * 10)
-    with pytest.raises(InputError, match='no right hand'):
+    with pytest.raises(InputError, match='No right hand'):
         compare(hands, truth)
 
 
