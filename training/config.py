@@ -88,7 +88,6 @@ class Video:
     views: int = 0  # pairs of crops of one picture in a batch; and windows of clips, drawn twice or more, then come in pairs anyway
     largest: int = 300  # a session with more stills is not taken for one person
     stills: int = 24000  # crops of stills at most, half of them rendered ones where there are so many
-    own: float = 0.0  # part that the network's own first answers have in what is known of hands without truth; the rest is their fit
     settle: float = 0.0  # what differences within a person count while the shape head learns alone, first (`training/video_shape.py`)
     texture: VideoTexture = field(default_factory=VideoTexture)
 
@@ -133,7 +132,6 @@ class Stage:
     divide_by: float = 2.0  # by how much
     precision: Literal['float32', 'bf16', 'fp16'] = 'float32'  # of the encoder; fp16 needs a GPU
     ema: float = 0.0  # decay of the running mean of the weights, which is what is measured and saved; 0: none
-    mixed: float = 0.0  # part that the weights with which the run began have in those of the stage, once it has ended
     dropout: float = 0.1
     early_weight: float = 0.3  # of the answers before the last correction
     rendered_weight: float = 1.0  # of a rendered example against a real one
@@ -186,7 +184,7 @@ class Config:
 LEAST = {'frozen_blocks': -1, 'threads': 1, 'measure_every': 1, 'say_every': 1, 'crops_per_picture': 1, 'fit_steps': 1, 'batch': 1,
          'render_size': 16, 'divide_by': 1, 'clip': 1e-6, 'real': 1, 'length': 2, 'stride': 1, 'draws': 1, 'shown': 2, 'frames': 1,
          'stills': 1, 'sharpest': 0.1, 'Jitter.scale': 0.01, 'VideoTexture.apart': 0.001}  # of all other numbers: 0
-BELOW_ONE = 'ema', 'mixed', 'own', 'dropout', 'warm_up', 'flipped', 'empty'
+BELOW_ONE = 'ema', 'dropout', 'warm_up', 'flipped', 'empty'
 
 
 def from_dict(kind: type, values: dict[str, Any], where: str = '') -> Any:

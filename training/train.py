@@ -43,7 +43,6 @@ from training.rendered import Rendered
 from training.run_state import Position, load_state, save_state, write_whole
 from training.subjects import outlines, unfitted
 from training.texture import look_at_all, train_texture
-from training.video_first import mix
 from training.video_sets import clips_of, learns_from_clips, video_batches
 from training.video_texture import look_at_clips, train_clip_texture
 
@@ -114,7 +113,7 @@ class Sets:
         self.config, self.network, data = config, network, config.data
         hand, shapes = network.hand, network.hand.shape_rows.shape[0]
         self.clips = clips_of(config, network, cache_folder(config), say)
-        first = any(learns_from_clips(stage) or stage.mixed for stage in config.stages)
+        first = any(learns_from_clips(stage) for stage in config.stages)
         self.first = copy.deepcopy(network) if first else network  # as the run begins, before what a broken run had learned is read
         manifest = Path(data.manifest) if data.manifest else data_folder(MANIFEST) / MANIFEST
         rendered = Rendered(Path(data.renders), network.size, data.rendered, hand) if data.rendered else None
@@ -243,10 +242,6 @@ def train(config: Config) -> Path:
             validation = {name: sets.batches(crops, stage, f'{name}-validation') for name, crops in sets.validation.items()}
             batches = sets.batches(sets.train, stage, 'training')
         StageTraining(run, stage, batches).run_all(validation)
-        if stage.mixed:
-            mix(network, sets.first, stage.mixed)
-            if share.rank == 0:
-                save(network)
         position.stage, position.epoch, position.step = number + 1, 0, 0
         if share.rank == 0:
             save_state(run.state_path, config, position, {'network': network.state_dict()})

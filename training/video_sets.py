@@ -18,7 +18,7 @@ from training.config import Config, Stage
 from training.crops import Crops
 from training.kept import Kept, keep
 from training.video_batches import VideoBatches, chosen_stills, rows_of_windows
-from training.video_first import first_answers, look, taught
+from training.video_first import first_answers, look
 from training.video_shape import settled_shape
 
 if TYPE_CHECKING:
@@ -74,26 +74,18 @@ def video_batches(sets: Sets, crops: Crops, stage: Stage, blocks: int, what: str
     parts = [(finished(stills, 'stills'), named, whose)]
     if clips:
         parts.append((finished(clips, 'clips'), np.arange(len(frames)) % len(frames.of_clip), moving))
-    settle = video.settle if stage is settling(config.stages) else 0.0
-    if stage.video.first_fingers or stage.video.first_shape or settle or video.own:
+    settle = video.settle if stage is config.stages[0] else 0.0
+    if stage.video.first_fingers or stage.video.first_shape or settle:
         looks, names = [look(sets.first, answers, blocks) for answers, _, _ in parts], [shown for _, _, shown in parts]
         first = [first_answers(seen, pictured, shown) for seen, (_, pictured, shown) in zip(looks, parts)]
         if settle:
             exact = [answers.rows['exact'] > 0 for answers, _, _ in parts]
             shapes = settled_shape(sets.network, looks, names, exact, settle, config.seed)
             first = [row | {'first_shape': shape} for row, shape in zip(first, shapes)]
-        if video.own:
-            first = [row | taught(seen, answers.rows, pictured, video.own)
-                     for row, seen, (answers, pictured, _) in zip(first, looks, parts)]
         for (answers, _, _), row in zip(parts, first):
             answers.rows = answers.rows | row
     windows = rows_of_windows(sets.clips, video.draws, video) if clips else np.zeros((1, 0, video.length), int)
     return VideoBatches(parts[0][0], persons, pictures, parts[1][0] if clips else None, moving, windows, video, config.seed)
-
-
-def settling(stages: tuple[Stage, ...]) -> Stage | None:
-    """The stage before which the shape head is settled: the first whose weights are not mixed with older ones, which would unsettle it."""
-    return next((stage for stage in stages if not stage.mixed), None)
 
 
 def shown_hands(persons: np.ndarray, pictures: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from app.errors import InputError
-from app.rotations import axis_angle_to_matrix
 from models.hand_model import HandModel
 from models.s2hand import S2Hand
 from models.skeleton import Skeleton
@@ -19,13 +18,13 @@ from training.clip_crops import TREMBLE_SHIFT, ClipCrops
 from training.clip_kept import Chosen
 from training.clip_labels import label_videos
 from training.clip_sets import exact_clip, mirror_matrices, read_clips, windows_of
-from training.config import Stage, Video
+from training.config import Video
 from training.crops import Place
 from training.kept import Kept
 from training.video_batches import VideoBatches, chosen_stills, rows_of_windows
-from training.video_first import Look, first_answers, look, taught
+from training.video_first import first_answers, look
 from training.video_losses import frame_wrist
-from training.video_sets import settling, shown_hands
+from training.video_sets import shown_hands
 
 SIZE = 224
 
@@ -168,11 +167,6 @@ def test_stills_are_named_by_their_picture_and_person():
     assert pairs(whose) == {(1, 0), (3, 2), (5, 4)}, 'a session of three is not taken for one person here'
 
 
-def test_shapes_are_settled_before_the_first_stage_that_does_not_go_back():
-    end, heads, more = Stage('end', mixed=0.5), Stage('heads'), Stage('more')
-    assert settling((end, heads, more)) is heads and settling((heads, end)) is heads and settling((end,)) is None
-
-
 def test_first_answers_are_the_mean_pose_of_a_picture_and_the_mean_shape_of_a_person():
     torch.manual_seed(0)
     network = S2Hand().eval()
@@ -191,33 +185,6 @@ def test_first_answers_are_the_mean_pose_of_a_picture_and_the_mean_shape_of_a_pe
     assert np.allclose(first['first_fingers'][[0, 2]], said.fingers[[0, 2]].mean(0), atol=1e-6)
     for rows in ([0, 2, 3], [1, 4]):
         assert np.allclose(first['first_shape'][rows], said.shape[rows].mean(0), atol=1e-6)
-
-
-def test_what_is_taught_is_half_a_fit_and_half_the_mean_of_the_answers_to_a_pictures_crops():
-    """Two crops of one picture, the second turned by 90 degrees, and a rendered one, by hand."""
-    quarter = axis_angle_to_matrix(np.array([0, 0, np.pi / 2])).astype(np.float32)
-    axes = np.stack([np.eye(3, dtype=np.float32), quarter, quarter])
-    point = np.zeros((3, 21, 3), np.float32)  # in the hand's axes: a fit's, and what the network says in each crop
-    point[:, 1] = 0.04, 0.0, 0.0
-    answers = point.copy()
-    answers[0, 1], answers[1, 1] = (0.04, 0.02, 0.0), (0.04, 0.0, 0.02)  # the mean: (0.04, 0.01, 0.01)
-    back = axes.transpose(0, 2, 1)
-    off = axis_angle_to_matrix(np.array([[0.2, 0, 0], [0.4, 0, 0], [1.0, 0, 0]])).astype(np.float32)  # the network's wrist from the fit's
-    bend = np.zeros((3, 15, 3), np.float32)
-    rows = {'rotation': axes, 'joints': point @ back, 'fingers': bend, 'shape': np.zeros((3, 10), np.float32),
-            'exact': np.float32([0, 0, 1])}
-    first = Look(answers @ back, axes @ off, bend + np.float32([1, 3, 9])[:, None, None],
-                 np.float32([[1], [3], [9]]).repeat(10, 1), np.zeros((3, 512), np.float32))
-    made = taught(first, rows, np.array(['a', 'a', 'b']), 0.5)
-    wanted = point.copy()
-    wanted[:2, 1] = 0.04, 0.005, 0.005
-    assert np.abs(made['joints'] - wanted @ back).max() < 1e-7, f'{1000 * np.abs(made["joints"] - wanted @ back).max():.4f} mm off'
-    assert np.allclose(made['fingers'][:, 0, 0], [1, 1, 0]) and np.allclose(made['shape'][:, 0], [1, 1, 0])
-    sine, cosine = 0.5 * np.mean(np.sin([0.2, 0.4])), 0.5 + 0.5 * np.mean(np.cos([0.2, 0.4]))
-    turn = axis_angle_to_matrix(np.array([np.arctan2(sine, cosine), 0, 0]))
-    for row, by_hand in enumerate((turn, quarter @ turn, quarter)):
-        apart = np.abs(made['rotation'][row] - by_hand).max()
-        assert apart < 1e-6, f'the wrist of crop {row} is turned {apart:.1e} otherwise than by hand'
 
 
 def test_mirrored_matrices_lead_to_the_mirrored_picture():

@@ -21,12 +21,6 @@ class Network:
         self.decoder = GeometryHead(30, 8, HandModel.load(), 224).eval()
 
 
-def said(shapes: np.ndarray, inside: np.ndarray) -> Look:
-    """What a network said, of which shapes alone matter."""
-    joints, rotation, fingers = (np.zeros((len(shapes), *size), np.float32) for size in ((21, 3), (3, 3), (15, 3)))
-    return Look(joints, rotation, fingers, shapes, inside)
-
-
 def made_looks(random: np.random.Generator, people: int, each: int, noise: float) -> tuple[Look, np.ndarray]:
     """Numbers of which the first ten are the person's shape, the next ten change from crop to crop, and shapes that mix the two."""
     person = np.repeat(np.arange(people), each)
@@ -34,7 +28,7 @@ def made_looks(random: np.random.Generator, people: int, each: int, noise: float
     inside[:, :SHAPES] = random.normal(0, 1, (people, SHAPES))[person]
     inside[:, SHAPES:2 * SHAPES] = random.normal(0, 1, (len(person), SHAPES))
     shapes = 0.5 * inside[:, :SHAPES] + noise * inside[:, SHAPES:2 * SHAPES]
-    return said(shapes, inside), np.array([f'person {k}' for k in person])
+    return Look(np.zeros((len(person), 15, 3), np.float32), shapes, inside), np.array([f'person {k}' for k in person])
 
 
 def test_shapes_of_one_person_come_together_and_those_of_two_stay_apart(monkeypatch):
@@ -58,10 +52,10 @@ def test_what_was_learned_from_the_truth_counts_three_times(monkeypatch):
     monkeypatch.setattr(training.video_shape, 'STILLS', 12)
     network, count = Network(), 20
     shapes = np.repeat(np.float32([[0.0], [1.0]]), count // 2, 0).repeat(SHAPES, 1)  # photographs say 0, rendered pictures 1, of the same
-    look = said(shapes, np.full((count, 512), 0.1, np.float32))
+    look = Look(np.zeros((count, 15, 3), np.float32), shapes, np.full((count, 512), 0.1, np.float32))
     names = np.array([f'person {k}' for k in range(count)])
-    now = settled_shape(network, [look], [names], [np.arange(count) >= count // 2], 30.0, 1)[0]
-    assert np.abs(now - 0.75).max() < 0.02, f'{now.min():.3f} to {now.max():.3f} between 0 and 1; 0.75 is where the second counts thrice'
+    said = settled_shape(network, [look], [names], [np.arange(count) >= count // 2], 30.0, 1)[0]
+    assert np.abs(said - 0.75).max() < 0.02, f'{said.min():.3f} to {said.max():.3f} between 0 and 1; 0.75 is where the second counts thrice'
 
 
 def test_groups_are_persons_who_are_there_more_than_once_and_no_group_is_of_both_kinds():
